@@ -1,0 +1,1 @@
+"""One process per user that holds the model: its API, generation, KV reuse and the training schedule."""
