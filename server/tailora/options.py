@@ -1,0 +1,249 @@
+"""Every setting, its default and its bounds, written once.
+
+Layers, each over the one before: the defaults, the user's ``config.toml``, the repository's ``tailora.toml`` (only
+keys that are safe to take from a repository), the editor. Knows nothing of LSP or of what a setting does. Invariant:
+``merge`` never fails; a bad value is named and the value of the layer below stays.
+"""
+
+import ast
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tailora.errors import OptionError
+
+__all__ = [
+    "REPOSITORY_FILE",
+    "USER_FILE",
+    "CompletionOptions",
+    "LearningOptions",
+    "ModelOptions",
+    "Options",
+    "load",
+    "merge",
+    "settings_table",
+]
+
+USER_FILE = "config.toml"
+REPOSITORY_FILE = "tailora.toml"
+
+
+def _setting(
+    default: Any,
+    *,
+    low: int = 0,
+    high: int = 0,
+    choices: tuple[str, ...] = (),
+    repository: bool | str = False,
+) -> Any:
+    """A field. ``repository``: True if ``tailora.toml`` may set it, ``"off"`` if only to false."""
+    metadata = {"low": low, "high": high, "choices": choices, "repository": repository}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionOptions:
+    """What is suggested, and when."""
+
+    enabled: bool = _setting(True, repository="off")
+    """Whether anything is suggested."""
+    debounce_ms: int = _setting(60, high=5000)
+    """Pause in typing, in milliseconds, before an automatic suggestion is computed."""
+    max_lines: int = _setting(12, low=1, high=100, repository=True)
+    """Most lines of one suggestion."""
+    max_tokens: int = _setting(64, low=1, high=1024)
+    """Most tokens that the model generates for one suggestion."""
+    multiline: str = _setting("auto", choices=("auto", "never", "always"), repository=True)
+    """Whether a suggestion may go on past the end of the line: `auto` decides by syntax."""
+    deadline_ms: int = _setting(8000, low=100, high=60_000)
+    """Longest wait for a suggestion, in milliseconds; whole lines that are there by then are shown."""
+    languages_off: tuple[str, ...] = _setting((), repository=True)
+    """LSP language identifiers in which nothing is suggested."""
+    context_chars: int = _setting(6000, high=50_000)
+    """Most characters of other files that go into a prompt."""
+    max_file_kb: int = _setting(1024, low=1, high=8192)
+    """Documents larger than this, in KiB of text, get no suggestions."""
+    popup: bool = _setting(False)
+    """Whether suggestions are served as `textDocument/completion` too, for editors without inline completion.
+    Read once, at start."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearningOptions:
+    """Whether and when a repository is learned."""
+
+    enabled: bool = _setting(True, repository="off")
+    """Whether repositories are learned."""
+    quiet_s: int = _setting(120, low=1, high=86_400)
+    """Time without a change, in seconds, before training starts."""
+    trusted: bool = _setting(False)
+    """Whether the workspace is trusted; nothing is learned before. Editors with a notion of trust set it
+    themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """The base model."""
+
+    download: str = _setting("ask", choices=("ask", "auto", "never"))
+    """What happens when the base model is not on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All settings."""
+
+    completion: CompletionOptions = CompletionOptions()
+    learning: LearningOptions = LearningOptions()
+    model: ModelOptions = ModelOptions()
+
+
+def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:
+    """The settings in a TOML file; empty if there is none, empty with an error if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), []
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, []
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return {}, [OptionError(path.name, f"cannot be read ({error}); all of it is ignored")]
+
+
+def merge(
+    user: Mapping[str, Any], repository: Mapping[str, Any], client: Mapping[str, Any]
+) -> tuple[Options, list[OptionError]]:
+    """Lays ``user``, ``repository`` and ``client`` over the defaults, in this order.
+
+    Keys are ``section.key`` as nested mappings, in snake_case or camelCase; a value of None means not set.
+    """
+    options, errors = Options(), list[OptionError]()
+    for layer, source in ((user, USER_FILE), (repository, REPOSITORY_FILE), (client, "")):
+        options = _lay_over(options, layer, source, errors)
+    return options, errors
+
+
+def _lay_over(options: Options, layer: Any, source: str, errors: list[OptionError]) -> Options:
+    where = f" in {source}" if source else ""
+    if not isinstance(layer, Mapping):
+        errors.append(
+            OptionError(source or "settings", f"{_show(layer)} is not a table of settings; ignored")
+        )
+        return options
+    sections = {section.name for section in fields(options)}
+    for given, values in layer.items():
+        name = _snake(given)
+        if name not in sections:
+            errors.append(OptionError(str(given), f"unknown{where}; ignored"))
+        elif isinstance(values, Mapping):
+            section = _lay_section(name, getattr(options, name), values, source, errors)
+            options = replace(options, **{name: section})
+        elif values is not None:
+            errors.append(OptionError(name, f"{_show(values)}{where} is not a table of settings; ignored"))
+    return options
+
+
+def _lay_section(
+    name: str, section: Any, values: Mapping[str, Any], source: str, errors: list[OptionError]
+) -> Any:
+    where = f" in {source}" if source else ""
+    known = {item.name: item for item in fields(section)}
+    for given, value in values.items():
+        key = _snake(given)
+        dotted = f"{name}.{key}"
+        if key not in known:
+            errors.append(OptionError(f"{name}.{given}", f"unknown{where}; ignored"))
+            continue
+        if value is None:
+            continue
+        metadata, current = known[key].metadata, getattr(section, key)
+        accepted, expected = _check(value, current, metadata)
+        if expected:
+            problem = f"{_show(value)}{where} is not {expected}; using {_show(current)}"
+            errors.append(OptionError(dotted, problem))
+        elif source == REPOSITORY_FILE and not _safe(accepted, metadata["repository"]):
+            limit = (
+                "a repository can only turn this off"
+                if metadata["repository"]
+                else "not taken from a repository"
+            )
+            errors.append(OptionError(dotted, f"{limit}; {_show(value)}{where} is ignored"))
+        else:
+            section = replace(section, **{key: accepted})
+    return section
+
+
+def _check(value: Any, current: Any, metadata: Mapping[str, Any]) -> tuple[Any, str]:
+    """The value to store, and what was expected instead if it cannot be used (else "")."""
+    if isinstance(current, bool):
+        return value, "" if isinstance(value, bool) else "true or false"
+    if isinstance(current, int):
+        low, high = metadata["low"], metadata["high"]
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        whole = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        return value, "" if whole else f"a whole number from {low} to {high}"
+    if isinstance(current, tuple):
+        listed = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        return (tuple(value), "") if listed else (value, "a list of texts")
+    choices = metadata["choices"]
+    return value, "" if value in choices else "one of " + ", ".join(choices)
+
+
+def _safe(value: Any, repository: bool | str) -> bool:
+    return value is False if repository == "off" else bool(repository)
+
+
+def _snake(key: Any) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), str(key))
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def settings_table() -> str:
+    """The table of ``docs/settings.md``, in Markdown."""
+    rows = ["| setting | default | values | from `tailora.toml` | what it does |", "|---|---|---|---|---|"]
+    for section in fields(Options):
+        group = getattr(Options(), section.name)
+        texts = _attribute_docstrings(type(group))
+        for item in fields(group):
+            cells = (
+                f"`{section.name}.{item.name}`",
+                f"`{_show(item.default)}`",
+                _values(item.default, item.metadata),
+                {False: "no", True: "yes", "off": "only `false`"}[item.metadata["repository"]],
+                texts[item.name],
+            )
+            rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _values(default: Any, metadata: Mapping[str, Any]) -> str:
+    if isinstance(default, bool):
+        return "`true`, `false`"
+    if isinstance(default, int):
+        return f"{metadata['low']} to {metadata['high']}"
+    if isinstance(default, tuple):
+        return "list of texts"
+    return ", ".join(f"`{choice}`" for choice in metadata["choices"])
+
+
+def _attribute_docstrings(owner: type) -> dict[str, str]:
+    (definition,) = ast.parse(inspect.getsource(owner)).body
+    assert isinstance(definition, ast.ClassDef)
+    texts: dict[str, str] = {}
+    for target, text in zip(definition.body, definition.body[1:], strict=False):
+        if (
+            isinstance(target, ast.AnnAssign)
+            and isinstance(target.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            texts[target.target.id] = " ".join(str(text.value.value).split())
+    return texts

@@ -1,0 +1,129 @@
+"""Settings: layers, safety of what a repository may set, and bad values that are named and replaced."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from tailora.options import Options, load, merge, settings_table
+
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def _texts(errors):
+    return [str(error) for error in errors]
+
+
+def test_defaults():
+    options, errors = merge({}, {}, {})
+    assert options == Options()
+    assert errors == []
+    assert options.completion.debounce_ms == 60
+    assert not options.learning.trusted
+
+
+def test_later_layers_win():
+    user = {"completion": {"debounce_ms": 10, "max_lines": 3, "max_tokens": 32}}
+    repository = {"completion": {"max_lines": 5}}
+    options, errors = merge(user, repository, {"completion": {"debounceMs": 20}})
+    assert errors == []
+    assert (options.completion.debounce_ms, options.completion.max_lines, options.completion.max_tokens) == (
+        20,
+        5,
+        32,
+    )
+
+
+def test_camel_case_and_snake_case_from_the_client():
+    options, errors = merge(
+        {}, {}, {"completion": {"maxFileKb": 5, "languages_off": ["markdown"], "deadlineMs": None}}
+    )
+    assert errors == []
+    assert options.completion.max_file_kb == 5
+    assert options.completion.languages_off == ("markdown",)
+
+
+@pytest.mark.parametrize(
+    "layer, message",
+    [
+        (
+            {"completion": {"debounce_ms": "abc"}},
+            'completion.debounce_ms: "abc" is not a whole number from 0 to 5000; using 60',
+        ),
+        (
+            {"completion": {"debounceMs": True}},
+            "completion.debounce_ms: true is not a whole number from 0 to 5000; using 60",
+        ),
+        (
+            {"completion": {"max_lines": 0}},
+            "completion.max_lines: 0 is not a whole number from 1 to 100; using 12",
+        ),
+        (
+            {"completion": {"multiline": "maybe"}},
+            'completion.multiline: "maybe" is not one of auto, never, always; using "auto"',
+        ),
+        (
+            {"completion": {"multiline": ["auto"]}},
+            'completion.multiline: ["auto"] is not one of auto, never, always; using "auto"',
+        ),
+        ({"completion": {"enabled": "yes"}}, 'completion.enabled: "yes" is not true or false; using true'),
+        (
+            {"completion": {"languagesOff": "go"}},
+            'completion.languages_off: "go" is not a list of texts; using []',
+        ),
+        ({"completion": {"debounce": 5}}, "completion.debounce: unknown; ignored"),
+        ({"complection": {}}, "complection: unknown; ignored"),
+        ({"completion": 5}, "completion: 5 is not a table of settings; ignored"),
+        ("abc", 'settings: "abc" is not a table of settings; ignored'),
+    ],
+)
+def test_a_bad_setting_is_named_and_the_default_stays(layer, message):
+    options, errors = merge({}, {}, layer)
+    assert _texts(errors) == [message]
+    assert options == Options()
+
+
+def test_a_bad_value_keeps_the_layer_below():
+    options, errors = merge({"completion": {"debounce_ms": 5}}, {}, {"completion": {"debounceMs": -1}})
+    assert options.completion.debounce_ms == 5
+    assert _texts(errors) == ["completion.debounce_ms: -1 is not a whole number from 0 to 5000; using 5"]
+
+
+def test_a_repository_cannot_trust_itself():
+    options, errors = merge({}, {"learning": {"trusted": True}, "model": {"download": "auto"}}, {})
+    assert options == Options()
+    assert _texts(errors) == [
+        "learning.trusted: not taken from a repository; true in tailora.toml is ignored",
+        'model.download: not taken from a repository; "auto" in tailora.toml is ignored',
+    ]
+
+
+def test_a_repository_can_turn_learning_off_but_not_on():
+    options, errors = merge({}, {"learning": {"enabled": False}}, {})
+    assert not options.learning.enabled
+    assert errors == []
+    options, errors = merge({"learning": {"enabled": False}}, {"learning": {"enabled": True}}, {})
+    assert not options.learning.enabled
+    assert _texts(errors) == [
+        "learning.enabled: a repository can only turn this off; true in tailora.toml is ignored"
+    ]
+
+
+def test_files(tmp_path):
+    assert load(tmp_path / "config.toml") == ({}, [])
+    good = tmp_path / "tailora.toml"
+    good.write_text("[completion]\nmax_lines = 3\n")
+    assert load(good) == ({"completion": {"max_lines": 3}}, [])
+    good.write_text("[completion\n")
+    values, errors = load(good)
+    assert values == {}
+    assert str(errors[0]).startswith("tailora.toml: cannot be read")
+    good.write_bytes(b"\xff\xfe")
+    assert str(load(good)[1][0]).startswith("tailora.toml: cannot be read")
+
+
+def test_the_documented_table_is_the_code():
+    assert settings_table() in DOCS.read_text(encoding="utf-8")
+    for section in fields(Options):
+        for item in fields(getattr(Options(), section.name)):
+            assert f"`{section.name}.{item.name}`" in settings_table()
