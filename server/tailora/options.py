@@ -1,8 +1,9 @@
 """Every setting, its default and its bounds, written once.
 
-Layers, each over the one before: the defaults, the user's ``config.toml``, the repository's ``tailora.toml`` (only
-keys that are safe to take from a repository), the editor. Knows nothing of LSP or of what a setting does. Invariant:
-``merge`` never fails; a bad value is named and the value of the layer below stays.
+Layers, each over the one before: the defaults, the user's ``config.toml``, the repository's ``tailora.toml``
+(only keys that are safe to take from a repository), the editor. Knows nothing of LSP or of what a setting does;
+the engine's own settings are its own (``engine.options``).
+Invariant: ``merge`` never fails; a bad value is named and the value of the layer below stays.
 """
 
 import ast
@@ -31,6 +32,9 @@ __all__ = [
 
 USER_FILE = "config.toml"
 REPOSITORY_FILE = "tailora.toml"
+_OTHERS_SECTIONS = {USER_FILE: {"engine"}}
+"""Sections of the files that are read elsewhere."""
+_REPOSITORY_RULES = {False: "no", True: "yes", "off": "only `false`", "add": "adds to yours"}
 
 
 def _setting(
@@ -41,7 +45,7 @@ def _setting(
     choices: tuple[str, ...] = (),
     repository: bool | str = False,
 ) -> Any:
-    """A field. ``repository``: True if ``tailora.toml`` may set it, ``"off"`` if only to false."""
+    """A field. ``repository``: whether ``tailora.toml`` may set it; "off": only to false; "add": it adds to it."""
     metadata = {"low": low, "high": high, "choices": choices, "repository": repository}
     return field(default=default, metadata=metadata)
 
@@ -62,7 +66,7 @@ class CompletionOptions:
     """Whether a suggestion may go on past the end of the line: `auto` decides by syntax."""
     deadline_ms: int = _setting(8000, low=100, high=60_000)
     """Longest wait for a suggestion, in milliseconds; whole lines that are there by then are shown."""
-    languages_off: tuple[str, ...] = _setting((), repository=True)
+    languages_off: tuple[str, ...] = _setting((), repository="add")
     """LSP language identifiers in which nothing is suggested."""
     context_chars: int = _setting(6000, high=50_000)
     """Most characters of other files that go into a prompt."""
@@ -75,12 +79,10 @@ class CompletionOptions:
 
 @dataclass(frozen=True, slots=True)
 class LearningOptions:
-    """Whether and when a repository is learned."""
+    """Whether a repository is learned."""
 
     enabled: bool = _setting(True, repository="off")
     """Whether repositories are learned."""
-    quiet_s: int = _setting(120, low=1, high=86_400)
-    """Time without a change, in seconds, before training starts."""
     trusted: bool = _setting(False)
     """Whether the workspace is trusted; nothing is learned before. Editors with a notion of trust set it
     themselves."""
@@ -136,6 +138,8 @@ def _lay_over(options: Options, layer: Any, source: str, errors: list[OptionErro
     sections = {section.name for section in fields(options)}
     for given, values in layer.items():
         name = _snake(given)
+        if name in _OTHERS_SECTIONS.get(source, ()):
+            continue
         if name not in sections:
             errors.append(OptionError(str(given), f"unknown{where}; ignored"))
         elif isinstance(values, Mapping):
@@ -172,6 +176,8 @@ def _lay_section(
             )
             errors.append(OptionError(dotted, f"{limit}; {_show(value)}{where} is ignored"))
         else:
+            if source == REPOSITORY_FILE and metadata["repository"] == "add":
+                accepted = tuple(dict.fromkeys((*current, *accepted)))
             section = replace(section, **{key: accepted})
     return section
 
@@ -217,7 +223,9 @@ def settings_table() -> str:
                 f"`{section.name}.{item.name}`",
                 f"`{_show(item.default)}`",
                 _values(item.default, item.metadata),
-                {False: "no", True: "yes", "off": "only `false`"}[item.metadata["repository"]],
+                {False: "no", True: "yes", "off": "only `false`", "add": "adds to yours"}[
+                    item.metadata["repository"]
+                ],
                 texts[item.name],
             )
             rows.append("| " + " | ".join(cells) + " |")

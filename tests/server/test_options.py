@@ -89,6 +89,11 @@ def test_a_bad_value_keeps_the_layer_below():
     assert _texts(errors) == ["completion.debounce_ms: -1 is not a whole number from 0 to 5000; using 5"]
 
 
+def test_the_engines_section_is_left_to_the_engine():
+    assert merge({"engine": {"threads": 2}}, {}, {}) == (Options(), [])
+    assert _texts(merge({}, {"engine": {}}, {})[1]) == ["engine: unknown in tailora.toml; ignored"]
+
+
 def test_a_repository_cannot_trust_itself():
     options, errors = merge({}, {"learning": {"trusted": True}, "model": {"download": "auto"}}, {})
     assert options == Options()
@@ -107,6 +112,11 @@ def test_a_repository_can_turn_learning_off_but_not_on():
     assert _texts(errors) == [
         "learning.enabled: a repository can only turn this off; true in tailora.toml is ignored"
     ]
+
+
+def test_a_repository_adds_languages_and_takes_none_away():
+    layers = {"completion": {"languages_off": ["markdown"]}}, {"completion": {"languages_off": ["sql"]}}, {}
+    assert merge(*layers)[0].completion.languages_off == ("markdown", "sql")
 
 
 def test_files(tmp_path):
