@@ -1,0 +1,104 @@
+"""The engine's settings: defaults, then the user's ``config.toml``, then ``TAILORA_ENGINE_*``.
+
+A repository has no say here: one engine serves all of a user's projects. A bad value never stops the engine;
+it is named, and its default is used.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tailora.errors import OptionError
+from tailora_adapters.paths import config_dir
+
+__all__ = ["EngineOptions", "read_options"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Settings of ``[engine]``. Times are in seconds."""
+
+    model: str = "qwen2.5-coder-0.5b"
+    """A name of the catalogue, or the path of a model folder or GGUF file."""
+    quantization: str = "auto"
+    """``auto``, or what the base model supports (``nf4``, ``int8``, ``none``, …)."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
+    threads: int = field(default=0, metadata={"min": 0, "max": 1024})
+    """Threads for generation; 0: as many as there are cores."""
+    idle_unload_s: float = field(default=600.0, metadata={"min": 1})
+    """The weights are unloaded after this time without a request."""
+    idle_exit_s: float = field(default=1800.0, metadata={"min": 1})
+    """The engine ends after this time without requests, open projects and event streams."""
+    quiet_s: float = field(default=20.0, metadata={"min": 0})
+    """Training starts this long after a project's last change."""
+    min_gap_s: float = field(default=120.0, metadata={"min": 0})
+    """The least time between two training runs of a project."""
+    min_changed_files: int = field(default=1, metadata={"min": 1})
+    """Training starts when this many files have changed."""
+    poll_s: float = field(default=120.0, metadata={"min": 1})
+    """Where a project is too large for file notifications, it is looked through this often."""
+    tcp: bool = False
+    """Loopback TCP with a token even where there are Unix sockets."""
+
+
+def _convert(name: str, value: object, default: object, metadata: Mapping[str, Any]) -> object:
+    """``value`` as the type of ``default``.
+
+    Raises:
+        OptionError: it is not of that type or out of bounds.
+    """
+    if isinstance(default, bool):
+        words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+        result = value if isinstance(value, bool) else words.get(str(value).strip().lower())
+        if result is None:
+            raise OptionError(f"engine.{name}", f"{value!r} is neither true nor false; using {default}")
+        return result
+    if isinstance(default, str):
+        if not isinstance(value, str) or not value.strip():
+            raise OptionError(f"engine.{name}", f"{value!r} is not a text; using {default!r}")
+        return value.strip()
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        number = int(str(value)) if isinstance(default, int) else float(str(value))
+    except ValueError:
+        kind = "a whole number" if isinstance(default, int) else "a number"
+        raise OptionError(f"engine.{name}", f"{value!r} is not {kind}; using {default}") from None
+    least, most = metadata.get("min", float("-inf")), metadata.get("max", float("inf"))
+    if not least <= number <= most:  # also false for nan
+        raise OptionError(f"engine.{name}", f"{value!r} is out of bounds; using {default}")
+    return number
+
+
+def _read_file() -> tuple[dict[str, Any], list[str]]:
+    path = config_dir() / "config.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("engine", {})
+    except FileNotFoundError:
+        return {}, []
+    except (OSError, ValueError) as error:
+        return {}, [f"{path}: {error}; using the defaults"]
+    if not isinstance(table, dict):
+        return {}, [f"{path}: [engine] is not a table; using the defaults"]
+    return table, []
+
+
+def read_options(environ: Mapping[str, str] | None = None) -> tuple[EngineOptions, list[str]]:
+    """The settings that hold for this user, and one line for each that could not be used."""
+    environ = os.environ if environ is None else environ
+    table, problems = _read_file()
+    known = {option.name: option for option in fields(EngineOptions)}
+    problems += [f"engine.{name}: there is no such setting" for name in sorted(set(table) - set(known))]
+    values: dict[str, Any] = {}
+    for name, option in known.items():
+        raw = environ.get(f"TAILORA_ENGINE_{name.upper()}", table.get(name))
+        if raw is None:
+            continue
+        try:
+            values[name] = _convert(name, raw, option.default, option.metadata)
+        except OptionError as error:
+            problems.append(str(error))
+    return EngineOptions(**values), problems
