@@ -1,0 +1,1 @@
+"""The language server: the protocol and nothing else, one module per feature. Imports no torch."""
