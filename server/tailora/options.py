@@ -1,16 +1,15 @@
 """Every setting, its default and its bounds, written once.
 
 Layers, each over the one before: the defaults, the user's ``config.toml``, the repository's ``tailora.toml``
-(only keys that are safe to take from a repository), the editor. Knows nothing of LSP or of what a setting does;
-the engine's own settings are its own (``engine.options``).
-Invariant: ``merge`` never fails; a bad value is named and the value of the layer below stays.
+(only keys that are safe to take from a repository), the editor. Knows nothing of LSP or of what a setting
+does; the engine's settings are its own (``engine.options``). Invariant: ``merge`` never fails; a bad value is
+named and the value of the layer below stays.
 """
 
 import ast
 import inspect
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -45,7 +44,7 @@ def _setting(
     choices: tuple[str, ...] = (),
     repository: bool | str = False,
 ) -> Any:
-    """A field. ``repository``: whether ``tailora.toml`` may set it; "off": only to false; "add": it adds to it."""
+    """A field. ``repository``: whether ``tailora.toml`` may set it; "off": only to false; "add": may add."""
     metadata = {"low": low, "high": high, "choices": choices, "repository": repository}
     return field(default=default, metadata=metadata)
 
@@ -108,10 +107,13 @@ class Options:
 def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:
     """The settings in a TOML file; empty if there is none, empty with an error if it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), []
+        text = path.read_text(encoding="utf-8")
+        import tomllib  # takes a while, and most often there is no such file
+
+        return tomllib.loads(text), []
     except (FileNotFoundError, NotADirectoryError):
         return {}, []
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8 or no TOML
         return {}, [OptionError(path.name, f"cannot be read ({error}); all of it is ignored")]
 
 

@@ -1,0 +1,153 @@
+"""Settings in force: the files and the editor's values laid over each other, for every workspace folder.
+
+Serves ``workspace/didChangeConfiguration``. Knows nothing of what the settings do. Invariant: there are
+always valid settings, and every bad one was named once, in a message to the user.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from tailora.options import REPOSITORY_FILE, USER_FILE, Options, load, merge
+from tailora_adapters.paths import config_dir
+
+if TYPE_CHECKING:
+    from tailora.lsp.server import TailoraServer
+
+__all__ = ["Settings", "apply", "register"]
+
+_log = logging.getLogger(__name__)
+_SECTION = "tailora"
+
+
+class Settings:
+    """The layers, and what comes out of them for each folder (None: outside of all folders)."""
+
+    def __init__(self) -> None:
+        self._user: Mapping[str, Any] = {}
+        self._repositories: dict[Path, Mapping[str, Any]] = {}
+        self._initial: Mapping[str, Any] = {}
+        self._later: Mapping[str, Any] = {}
+        self._trusted: set[Path] = set()
+        self._named: set[str] = set()
+        self._unnamed: list[str] = []
+        self._merged: dict[Path | None, Options] = {}
+
+    def for_root(self, root: Path | None) -> Options:
+        """The settings for documents in ``root``."""
+        if root not in self._merged:
+            if root is not None and root not in self._repositories:
+                self._repositories[root] = self._load(root / REPOSITORY_FILE)
+            repository = self._repositories[root] if root is not None else {}
+            options, errors = merge(self._user, repository, _overlay(self._initial, self._later))
+            if root in self._trusted:
+                options = replace(options, learning=replace(options.learning, trusted=True))
+            self._note(str(error) for error in errors)
+            self._merged[root] = options
+        return self._merged[root]
+
+    def load_user(self) -> None:
+        """Reads the user's file (again)."""
+        self._user = self._load(config_dir() / USER_FILE)
+        self._merged.clear()
+
+    def forget_repository(self, root: Path) -> None:
+        """The repository's file has changed or the folder is closed: it is read when it is needed next."""
+        self._repositories.pop(root, None)
+        self._merged.pop(root, None)
+
+    def set_initial(self, values: Any) -> None:
+        """What came with ``initialize``."""
+        self._initial = self._table(values)
+        self._merged.clear()
+
+    def set_later(self, values: Any) -> None:
+        """What came with ``workspace/didChangeConfiguration``: it replaces what came that way before."""
+        self._later = self._table(values)
+        self._named.clear()
+        self._merged.clear()
+
+    def trust(self, root: Path) -> None:
+        """Takes ``root`` as trusted for this session, by the user's own command."""
+        self._trusted.add(root)
+        self._merged.pop(root, None)
+
+    def take_problems(self) -> list[str]:
+        """What is wrong with the settings and was not returned before."""
+        fresh, self._unnamed = self._unnamed, []
+        return fresh
+
+    def _load(self, path: Path) -> Mapping[str, Any]:
+        values, errors = load(path)
+        self._note(str(error) for error in errors)
+        return values
+
+    def _table(self, values: Any) -> Mapping[str, Any]:
+        if values is None or isinstance(values, Mapping):
+            return values or {}
+        _, errors = merge({}, {}, values)
+        self._note(str(error) for error in errors)
+        return {}
+
+    def _note(self, problems: Iterable[str]) -> None:
+        fresh = [problem for problem in problems if problem not in self._named]
+        self._named.update(fresh)
+        self._unnamed += fresh
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        under = result.pop(key, None)
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        result[key] = _overlay(under, value) if both else value if value is not None else under
+    return result
+
+
+def register(server: TailoraServer) -> None:
+    """Registers the handler."""
+    server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
+
+
+async def did_change_configuration(ls: TailoraServer, params: types.DidChangeConfigurationParams) -> None:
+    """Takes the values that were sent; asks for them where the client only says that there are new ones."""
+    values: Any = params.settings
+    if isinstance(values, Mapping) and _SECTION in values:
+        values = values[_SECTION]
+    elif not values:
+        values = await _pull(ls)
+    ls.settings.load_user()
+    ls.settings.set_later(values)
+    apply(ls)
+
+
+async def _pull(ls: TailoraServer) -> Any:
+    workspace = ls.client_capabilities.workspace
+    if workspace is None or not workspace.configuration:
+        return None
+    item = types.ConfigurationItem(section=_SECTION)
+    try:
+        answer = await ls.workspace_configuration_async(types.ConfigurationParams(items=[item]))
+    except JsonRpcException as error:
+        _log.warning("The client does not tell its settings: %s", error)
+        return None
+    return answer[0] if answer else None
+
+
+def apply(ls: TailoraServer) -> None:
+    """Lets everything follow the settings as they are now, and names what is wrong with them."""
+    for root in (None, *ls.folders.roots):
+        ls.settings.for_root(root)
+    problems = ls.settings.take_problems()
+    if problems:
+        text = "Tailora settings: " + "; ".join(problems)
+        ls.window_show_message(types.ShowMessageParams(type=types.MessageType.Warning, message=text))
+    ls.link.settings_changed()
+    ls.board.publish()

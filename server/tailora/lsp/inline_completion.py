@@ -1,0 +1,39 @@
+"""``textDocument/inlineCompletion``: ghost text, as one item with an explicit range, or null."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+
+from tailora.lsp import suggest
+
+if TYPE_CHECKING:
+    from tailora.lsp.server import TailoraServer
+
+__all__ = ["register"]
+
+
+def register(server: TailoraServer) -> None:
+    """Registers the handler, with options: without them nothing is advertised. Statically: not every client
+    knows dynamic registration."""
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
+
+
+async def inline_completion(
+    ls: TailoraServer, params: types.InlineCompletionParams
+) -> types.InlineCompletionList | None:
+    """One item. Its range is on one line and its text begins with the text in that range, as VS Code demands:
+    empty at the cursor, or that of the selected item of the completion menu."""
+    query = suggest.ask(
+        ls,
+        params.text_document.uri,
+        params.position,
+        manual=params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked,
+        selected=params.context.selected_completion_info,
+    )
+    text = await suggest.answer(ls, query)
+    if text is None or isinstance(query, str):
+        return None
+    item = types.InlineCompletionItem(insert_text=query.lead + text, range=query.range)
+    return types.InlineCompletionList(items=[item])
