@@ -1,8 +1,8 @@
 """The client side of the engine's API: finds the engine, starts it if none runs, streams completions from it.
 
 Used by the language server and the command line, so it imports neither torch nor the server's libraries and
-knows nothing of LSP. It keeps one promise: closing (or cancelling) a ``complete`` iterator closes its connection,
-which is how a completion is cancelled.
+knows nothing of LSP. It keeps one promise: closing (or cancelling) a ``complete`` iterator closes its
+connection, which is how a completion is cancelled.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ import json
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
+
 from tailora.engine import endpoint, spawn
 from tailora.engine.endpoint import PROTOCOL, Endpoint
 from tailora.errors import EngineRefused, EngineUnreachable
@@ -67,7 +68,7 @@ class EngineClient:
         """Makes sure that an engine answers, and starts one if need be. Cheap when one answered a moment ago.
 
         Raises:
-            EngineUnreachable: none answers and none could be started; says why, with the last lines of its log.
+            EngineUnreachable: none answers and none could be started; says why, with the end of its log.
         """
         async with self._lock:
             if self._http is not None and self._clock() - self._last_answer < _FRESH_S:
@@ -108,7 +109,7 @@ class EngineClient:
         if isinstance(theirs, int) and theirs > PROTOCOL:
             await self._disconnect()
             raise EngineUnreachable(
-                f"the running engine is newer ({health.get('version')}) than this program: restart your editor"
+                f"the running engine ({health.get('version')}) is newer than this program: restart it"
             )
         if answer.status_code == 200:
             await self._replace_old(found)
@@ -122,7 +123,9 @@ class EngineClient:
         deadline = self._clock() + 10.0
         while psutil.pid_exists(old.pid) and endpoint.read() == old:
             if self._clock() > deadline:
-                raise EngineUnreachable(f"an engine of an older version (process {old.pid}) does not end; end it")
+                raise EngineUnreachable(
+                    f"an engine of an older version (process {old.pid}) does not end; end it"
+                )
             await asyncio.sleep(0.05)
 
     async def _start(self) -> None:
@@ -136,7 +139,9 @@ class EngineClient:
                 # It met an engine that was just ending. Each try waits by itself, so this is no busy loop.
                 started = self._launcher.start()
             if self._clock() > deadline:
-                raise self._launcher.failure(f"the engine did not answer within {_START_TIMEOUT_S:.0f} s", started)
+                raise self._launcher.failure(
+                    f"the engine did not answer within {_START_TIMEOUT_S:.0f} s", started
+                )
             await asyncio.sleep(0.05)
 
     async def _disconnect(self) -> None:
@@ -146,9 +151,14 @@ class EngineClient:
             await http.aclose()
 
     async def _send(
-        self, method: str, route: str, *, body: dict[str, Any] | None = None, params: dict[str, str] | None = None
+        self,
+        method: str,
+        route: str,
+        *,
+        body: dict[str, Any] | None = None,
+        params: dict[str, str] | None = None,
     ) -> httpx2.Response:
-        """The response, its body not read yet. An engine that is gone is replaced once, as nothing was sent to it.
+        """The response, its body not read yet. An engine that is gone is replaced, as nothing was sent to it.
 
         Raises:
             EngineUnreachable: no engine, or it went away before it answered.
@@ -189,7 +199,7 @@ class EngineClient:
             await response.aclose()
         return value if isinstance(value, dict) else {"data": value}
 
-    async def _events(self, response: httpx2.Response) -> AsyncIterator[dict[str, Any]]:
+    async def _events(self, response: httpx2.Response) -> AsyncGenerator[dict[str, Any]]:
         """The JSON objects of a stream of server-sent events, until ``[DONE]`` or its end."""
         try:
             async for line in response.aiter_lines():
@@ -216,7 +226,9 @@ class EngineClient:
         """The engine status, with ``project`` if one is named."""
         return await self._json("GET", "/v1/status", params={"project": str(project)} if project else {})
 
-    async def events(self, project: Path | str | None = None, *, client: str | None = None) -> AsyncIterator[dict[str, Any]]:
+    async def events(
+        self, project: Path | str | None = None, *, client: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
         """Engine statuses: one at once, then one on every change. When it ends, the engine ended or was lost.
 
         The end of the last stream of a client counts as its ``close_project``.
@@ -346,13 +358,17 @@ def _refusal(body: bytes, status: int) -> EngineRefused:
 
 
 def status_now(project: Path | str | None = None) -> dict[str, Any] | None:
-    """The status of the engine that runs now, or None where none answers. For the command line; starts nothing."""
+    """The status of the engine that runs now, or None where none answers. Starts nothing."""
     found = endpoint.read()
     if found is None:
         return None
     transport = httpx2.HTTPTransport(uds=found.socket, trust_env=False)
     with httpx2.Client(
-        transport=transport, base_url=_base_url(found), headers=_headers(found), trust_env=False, timeout=_HEALTH_TIMEOUT_S
+        transport=transport,
+        base_url=_base_url(found),
+        headers=_headers(found),
+        trust_env=False,
+        timeout=_HEALTH_TIMEOUT_S,
     ) as http:
         try:
             answer = http.get("/v1/status", params={"project": str(project)} if project else {})

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
 from tailora import __version__
 from tailora.errors import EngineError
 from tailora_adapters.paths import runtime_dir, write_atomic
@@ -172,7 +173,7 @@ def publish(endpoint: Endpoint) -> None:
 
 
 def read() -> Endpoint | None:
-    """What ``engine.json`` says, or None without one that can be used. The engine may be dead all the same."""
+    """What ``engine.json`` says, or None without one of use. The engine may be dead all the same."""
     try:
         data = json.loads(_json_path().read_bytes())
         endpoint = Endpoint(

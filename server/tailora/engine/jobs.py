@@ -1,8 +1,8 @@
 """A completion on its way through the engine: what the event loop holds while the generation thread works.
 
-Invariant: a job ends exactly once, and that is decided on the event loop alone, so no lock is needed for it. The
-generation thread only reads ``cancelled`` and hands over what it produced; whatever it hands over after the end is
-dropped.
+Invariant: a job ends exactly once, and that is decided on the event loop alone, so no lock is needed for it.
+The generation thread only reads ``cancelled`` and hands over what it produced; whatever it hands over after
+the end is dropped.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ __all__ = ["Job"]
 class Job:
     """One submitted request; iterate over it for its steps. Made by ``Scheduler.submit`` only.
 
-    The iteration ends after a step with a ``finish_reason`` (``stop``, ``length`` or ``superseded``), ends without
-    one if the job was cancelled, or raises what made it fail.
+    The iteration ends after a step with a ``finish_reason`` (``stop``, ``length`` or ``superseded``), ends
+    without one if the job was cancelled, or raises what made it fail.
     """
 
     def __init__(

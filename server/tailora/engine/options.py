@@ -51,7 +51,16 @@ def _convert(name: str, value: object, default: object, metadata: Mapping[str, A
         OptionError: it is not of that type or out of bounds.
     """
     if isinstance(default, bool):
-        words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
         result = value if isinstance(value, bool) else words.get(str(value).strip().lower())
         if result is None:
             raise OptionError(f"engine.{name}", f"{value!r} is neither true nor false; using {default}")

@@ -1,8 +1,8 @@
 """Decides which request the one generation thread works on, and keeps the model loaded while it is needed.
 
-Requests come from the event loop as ``Job`` objects, the generator is touched by the generation thread only. The
-newest request of a document replaces its older ones, the newest waiting request runs first, and a fault in the
-generator costs one request. Knows nothing of HTTP; adapters come from a function that it is given.
+Requests come from the event loop as ``Job`` objects, the generator is touched by the generation thread only.
+The newest request of a document replaces its older ones, the newest waiting request runs first, and a fault
+in the generator costs one request. Knows nothing of HTTP; adapters come from a function that it is given.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Scheduler:
         generator: Used by the generation thread only, but for ``info``.
         resolve_adapter: See ``ResolveAdapter``.
         on_change: Called on the event loop when something changed that a status shows.
-        on_busy: Called with True when the first request comes and with False once there was none for ``linger_s``.
+        on_busy: Called with True when the first request comes, with False after ``linger_s`` without any.
         clock: Monotonic seconds.
     """
 
@@ -106,6 +106,7 @@ class Scheduler:
         self._waiting: list[Job] = []
         self._wants_load = False
         self._wants_unload = False
+        self._forget_failure = False
         self._closing = False
 
         # The generation thread's own.
@@ -126,7 +127,9 @@ class Scheduler:
         """How many requests wait or run."""
         return len(self._alive)
 
-    def submit(self, request: GenerationRequest, *, project: str | None = None, wanted: str = "serving") -> Job:
+    def submit(
+        self, request: GenerationRequest, *, project: str | None = None, wanted: str = "serving"
+    ) -> Job:
         """Takes a request; the answer comes by iterating over the job.
 
         Older jobs of the same project and document end with ``superseded`` before this returns.
@@ -153,8 +156,15 @@ class Scheduler:
         """Loads the model now, even if the last load failed a moment ago."""
         self.last_request = self._clock()
         with self._wake:
-            self._wants_load = True
+            self._wants_load = self._forget_failure = True
             self._wake.notify()
+
+    def model_arrived(self) -> None:
+        """The model was fetched: what earlier loads found no longer holds."""
+        if self.load_state.state in ("missing", "failed"):
+            self._set_load_state(LoadState())
+        with self._wake:
+            self._forget_failure = True
 
     def check_idle(self) -> None:
         """Unloads the model if there was no request for ``idle_unload_s``. Call it now and then."""
@@ -232,10 +242,12 @@ class Scheduler:
                 job = self._waiting.pop() if self._waiting else None
                 load, self._wants_load = self._wants_load, False
                 unload, self._wants_unload = self._wants_unload and job is None and not load, False
+                forget, self._forget_failure = self._forget_failure, False
+            if forget:
+                self._load_error = None
             if unload:
                 self._unload()
             if load:
-                self._load_failed_at = float("-inf")
                 with contextlib.suppress(Exception):  # logged, and shown in the status
                     self._load()
             if job is not None and not job.cancelled():
@@ -318,7 +330,7 @@ class Scheduler:
             return
         try:
             self._generator.unload()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the generation thread goes on whatever the generator does
             _log.exception("the model could not be unloaded cleanly")
         self.broken = {}
         self._post(self._set_load_state, LoadState("unloaded"))

@@ -1,0 +1,214 @@
+"""One project as the engine knows it: who has it open, what changed, what its store says, and how that reads.
+
+Holds state and puts it into words; starting watchers and training is up to ``projects``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tailora.engine.journal import Journal, Rules
+from tailora.engine.watcher import Watcher
+from tailora.engine.worker import Worker
+from tailora_adapters.errors import TailoraError
+from tailora_adapters.manifest import GateResult, encode
+from tailora_adapters.store import ProjectStore
+
+__all__ = ["OpenBy", "Project", "Snapshot", "snapshot_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBy:
+    """How one client has the project open."""
+
+    trusted: bool
+    learning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the store says."""
+
+    serving: str | None = None
+    serving_sha256: str | None = None
+    disabled: bool = False
+    paused: bool = False
+    last_gate: dict[str, Any] | None = None
+    problem: str | None = None
+
+
+def gate_dict(version: str | None, gate: GateResult) -> dict[str, Any]:
+    """The status's ``last_gate``: the figures lie beside decision and reason."""
+    checks = encode(gate.checks)
+    return {
+        "version": version,
+        "decision": gate.decision,
+        "reason": gate.reason,
+        **gate.figures,
+        "checks": checks,
+    }
+
+
+def snapshot_of(store: ProjectStore) -> Snapshot:
+    """Reads the store; a store that cannot be read is a snapshot with a problem."""
+    try:
+        serving = store.serving()
+        judged = [(v.version, v.manifest.gate) for v in store.versions() if v.manifest and v.manifest.gate]
+        return Snapshot(
+            serving=serving.version if serving else None,
+            serving_sha256=serving.sha256 if serving else None,
+            disabled=store.disabled,
+            paused=store.paused,
+            last_gate=gate_dict(*judged[-1]) if judged else None,
+        )
+    except (TailoraError, OSError) as error:
+        return Snapshot(problem=f"the adapters of this project cannot be read: {error}")
+
+
+class Project:
+    """An open project. Event loop only, but for its journal."""
+
+    def __init__(self, path: Path, store: ProjectStore, problem: str | None) -> None:
+        self.path = path
+        """The real path of its root."""
+        self.store = store
+        self.problem = problem
+        """Why nothing can be learned here whatever the clients allow, or None."""
+        self.clients: dict[str, OpenBy] = {}
+        self.journal = Journal()
+        self.watcher: Watcher | None = None
+        self.watch_note: str | None = None
+        self.has_news = False
+        """Whether the event loop is about to look at the journal."""
+        self.train_now = False
+        self.worker: Worker | None = None
+        self.progress: dict[str, Any] = {}
+        self.message: str | None = None
+        """How the last run ended."""
+        self.last_gate: dict[str, Any] | None = None
+        self._snapshot: tuple[int, Snapshot] | None = None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether every client trusts it: one that does not is reason enough for caution."""
+        return bool(self.clients) and all(client.trusted for client in self.clients.values())
+
+    @property
+    def learning(self) -> bool:
+        """Whether every client wants it to be learned."""
+        return bool(self.clients) and all(client.learning for client in self.clients.values())
+
+    @property
+    def watchable(self) -> bool:
+        """Whether it shall be watched and learned."""
+        return self.problem is None and self.trusted and self.learning
+
+    def snapshot(self) -> Snapshot:
+        """What the store says now; one ``stat`` while nothing changes."""
+        try:
+            stamp = self.store.state_mtime()
+        except OSError:
+            stamp = -1
+        if self._snapshot is None or self._snapshot[0] != stamp:
+            self._snapshot = (stamp, snapshot_of(self.store))
+        return self._snapshot[1]
+
+    def due_in(self, now: float, rules: Rules) -> float | None:
+        """Seconds until a run may start, None if none is to come."""
+        if self.worker is not None or self.problem is not None or not self.trusted:
+            return None
+        if self.train_now:
+            return 0.0
+        if not self.learning:
+            return None
+        due = self.journal.due_in(now, rules)
+        if due is None:
+            return None
+        snapshot = self.snapshot()
+        return None if snapshot.paused or snapshot.disabled else due
+
+    def status(
+        self, root: str, now: float, rules: Rules, broken: dict[str, str], *, other_trains: bool
+    ) -> dict[str, Any]:
+        """The status's ``project``."""
+        snapshot = self.snapshot()
+        state, message = self._state(now, rules, snapshot, other_trains=other_trains)
+        notes = [message, self.watch_note, snapshot.problem]
+        if snapshot.serving_sha256 in broken:
+            why = broken[snapshot.serving_sha256]
+            notes.append(f"version {snapshot.serving} cannot be read and does not serve: {why}")
+        return {
+            "root": root,
+            "trusted": self.trusted,
+            "learning": self.learning,
+            "state": state,
+            "message": "; ".join(note for note in notes if note),
+            "progress": self.progress.get("fraction") if self.worker is not None else None,
+            "serving": snapshot.serving,
+            "disabled": snapshot.disabled,
+            "changed_files": len(self.journal),
+            "last_gate": self.last_gate or snapshot.last_gate,
+        }
+
+    def _state(self, now: float, rules: Rules, snapshot: Snapshot, *, other_trains: bool) -> tuple[str, str]:
+        if self.worker is not None:
+            state = "gating" if self.progress.get("stage") == "gating" else "training"
+            return state, str(self.progress.get("message") or "starting to train")
+        if self.problem is not None:
+            return "off", self.problem
+        if not self.clients:
+            return "off", "not open in any editor"
+        if self.train_now:
+            return (
+                "waiting",
+                "training starts when the other project's is done" if other_trains else "training starts",
+            )
+        if not self.learning:
+            return "off", "learning is turned off"
+        if not self.trusted:
+            return "untrusted", "nothing is learned here, as the workspace is not trusted"
+        if snapshot.paused:
+            return "paused", "learning is paused"
+        if snapshot.disabled:
+            return "idle", "this project's adapter is turned off, the foundation adapter serves"
+        due = self.journal.due_in(now, rules)
+        if due is None:
+            return "idle", self.message or "nothing new to learn"
+        return "waiting", self._waiting_message(due, rules, other_trains=other_trains)
+
+    def _waiting_message(self, due: float, rules: Rules, *, other_trains: bool) -> str:
+        count = len(self.journal)
+        files = "1 changed file" if count == 1 else f"{count} changed files"
+        if due > rules.quiet_s:
+            return f"{files}; the next training is {round(due)} s away"
+        if due > 0:
+            return f"{files}; training starts {rules.quiet_s:g} s after the last change"
+        return (
+            f"{files}; training starts when the other project's is done"
+            if other_trains
+            else f"{files}; training starts"
+        )
+
+    def finished(self, done: dict[str, Any]) -> None:
+        """Takes a worker's ``done`` event."""
+        decision, version, reason = done["decision"], done.get("version"), str(done.get("reason") or "")
+        opening = {
+            "promoted": f"version {version} serves",
+            "rejected": "the new adapter was not better and was dropped",
+            "too_little_data": "too little to learn from",
+            "failed": "training failed",
+        }[decision]
+        self.message = f"{opening}: {reason}" if reason else opening
+        gate = done.get("gate")
+        if isinstance(gate, dict):
+            figures = gate.get("figures")
+            flat = {**gate, **figures} if isinstance(figures, dict) else dict(gate)
+            flat.pop("figures", None)
+            self.last_gate = {**flat, "version": version, "decision": decision, "reason": reason}
+        self._snapshot = None
+
+
+def closed_status(root: str, store: ProjectStore) -> dict[str, Any]:
+    """The status's ``project`` for one that no client has open."""
+    project = Project(Path(root), store, None)
+    return project.status(root, 0.0, Rules(), {}, other_trains=False)

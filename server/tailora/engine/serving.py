@@ -1,0 +1,100 @@
+"""Which adapter a request gets: the project's serving version, else the foundation adapter, else none.
+
+Reads the store at every request, so that a promotion, a rollback or a deletion by any process holds from the
+next keystroke on. Knows nothing of requests. Called on the generation thread.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from tailora.engine.generator import AdapterRef
+from tailora_adapters.errors import AdapterCorrupt
+from tailora_adapters.store import AdapterVersion, ProjectStore, Store
+
+__all__ = ["Foundation", "Serving", "default_foundation"]
+
+
+class Foundation(Protocol):
+    """The generic adapter that is shipped for a base model."""
+
+    @property
+    def path(self) -> Path:
+        """Folder of the adapter."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights."""
+
+
+def default_foundation(model: str) -> Foundation | None:
+    """``tailora_adapters.foundation.find``, imported at the first use."""
+    from tailora_adapters.foundation import find
+
+    return find(model)
+
+
+class Serving:
+    """Resolves adapters for one base model; see ``scheduler.ResolveAdapter``."""
+
+    def __init__(
+        self,
+        model: str,
+        store: Store,
+        find_foundation: Callable[[str], Foundation | None] = default_foundation,
+    ) -> None:
+        self._model = model
+        self._store = store
+        self._find_foundation = find_foundation
+        self._projects: dict[str, ProjectStore] = {}
+        self._verified: set[str] = set()
+
+    def __call__(self, project: str | None, wanted: str, *, broken: frozenset[str]) -> AdapterRef | None:
+        """The adapter for a request.
+
+        Raises:
+            VersionUnknown: ``wanted`` is a version that the project does not have.
+            AdapterCorrupt: ``wanted`` is a version that cannot be read.
+        """
+        if wanted == "none":
+            return None
+        if wanted == "foundation" or project is None:
+            return self._foundation(broken)
+        store = self._projects.get(project)
+        if store is None:
+            root = Path(os.path.realpath(project))
+            if root.is_symlink():  # a loop of links: no folder, so no adapters
+                return self._foundation(broken)
+            store = self._projects[project] = self._store.project(root)
+        if wanted != "serving":
+            return self._exactly(store, wanted, broken)
+        version = store.serving()
+        if version is not None and version.sha256 in broken and version.sha256 not in self._verified:
+            # Once a version: the full hash tells whether its files are damaged; the store then steps back.
+            self._verified.add(version.sha256)
+            with contextlib.suppress(AdapterCorrupt):
+                store.verify(version.version)
+            version = store.serving()
+        if version is None or version.sha256 in broken:
+            return self._foundation(broken)
+        return _reference(version)
+
+    def _exactly(self, store: ProjectStore, wanted: str, broken: frozenset[str]) -> AdapterRef:
+        version = store.get(wanted)
+        if version.problem is not None or version.sha256 in broken:
+            raise AdapterCorrupt(
+                f"version {wanted} of {store.root.name} cannot be read: {version.problem or 'damaged'}"
+            )
+        return _reference(version)
+
+    def _foundation(self, broken: frozenset[str]) -> AdapterRef | None:
+        found = self._find_foundation(self._model)
+        if found is None or found.sha256 in broken:
+            return None
+        return AdapterRef("foundation", found.path, found.sha256)
+
+
+def _reference(version: AdapterVersion) -> AdapterRef:
+    return AdapterRef(version.version, version.path, version.sha256)
