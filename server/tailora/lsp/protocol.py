@@ -37,6 +37,7 @@ class TailoraProtocol(LanguageServerProtocol):
     """What the process ends with: 0 only after ``shutdown`` and ``exit``."""
     exited = False
     _initializing = False
+    _shutdown_asked = False
 
     def receive(self, body: bytes, *, retry: bool = False) -> bool:
         """Handles one body; false if it is no JSON. With ``retry`` nothing is answered in that case."""
@@ -162,6 +163,7 @@ class TailoraProtocol(LanguageServerProtocol):
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *args: Any) -> Generator[Any, Any, None]:
         """Cancels what runs (each is answered as cancelled), after the user's handler."""
+        self._shutdown_asked = True
         if (handler := self.fm.features.get(types.SHUTDOWN)) is not None:
             yield handler, args, None
         current = self.msg_id
@@ -175,7 +177,7 @@ class TailoraProtocol(LanguageServerProtocol):
     def lsp_exit(self, *args: Any) -> None:  # type: ignore[override]  # ours ends the reading loop, not the process
         """Ends the reading loop."""
         self.exited = True
-        self.exit_code = 0 if self._shutdown else 1
+        self.exit_code = 0 if self._shutdown_asked else 1
 
 
 _NOTIFICATIONS = frozenset(

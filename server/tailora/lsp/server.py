@@ -57,8 +57,8 @@ class TailoraServer(LanguageServer):
         self.client_listens = False
         self._active_uri: str | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.feature(types.INITIALIZE)(self._initialize)
-        self.feature(types.SHUTDOWN)(self._shut_down)
+        self.feature(types.INITIALIZE)(_initialize)
+        self.feature(types.SHUTDOWN)(_shut_down)
         for feature in (inline_completion, documents, workspace, configuration, commands):
             feature.register(self)
 
@@ -115,15 +115,6 @@ class TailoraServer(LanguageServer):
             self.client_listens = True
             logging.getLogger("tailora").addHandler(_ClientLog(self))
 
-    async def _initialize(self, params: types.InitializeParams) -> None:
-        self.settings.load_user()
-        self.settings.set_initial(params.initialization_options)
-        if self.settings.for_root(None).completion.popup:
-            completion.register(self)
-
-    async def _shut_down(self, params: None) -> None:
-        await self.link.close()
-
     async def stop(self) -> None:
         """Ends all that runs. Idempotent."""
         self.client_listens = False
@@ -132,6 +123,17 @@ class TailoraServer(LanguageServer):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.link.close()
+
+
+async def _initialize(ls: TailoraServer, params: types.InitializeParams) -> None:
+    ls.settings.load_user()
+    ls.settings.set_initial(params.initialization_options)
+    if ls.settings.for_root(None).completion.popup:
+        completion.register(ls)
+
+
+async def _shut_down(ls: TailoraServer, params: None) -> None:
+    await ls.link.close()
 
 
 class _ClientLog(logging.Handler):

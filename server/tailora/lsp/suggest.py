@@ -133,7 +133,7 @@ async def _suggest(ls: TailoraServer, query: Query, kind: str) -> _Outcome | Non
     cut_off = {"late": "deadline", "length": "length"}.get(ending or "")
     text = clean(raw, query.snapshot, kept_stop_reason=cut_off or rule.reason)
     if text:
-        if key == _cache_key(ls, query):
+        if ending != "late" and key == _cache_key(ls, query):
             ls.cache.put(key, query.snapshot, text)
         return _Outcome(text)
     if ending == "late":

@@ -1,0 +1,260 @@
+"""Clients for tests: what real editors say they can do, a typed client and a raw one.
+
+``Editor`` wraps pytest-lsp's client, which rejects any message that does not fit the specification. ``RawClient``
+writes bytes and counts answers.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pytest_lsp import LanguageClient, client_capabilities, make_test_lsp_client
+
+SERVER = (sys.executable, "-m", "tailora.lsp.server")
+PATIENCE_S = 20
+"""Only bounds tests that fail."""
+
+
+def vscode() -> types.ClientCapabilities:
+    """VS Code with vscode-languageclient 10 or later: utf-16 only, inline completion, dynamic registration."""
+    capabilities = client_capabilities("visual-studio-code")
+    capabilities.general.position_encodings = [types.PositionEncodingKind.Utf16]
+    capabilities.text_document.inline_completion = types.InlineCompletionClientCapabilities(dynamic_registration=True)
+    return capabilities
+
+
+def neovim() -> types.ClientCapabilities:
+    """Neovim 0.12: utf-8 first, inline completion, static registration only."""
+    capabilities = client_capabilities("neovim")
+    capabilities.text_document.inline_completion = types.InlineCompletionClientCapabilities(dynamic_registration=False)
+    return capabilities
+
+
+def plain() -> types.ClientCapabilities:
+    """A client that knows only the popup, and shows no progress."""
+    return types.ClientCapabilities()
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The server's environment, with everything of Tailora's below ``home``."""
+    return {**os.environ, "TAILORA_HOME": str(home), "PYTHONWARNINGS": "error"}
+
+
+class Editor:
+    """A language client that remembers what it was told."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.client: LanguageClient = make_test_lsp_client()
+        self.statuses: list[Any] = []
+        self.questions: list[types.ShowMessageRequestParams] = []
+        self.registrations: list[types.Registration] = []
+        self.answer_title: str | None = None
+        self._news = asyncio.Event()
+        self._versions = itertools.count(2)
+        self._register()
+
+    def _register(self) -> None:
+        @self.client.feature("tailora/status")
+        def status(params: Any) -> None:
+            self.statuses.append(params)
+            self._news.set()
+
+        @self.client.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)
+        def question(params: types.ShowMessageRequestParams) -> types.MessageActionItem | None:
+            self.questions.append(params)
+            self._news.set()
+            return next((item for item in params.actions if item.title == self.answer_title), None)
+
+        @self.client.feature(types.CLIENT_REGISTER_CAPABILITY)
+        def register(params: types.RegistrationParams) -> None:
+            self.registrations += params.registrations
+            self._news.set()
+
+        messages, progress = types.WINDOW_SHOW_MESSAGE, types.PROGRESS
+        for method in (messages, progress):
+            original = self.client.protocol.fm.features.pop(method)
+            self.client.feature(method)(self._noting(original))
+
+    def _noting(self, original: Callable[..., Any]) -> Callable[[Any], None]:
+        def note(params: Any) -> None:
+            original(params)
+            self._news.set()
+
+        return note
+
+    async def start(
+        self,
+        capabilities: types.ClientCapabilities,
+        folders: list[Path],
+        options: Any = None,
+    ) -> types.InitializeResult:
+        """Starts the server and initializes it."""
+        await self.client.start_io(*SERVER, env=environment(self.home))
+        params = types.InitializeParams(
+            capabilities=capabilities,
+            workspace_folders=[types.WorkspaceFolder(folder.as_uri(), folder.name) for folder in folders],
+            initialization_options=options,
+        )
+        return await self.client.initialize_session(params)
+
+    async def stop(self) -> None:
+        """Ends the server as an editor does."""
+        await self.client.shutdown_session()
+        await self.client.stop()
+
+    async def until(self, condition: Callable[[], Any]) -> Any:
+        """Waits until ``condition`` holds, looking whenever something was told."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not (value := condition()):
+                self._news.clear()
+                await self._news.wait()
+        return value
+
+    async def status(self, condition: Callable[[Any], Any]) -> Any:
+        """The newest status, as soon as it fulfils ``condition``."""
+        await self.until(lambda: self.statuses and condition(self.statuses[-1]))
+        return self.statuses[-1]
+
+    async def reason(self, text: str) -> None:
+        """Waits until the status says that nothing was suggested because of ``text``."""
+        await self.status(lambda status: not status.suggestion.shown and text in (status.suggestion.reason or ""))
+
+    def open(self, uri: str, text: str, language: str = "python") -> None:
+        """Opens a document."""
+        item = types.TextDocumentItem(uri, language, 1, text)
+        self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+
+    def close(self, uri: str) -> None:
+        """Closes a document."""
+        identifier = types.TextDocumentIdentifier(uri)
+        self.client.text_document_did_close(types.DidCloseTextDocumentParams(identifier))
+
+    def insert(self, uri: str, line: int, character: int, text: str) -> None:
+        """Types ``text``."""
+        here = types.Position(line, character)
+        change = types.TextDocumentContentChangePartial(types.Range(here, here), text)
+        identifier = types.VersionedTextDocumentIdentifier(next(self._versions), uri)
+        self.client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
+
+    async def ask(
+        self,
+        uri: str,
+        line: int,
+        character: int,
+        *,
+        manual: bool = False,
+        selected: types.SelectedCompletionInfo | None = None,
+    ) -> types.InlineCompletionItem | None:
+        """Asks for ghost text; the one item, or None for null."""
+        kinds = types.InlineCompletionTriggerKind
+        context = types.InlineCompletionContext(kinds.Invoked if manual else kinds.Automatic, selected)
+        answer = await self.client.text_document_inline_completion_async(
+            types.InlineCompletionParams(context, types.TextDocumentIdentifier(uri), types.Position(line, character))
+        )
+        if answer is None:
+            return None
+        (item,) = answer.items
+        return item
+
+    async def command(self, name: str, *arguments: Any) -> Any:
+        """Runs a command."""
+        params = types.ExecuteCommandParams(name, list(arguments) or None)
+        return await self.client.workspace_execute_command_async(params)
+
+    def configure(self, settings: Any) -> None:
+        """Sends changed settings."""
+        params = types.DidChangeConfigurationParams(settings)
+        self.client.workspace_did_change_configuration(params)
+
+
+class RawClient:
+    """Bytes in, messages out."""
+
+    def __init__(self) -> None:
+        self.answers: dict[Any, list[dict[str, Any]]] = {}
+        self.notifications: list[dict[str, Any]] = []
+        self._news = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self, home: Path) -> None:
+        """Starts a server."""
+        self.process = await asyncio.create_subprocess_exec(
+            *SERVER,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environment(home),
+        )
+        self._reading = asyncio.create_task(self._read())
+
+    async def stop(self) -> None:
+        """Kills the server if it still runs."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+        await self._reading
+
+    async def initialize(self, **options: Any) -> dict[str, Any]:
+        """The handshake."""
+        params = {"processId": None, "rootUri": None, "capabilities": {}, "initializationOptions": options}
+        answer = await self.request(0, "initialize", params)
+        self.notify("initialized", {})
+        return answer
+
+    def write(self, data: bytes) -> None:
+        """Writes bytes as they are."""
+        self.process.stdin.write(data)
+
+    def send(self, message: Any) -> None:
+        """Writes a message."""
+        self.write(frame(json.dumps(message).encode()))
+
+    def notify(self, method: str, params: Any) -> None:
+        """Sends a notification."""
+        self.send({"jsonrpc": "2.0", "method": method, "params": params})
+
+    async def request(self, ident: Any, method: str, params: Any = None) -> dict[str, Any]:
+        """Sends a request and waits for its answer."""
+        self.send({"jsonrpc": "2.0", "id": ident, "method": method, "params": params})
+        return await self.answer(ident)
+
+    async def answer(self, ident: Any, count: int = 1) -> dict[str, Any]:
+        """The last of ``count`` answers with this id."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.answers.get(ident, [])) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.answers[ident][-1]
+
+    def counts(self) -> Counter[Any]:
+        """How many answers there were, by id."""
+        return Counter({ident: len(answers) for ident, answers in self.answers.items()})
+
+    async def _read(self) -> None:
+        stdout = self.process.stdout
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                header = await stdout.readuntil(b"\r\n\r\n")
+                length = int(header.split(b"\r\n")[0].split(b":")[1])
+                message = json.loads(await stdout.readexactly(length))
+                if "method" in message:
+                    self.notifications.append(message)
+                else:
+                    self.answers.setdefault(message["id"], []).append(message)
+                self._news.set()
+        self._news.set()
+
+
+def frame(body: bytes) -> bytes:
+    """A body with its header."""
+    return b"Content-Length: %d\r\n\r\n" % len(body) + body

@@ -1,0 +1,215 @@
+"""An engine that answers what a test tells it to: the contract's routes on a Unix socket, in a thread of its own."""
+
+import asyncio
+import contextlib
+import copy
+import json
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route
+
+PROJECT_ROUTES = ("train", "pause", "resume", "rollback", "disable", "enable")
+
+
+@dataclass
+class Script:
+    """What a completion streams."""
+
+    chunks: list[str] = field(default_factory=lambda: ["return 1\n"])
+    finish: str | None = "stop"
+    """None: the stream never ends by itself."""
+    error: tuple[int, str, str] | None = None
+    """Status, code and message instead of an answer."""
+
+
+class StubEngine:
+    """Thread-safe where it says so; everything else is read after the fact."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.script = Script()
+        self.completions: list[dict[str, Any]] = []
+        self.closed_early = 0
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.refusal: tuple[int, str, str] | None = None
+        self.model: dict[str, Any] = {
+            "name": "stub-model",
+            "state": "ready",
+            "progress": None,
+            "message": None,
+            "quantization": "none",
+            "device": "cpu",
+            "fim": True,
+        }
+        self.project: dict[str, Any] = {"state": "idle", "message": "nothing learned yet", "serving": None}
+        self._changed: list[asyncio.Event] = []
+        self._thread: threading.Thread | None = None
+        self._server: uvicorn.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Serves, and publishes ``engine.json``, before it returns."""
+        run = self.home / "run"
+        run.mkdir(parents=True, exist_ok=True)
+        path = run / "engine.sock"
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        listener.listen(64)
+        config = uvicorn.Config(self._app(), log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        ready = threading.Event()
+
+        def serve() -> None:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                ready.set()
+                runner.run(self._server.serve(sockets=[listener]))
+
+        self._thread = threading.Thread(target=serve, daemon=True)
+        self._thread.start()
+        ready.wait(10)
+        where = {"pid": os.getpid(), "version": "stub", "protocol": 1, "socket": str(path)}
+        (run / "engine.json").write_text(json.dumps(where | {"host": None, "port": None, "token": None}))
+
+    def stop(self) -> None:
+        """Ends as an engine that was killed does: every connection breaks."""
+        if self._server is None or self._thread is None:
+            return
+        (self.home / "run" / "engine.json").unlink(missing_ok=True)
+        self._server.should_exit = self._server.force_exit = True
+        self._notify()
+        self._thread.join(10)
+        self._server = None
+
+    def change(self, *, model: dict[str, Any] | None = None, project: dict[str, Any] | None = None) -> None:
+        """Changes the status and tells the event streams. Thread-safe."""
+        self.model.update(model or {})
+        self.project.update(project or {})
+        self._notify()
+
+    def called(self, route: str) -> list[dict[str, Any]]:
+        """The bodies that were posted to a route."""
+        return [body for name, body in self.calls if name == route]
+
+    def _notify(self) -> None:
+        assert self._loop is not None
+
+        def wake() -> None:
+            for event in self._changed:
+                event.set()
+
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(wake)
+
+    def _app(self) -> Starlette:
+        post = ["POST"]
+        projects = [Route(f"/v1/projects/{name}", self._project, methods=post) for name in PROJECT_ROUTES]
+        return Starlette(
+            routes=[
+                Route("/health", self._health),
+                Route("/v1/status", self._status),
+                Route("/v1/events", self._events),
+                Route("/v1/completions", self._complete, methods=post),
+                Route("/v1/projects/open", self._project, methods=post),
+                Route("/v1/projects/close", self._project, methods=post),
+                Route("/v1/model/pull", self._accept, methods=post),
+                Route("/v1/model/load", self._accept, methods=post),
+                Route("/v1/shutdown", self._shutdown, methods=post),
+                *projects,
+            ]
+        )
+
+    def _engine_status(self, root: str | None) -> dict[str, Any]:
+        project = None
+        if root:
+            opened = [body for body in self.called("open") if body["root"] == root]
+            trust = {key: opened[-1][key] if opened else False for key in ("trusted", "learning")}
+            rest = {"progress": None, "disabled": False, "changed_files": 0, "last_gate": None}
+            project = {"root": root, **trust, **rest, **self.project}
+        return copy.deepcopy(
+            {
+                "engine": {"pid": os.getpid(), "version": "stub", "uptime_s": 1, "rss_mb": 1},
+                "model": self.model,
+                "project": project,
+                "requests": {"active": 0, "served": 0, "cancelled": 0},
+            }
+        )
+
+    async def _health(self, request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "pid": os.getpid(), "version": "stub", "protocol": 1})
+
+    async def _status(self, request: Request) -> JSONResponse:
+        return JSONResponse(self._engine_status(request.query_params.get("project")))
+
+    async def _events(self, request: Request) -> StreamingResponse:
+        root = request.query_params.get("project")
+        event = asyncio.Event()
+        self._changed.append(event)
+
+        async def stream() -> AsyncIterator[str]:
+            try:
+                while self._server is not None and not self._server.should_exit:
+                    event.clear()
+                    yield f"data: {json.dumps(self._engine_status(root))}\n\n"
+                    await event.wait()
+            finally:
+                self._changed.remove(event)
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    async def _complete(self, request: Request) -> JSONResponse | StreamingResponse:
+        self.completions.append(await request.json())
+        script = self.script
+        if script.error:
+            return self._error(*script.error)
+
+        async def stream() -> AsyncIterator[str]:
+            try:
+                for text in script.chunks:
+                    yield self._chunk(text, None)
+                    await asyncio.sleep(0)
+                if script.finish is None:
+                    await asyncio.Event().wait()
+                yield self._chunk("", script.finish)
+                yield "data: [DONE]\n\n"
+            except asyncio.CancelledError:
+                self.closed_early += 1
+                raise
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    @staticmethod
+    def _chunk(text: str, finish: str | None) -> str:
+        choice = {"index": 0, "text": text, "finish_reason": finish, "logprobs": None}
+        return f"data: {json.dumps({'object': 'text_completion', 'choices': [choice]})}\n\n"
+
+    async def _project(self, request: Request) -> JSONResponse:
+        body = await request.json()
+        self.calls.append((request.url.path.rpartition("/")[2], body))
+        if self.refusal and not request.url.path.endswith(("open", "close")):
+            return self._error(*self.refusal)
+        return JSONResponse(self._engine_status(body["root"]))
+
+    async def _accept(self, request: Request) -> JSONResponse:
+        self.calls.append((request.url.path.rpartition("/")[2], {}))
+        return JSONResponse({}, status_code=202)
+
+    async def _shutdown(self, request: Request) -> JSONResponse:
+        self.calls.append(("shutdown", {}))
+        return JSONResponse({}, status_code=202)
+
+    @staticmethod
+    def _error(status: int, code: str, message: str) -> JSONResponse:
+        error = {"message": message, "type": "stub", "code": code}
+        return JSONResponse({"error": error}, status_code=status)
