@@ -82,7 +82,7 @@ class Worker:
         process = self._process = await _spawn(command)
         if self._suspended:
             self._signal_all(stop=True)
-        if self._killed_because:
+        if self._is_killed():  # while it was being started
             self._kill_all()
         reader = asyncio.create_task(self._read_events(process))
         try:
@@ -93,7 +93,7 @@ class Worker:
         finally:
             self._kill_all()
             reader.cancel()
-        if self._killed_because:
+        if self._is_killed():
             return failed(self._killed_because)
         return self._done or failed(_exit_reason(code))
 
@@ -135,6 +135,9 @@ class Worker:
         if not self._killed_because:
             self._killed_because = reason
             self._kill_all()
+
+    def _is_killed(self) -> bool:
+        return bool(self._killed_because)
 
     def _signal_all(self, *, stop: bool) -> None:
         if self._process is not None and self._process.returncode is None:
