@@ -12,7 +12,7 @@ from tailora.completion._scan import scan
 from tailora.completion._window import Window, indent_of, opens_block, width_of
 from tailora_adapters import languages
 
-__all__ = ["fit_first_line", "fit_further_lines"]
+__all__ = ["fit_first_line", "fit_indentation"]
 
 _OPENS = re.compile(r"[:{]\s*(?:(?://|#).*)?\Z")
 
@@ -28,10 +28,12 @@ def fit_first_line(text: str, window: Window, unit: str) -> str:
     nested = bool(window.cursor.stack) or window.cursor.string is not None
     if not window.line_prefix and (known is None or not known.indented or nested):
         return text  # nothing was typed, and any indentation is right somewhere
+    typed, previous = width_of(window.line_prefix), window.previous
     allowed = 0
-    if (previous := window.previous) is not None and (window.opener is not None or not window.line_prefix):
-        allowed = width_of(previous) + (_columns(unit) if window.opener is not None else 0)
-    allowed -= width_of(window.line_prefix)
+    if previous is not None and window.opener is not None and typed <= width_of(previous):
+        allowed = width_of(previous) + _columns(unit) - typed
+    elif previous is not None and not window.line_prefix:
+        allowed = width_of(previous)
     keep = lead
     while keep and len(keep.expandtabs(_columns("\t"))) > allowed:
         keep = keep[:-1]
@@ -42,18 +44,21 @@ def _columns(unit: str) -> int:
     return len(unit.expandtabs(8))
 
 
-def fit_further_lines(text: str, window: Window, unit: str) -> str:
-    """Gives all lines but the first the file's own indentation: tabs or spaces, and as many."""
+def fit_indentation(text: str, window: Window, unit: str) -> str:
+    """Gives all lines the file's own indentation: tabs or spaces, and as many.
+
+    The first line takes part where only white space stands before it.
+    """
     first, *rest = text.split("\n")
-    if not rest:
-        return text
     fixed = _in_strings(text, window)
     movable = [index for index, line in enumerate(rest, 1) if index not in fixed and line.strip()]
     lines = [first, *rest]
+    begins_line = window.blank_line and first.strip() and window.cursor.string is None
+    indented = [0, *movable] if begins_line else movable
     if unit == "\t":
-        _to_tabs(lines, movable)
+        _to_tabs(lines, indented)
     else:
-        for index in movable:
+        for index in indented:
             lead = indent_of(lines[index])
             lines[index] = lead.replace("\t", unit) + lines[index][len(lead) :]
         _rescale(lines, movable, window, len(unit))

@@ -18,17 +18,16 @@ _TOKENS = re.compile(
       <\|[A-Za-z][\w▁.:/-]{0,40}\|>                     # Qwen, Llama 3, Phi: <|fim_middle|>, <|endoftext|>
     | <｜[^\n｜]{1,40}｜>                                # DeepSeek: <｜fim▁hole｜>
     | <fim[_-](?:prefix|middle|suffix|pad)>             # StarCoder, SantaCoder, Granite
-    | <(?:file_sep|repo_name|reponame|filename|gh_stars|endoftext)>
-    | \u2581?(?<![<\w])<(?:PRE|SUF|MID|EOT|EOD|END)>    # CodeLlama
-    | \[/?INST\]                                        # Mistral
+    | <(?:file_sep|repo_name|gh_stars|endoftext)>
     """,
     re.VERBOSE,
 )
-# Codestral's tokens look like a list or a subscript: they count only where the document has no such name.
-_BRACKETED = re.compile(r"\[(PREFIX|SUFFIX|MIDDLE)\]")
+# CodeLlama's and Codestral's look like a type argument or a subscript: they count only where the document does not
+# have the name.
+_NAMED = re.compile(r"▁?(?<!<)<(PRE|SUF|MID|EOT)>|\[(PREFIX|SUFFIX|MIDDLE|/?INST)\]")
 # What a stream that was cut in the middle of a token leaves.
 _PARTIAL = re.compile(
-    r"<(?:\|[A-Za-z][\w▁.:/-]{0,40}\|?|\|$|｜[^\n｜]{0,40}｜?|fim[_-][a-z]{0,7}|file_[a-z]{0,3})\Z"
+    r"<(?:\|[A-Za-z][\w▁.:/-]{0,40}\|?|\|$|｜[^\n｜]{0,40}｜?|fim[_-][a-z]{0,7}|file_(?:s(?:ep?)?)?)\Z"
 )
 _NAME_CHARS = 32_768
 
@@ -37,10 +36,10 @@ def find(text: str, snapshot: Snapshot, start: int = 0) -> int:
     """Index of the first whole token in ``text`` from ``start`` on, or -1."""
     match = _TOKENS.search(text, start)
     end = match.start() if match else len(text)
-    for bracketed in _BRACKETED.finditer(text, start, end):
+    for named in _NAMED.finditer(text, start, end):
         low, high = max(0, snapshot.offset - _NAME_CHARS), snapshot.offset + _NAME_CHARS
-        if not re.compile(rf"\b{bracketed[1]}\b").search(snapshot.text, low, high):
-            return bracketed.start()
+        if not re.compile(rf"\b{(named[1] or named[2]).strip('/')}\b").search(snapshot.text, low, high):
+            return named.start()
     return match.start() if match else -1
 
 

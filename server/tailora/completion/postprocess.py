@@ -8,7 +8,7 @@ Invariant: ``clean`` is pure and idempotent; the steps run until none changes an
 import re
 
 from tailora.completion import _special
-from tailora.completion._indent import fit_first_line, fit_further_lines
+from tailora.completion._indent import fit_first_line, fit_indentation
 from tailora.completion._scan import scan
 from tailora.completion._window import Window, indent_of
 from tailora.completion.snapshot import Snapshot
@@ -47,7 +47,7 @@ def clean(raw: str, snapshot: Snapshot, *, kept_stop_reason: str | None = None) 
         text = _drop_repeated_lines(text, window, cut_off)
         text = _drop_doubled_closing(text, window)
         text = fit_first_line(text, window, unit)
-        text = fit_further_lines(text, window, unit)
+        text = fit_indentation(text, window, unit)
         text = _strip_end(text, window)
         if text == before:
             break
@@ -123,7 +123,7 @@ def _drop_doubled_closing(text: str, window: Window) -> str:
     below = next(iter(window.following), "").strip()
     balance = None
     for index in scan(text, window.lexis, window.cursor).closings:
-        own_line = not text[text.rfind("\n", 0, index) + 1 : index].strip() and "\n" in text[:index]
+        own_line = not (window.line_prefix + text[:index]).rpartition("\n")[2].strip()
         there = text[index] in rest if rest else own_line and below.startswith(text[index])
         if not there:
             continue

@@ -98,7 +98,7 @@ class Snapshot:
         line = self.line_prefix
         before = self.text[max(0, self.offset - _STYLE_CHARS) : self.line_start]
         after = self.text[self.line_end : self.offset + _STYLE_CHARS]
-        widths, tabs, spaces = _indentation(before.split("\n") + after.split("\n"))
+        widths, tabs, spaces = _indentation([*before.split("\n"), line + "|", *after.split("\n")])
         if line[:1] == "\t" or (line[:1] != " " and tabs > spaces):
             return "\t"
         if widths:

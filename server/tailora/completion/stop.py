@@ -40,6 +40,8 @@ _KEYWORD_BLOCK = re.compile(
     r"|.*\b(?:do(?:\s*\|[^|]*\|)?|function\s*\([^)]*\)|then)\s*\Z"
 )
 """A line of Ruby or Lua whose block ends with a word."""
+_TERMINATORS = {"python": "", "ruby": "", "lua": "", "shellscript": ""}
+"""What ends a statement whatever a parser says, in the languages where that is not ``;``, ``}`` or ``,``."""
 _MAX_PERIOD = 3
 
 
@@ -244,7 +246,7 @@ class StopRule:
             self._compound = True
             self._floor = width_of(next(line for line in self._lines if line.strip())) + 1
             return False
-        if not self._indented and line.endswith((";", "}", ",")):
+        if state.last in _TERMINATORS.get(self._window.language, ";},"):
             return True
         assert self._syntax is not None  # statement mode
         return self._syntax.complete(text, state) is not False
