@@ -1,0 +1,1 @@
+"""A repository to training examples: selection, secrets, held-out split, spans, replay."""
