@@ -78,7 +78,7 @@ class Projects:
     def start(self) -> None:
         """Starts the schedule on the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._spawn(self._schedule())
+        self._spawn(self._schedule(), "schedule")
 
     @property
     def open_count(self) -> int:
@@ -190,7 +190,7 @@ class Projects:
             if project.clients or project.problem is not None:
                 self._end_training(project, project.problem or "learning was turned off")
         self._forget_if_unused(project)
-        self._spawn(self._sync_watcher(project))
+        self._spawn(self._sync_watcher(project), "watch")
         self._changed()
 
     def _forget_if_unused(self, project: Project) -> None:
@@ -276,7 +276,7 @@ class Projects:
         project.worker = Worker(command, lambda event: self._progress(project, event))
         if self._busy:
             project.worker.suspend()
-        self._spawn(self._train(project, project.worker, files))
+        self._spawn(self._train(project, project.worker, files), "train")
         self._on_change()
 
     async def _train(self, project: Project, worker: Worker, files: tuple[str, ...]) -> None:
@@ -307,8 +307,8 @@ class Projects:
         self._wake.set()
         self._on_change()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
@@ -323,7 +323,7 @@ class Projects:
         if self._training is not None:
             self._end_training(self._training, "the engine is ending")
         for project in list(self._projects.values()):
-            self._spawn(self._sync_watcher(project))
+            self._spawn(self._sync_watcher(project), "watch")
         self._wake.set()
         while self._tasks:
             await asyncio.wait(set(self._tasks))

@@ -112,7 +112,9 @@ class Watcher:
             except OSError as error:
                 why = error.strerror or str(error)
                 self._stop_observer()
-        self._poller = threading.Thread(target=self._poll, name="poll-project", daemon=True)
+        # Looked at here, not on the thread: what changes from now on is a change.
+        before = dict(_look(self._root))
+        self._poller = threading.Thread(target=self._poll, args=(before,), name="poll-project", daemon=True)
         self._poller.start()
         return f"no file notifications here ({why}): changes are looked for every {self._poll_s:.0f} s"
 
@@ -151,13 +153,12 @@ class Watcher:
         elif is_relevant(relative) and not relative.startswith("../"):
             self._on_files({relative})
 
-    def _poll(self) -> None:
-        before = dict(_look(self._root))
+    def _poll(self, before: dict[str, int]) -> None:
         while not self._stopping.wait(self._poll_s):
-            if not self._root.is_dir():
+            now = dict(_look(self._root))
+            if not now and not self._root.exists():
                 self._on_gone()
                 return
-            now = dict(_look(self._root))
             changed = {path for path, _ in before.items() ^ now.items()}
             before = now
             if changed:

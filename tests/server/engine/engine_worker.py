@@ -1,0 +1,44 @@
+"""Run as a script: a training worker that follows a plan, told by the file ``plan`` beside the project's files.
+
+Plans: ``promote``, ``wait`` (trains until it is ended), ``silent`` (ends without a result), ``garbage``.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+
+def say(**event: object) -> None:
+    print(json.dumps(event), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--changed-file-list", type=Path)
+    parser.add_argument("--parent-pid", type=int)
+    arguments = parser.parse_args()
+    plan = (arguments.root / "plan").read_text()
+    files = arguments.changed_file_list.read_text().split()
+    say(event="progress", stage="training", fraction=0.5, message=f"step 1 on {','.join(files)}")
+    (arguments.root / ".worker.json").write_text(
+        json.dumps({"pid": os.getpid(), "nice": os.nice(0), "parent": arguments.parent_pid, "files": files})
+    )
+    if plan == "wait":
+        signal.pause()
+    if plan == "silent":
+        sys.exit(3)
+    if plan == "garbage":
+        print("not json")
+        print("[1]")
+        print("x" * 3_000_000)
+    say(event="progress", stage="gating", fraction=0.9, message="comparing")
+    gate = {"decision": "promoted", "reason": "better", "checks": [], "figures": {"base_nll": 2.0}}
+    say(event="done", decision="promoted", version="4", reason="better", gate=gate)
+
+
+main()

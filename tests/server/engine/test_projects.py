@@ -1,0 +1,273 @@
+"""From a changed file to a training run and back to the status, with a scripted worker."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tailora.engine import project as project_module
+from tailora.engine.journal import Rules
+from tailora.engine.projects import Projects
+from tailora_adapters.errors import TailoraError
+from tailora_adapters.store import Store
+
+WORKER = (sys.executable, str(Path(__file__).with_name("engine_worker.py")))
+AT_ONCE = Rules(quiet_s=0, min_gap_s=0)
+
+
+class Harness:
+    """Open projects, and a way to wait for what their status says."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._changed = asyncio.Event()
+        self.projects = Projects("m", Store(), rules, self._changed.set, worker_command=WORKER, poll_s=0.05)
+        self.projects.start()
+        self.seen: list[tuple[str, str]] = []
+        """Every state and message that a status said."""
+
+    async def until(self, root: Path, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            while True:
+                self._changed.clear()
+                status = self.projects.status(str(root))
+                self.seen.append((status["state"], status["message"]))
+                if condition(status):
+                    return status
+                await self._changed.wait()
+
+    async def open(self, root: Path, client: str = "c", trusted: bool = True, learning: bool = True) -> None:
+        await self.projects.open(str(root), client, trusted=trusted, learning=learning)
+
+    async def watching(self, root: Path) -> None:
+        """Waits for the watcher of a project that was just opened."""
+        async with asyncio.timeout(20):
+            while any(task.get_name() == "watch" for task in self.projects._tasks):
+                await asyncio.wait(
+                    [task for task in self.projects._tasks if task.get_name() == "watch"],
+                )
+
+
+@pytest.fixture
+async def harness(home: Path) -> AsyncIterator[Harness]:
+    result = Harness(AT_ONCE)
+    yield result
+    await result.projects.close_all()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "plan").write_text("promote")
+    return folder
+
+
+def put(path: Path) -> None:
+    """Makes a file by one event, so that one change starts one run."""
+    hidden = path.with_name(f".{path.name}")
+    hidden.write_text("1")
+    hidden.rename(path)
+
+
+def is_idle(status: dict[str, Any]) -> bool:
+    return status["state"] == "idle" and status["message"] != "nothing new to learn"
+
+
+def is_training(status: dict[str, Any]) -> bool:
+    return status["state"] == "training" and status["progress"] is not None
+
+
+async def test_a_changed_file_is_learned(harness: Harness, root: Path) -> None:
+    await harness.open(root)
+    await harness.watching(root)
+    assert harness.projects.status(str(root))["state"] == "idle"
+    put(root / "a.py")
+    status = await harness.until(root, is_idle)
+    assert status["message"] == "version 4 serves: better"
+    assert status["last_gate"]["base_nll"] == 2.0
+    assert (status["last_gate"]["version"], status["last_gate"]["decision"]) == ("4", "promoted")
+    assert status["changed_files"] == 0
+    assert "training" in {state for state, _ in harness.seen}
+    assert json.loads((root / ".worker.json").read_text())["files"] == ["a.py"]
+
+
+@pytest.mark.parametrize(
+    "trusted, learning, state", [(False, True, "untrusted"), (True, False, "off"), (False, False, "off")]
+)
+async def test_nothing_is_watched_without_trust_and_consent(
+    harness: Harness, root: Path, trusted: bool, learning: bool, state: str
+) -> None:
+    await harness.open(root, trusted=trusted, learning=learning)
+    await harness.watching(root)
+    project = harness.projects._projects[root.resolve()]
+    assert project.watcher is None
+    assert harness.projects.status(str(root))["state"] == state
+
+
+async def test_one_client_without_trust_is_enough_to_end_learning(harness: Harness, root: Path) -> None:
+    (root / "plan").write_text("wait")
+    await harness.open(root)
+    await harness.projects.train(str(root))
+    await harness.until(root, is_training)
+    await harness.open(root, "another", trusted=False)
+    status = await harness.until(root, lambda status: status["state"] == "untrusted")
+    assert status["trusted"] is False
+    harness.projects.close(str(root), "another")
+    await harness.until(root, lambda status: status["state"] in ("idle", "waiting"))
+
+
+async def test_a_killed_worker_costs_only_its_run(harness: Harness, root: Path) -> None:
+    (root / "plan").write_text("wait")
+    await harness.open(root)
+    await harness.watching(root)
+    put(root / "a.py")
+    await harness.until(root, is_training)
+    worker = harness.projects._projects[root.resolve()].worker
+    assert worker is not None
+    psutil.Process(worker.pid).kill()
+    status = await harness.until(root, is_idle)
+    assert "signal 9" in status["message"]
+    assert status["changed_files"] == 1
+    (root / "plan").write_text("promote")
+    put(root / "b.py")
+    status = await harness.until(root, lambda status: status["message"].startswith("version 4"))
+    assert json.loads((root / ".worker.json").read_text())["files"] == ["a.py", "b.py"]
+
+
+async def test_one_worker_at_a_time_over_all_projects(harness: Harness, tmp_path: Path, root: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (root / "plan").write_text("wait")
+    (other / "plan").write_text("promote")
+    for folder in (root, other):
+        await harness.open(folder)
+    await harness.projects.train(str(root))
+    await harness.until(root, is_training)
+    await harness.projects.train(str(other))
+    waiting = await harness.until(other, lambda status: status["state"] == "waiting")
+    assert "other project" in waiting["message"]
+    await harness.projects.pause(str(root))
+    await harness.until(root, lambda status: status["state"] == "paused")
+    await harness.until(other, is_idle)
+
+
+async def test_a_worker_waits_while_completions_run(harness: Harness, root: Path) -> None:
+    (root / "plan").write_text("wait")
+    await harness.open(root)
+    harness.projects.set_busy(True)
+    await harness.projects.train(str(root))
+    await harness.until(root, lambda status: status["state"] == "training")
+    worker = harness.projects._projects[root.resolve()].worker
+    assert worker is not None
+    assert worker._suspended
+    harness.projects.set_busy(False)
+    await harness.until(root, is_training)
+    assert not worker._suspended
+
+
+async def test_pause_ends_the_run_and_resume_learns_what_is_left(harness: Harness, root: Path) -> None:
+    (root / "plan").write_text("wait")
+    await harness.open(root)
+    await harness.watching(root)
+    put(root / "a.py")
+    await harness.until(root, is_training)
+    await harness.projects.pause(str(root))
+    await harness.until(root, lambda status: status["state"] == "paused")
+    (root / "plan").write_text("promote")
+    await harness.projects.resume(str(root))
+    await harness.until(root, lambda status: status["message"] == "version 4 serves: better")
+
+
+async def test_disable_and_enable_show(harness: Harness, root: Path) -> None:
+    await harness.open(root)
+    await harness.projects.disable(str(root))
+    status = harness.projects.status(str(root))
+    assert status["disabled"]
+    assert "foundation adapter serves" in status["message"]
+    await harness.projects.enable(str(root))
+    assert not harness.projects.status(str(root))["disabled"]
+
+
+async def test_the_last_client_that_leaves_stops_the_watcher(harness: Harness, root: Path) -> None:
+    await harness.open(root, "one")
+    await harness.open(root, "two")
+    await harness.watching(root)
+    project = harness.projects._projects[root.resolve()]
+    harness.projects.close(str(root), "one")
+    harness.projects.close(str(root), "one")
+    await harness.watching(root)
+    assert project.watcher is not None
+    # A window that is gone for good ends its streams; the last of them counts as close.
+    harness.projects.stream_opened(str(root), "two")
+    harness.projects.stream_opened(str(root), "two")
+    harness.projects.stream_closed(str(root), "two")
+    await harness.watching(root)
+    assert harness.projects.open_count == 1
+    harness.projects.stream_closed(str(root), "two")
+    await harness.watching(root)
+    assert (project.watcher, harness.projects.open_count) == (None, 0)
+    assert harness.projects.status(str(root))["message"] == "not open in any editor"
+
+
+async def test_a_folder_deleted_while_open_is_told_and_may_come_back(harness: Harness, root: Path) -> None:
+    await harness.open(root)
+    await harness.watching(root)
+    (root / "plan").unlink()
+    root.rmdir()
+    status = await harness.until(root, lambda status: status["state"] == "off")
+    assert "does not exist" in status["message"]
+    root.mkdir()
+    await harness.open(root)
+    assert harness.projects.status(str(root))["state"] == "idle"
+
+
+@pytest.mark.parametrize("kind", ["missing", "file", "loop", "home"])
+async def test_a_bad_root_is_a_message(
+    harness: Harness, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bad"
+    if kind == "file":
+        path.write_text("x")
+    if kind == "home":
+        path.mkdir()
+        monkeypatch.setenv("HOME", str(path))
+    if kind == "loop":
+        path.symlink_to(path)
+        with pytest.raises(TailoraError, match="loop of symbolic links"):
+            await harness.open(path)
+        return
+    await harness.open(path)
+    status = harness.projects.status(str(path))
+    assert status["state"] == "off"
+    assert str(path) in status["message"]
+    with pytest.raises(TailoraError):
+        await harness.projects.train(str(path))
+
+
+async def test_a_link_and_its_folder_are_one_project(harness: Harness, root: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    await harness.open(root)
+    await harness.open(link, "another")
+    assert harness.projects.open_count == 1
+    assert harness.projects.status(str(link))["root"] == str(link)
+
+
+async def test_a_store_that_cannot_be_read_is_a_message(
+    harness: Harness, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await harness.open(root)
+    project = harness.projects._projects[root.resolve()]
+
+    def refuse(_self: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(project.store), "versions", refuse)
+    project._snapshot = None
+    status = harness.projects.status(str(root))
+    assert "Permission denied" in status["message"]
+    assert project_module.snapshot_of(project.store).serving is None
