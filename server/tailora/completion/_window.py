@@ -60,13 +60,12 @@ class Window:
             lines = lines[1:]  # cut somewhere inside
         if len(lines) > MAX_PREFIX_LINES:
             at_start, lines = False, lines[-MAX_PREFIX_LINES:]
-        before, anchored = _anchor(lines, at_start)
+        lexis = lexis_of(snapshot.language)
+        before, anchored, start = _begin([f"{line}\n" for line in lines], lexis, at_start)
         line_end = snapshot.line_end
         tail = text[line_end : line_end + MAX_SUFFIX_CHARS].replace("\r\n", "\n")
         after = tail.partition("\n")[2] if tail.startswith("\n") else ""
         line_prefix = snapshot.line_prefix[-_MAX_LINE:]
-        lexis = lexis_of(snapshot.language)
-        start = scan(before, lexis)
         known = languages.by_id(snapshot.language)
         return cls(
             known.id if known else snapshot.language,
@@ -132,12 +131,33 @@ def opens_block(line: str, end: Scan, language: str) -> bool:
     return end.last == "{" or bool(words and words[-1] in _BLOCK_WORDS.get(language, ()))
 
 
-def _anchor(lines: list[str], at_start: bool) -> tuple[str, bool]:
-    """The lines from the first one on that begins something at top level."""
-    anchored = at_start
-    if not at_start:
-        for index, line in enumerate(lines):
-            if line[:1].isalpha() or line[:1] in ("_", "@"):
-                lines, anchored = lines[index:], True
-                break
-    return "".join(f"{line}\n" for line in lines), anchored
+def _begin(lines: list[str], lexis: Lexis, at_start: bool) -> tuple[str, bool, Scan]:
+    """The lines from the first one on that begins something at top level, if any does, and what they leave open."""
+    text = "".join(lines)
+    if at_start:
+        return text, True, scan(text, lexis)
+    guess = _guess(text, lexis)
+    state, seen, position = guess, 0, 0
+    for line in lines:
+        if line[0].isalpha() or line[0] in "_@":
+            state, seen = scan(text[seen:position], lexis, state), position
+            if state.string is None and not state.comment:
+                return text[position:], True, scan(text[position:], lexis)
+        position += len(line)
+    return text, False, scan(text, lexis, guess)
+
+
+def _guess(text: str, lexis: Lexis) -> Scan:
+    """Whether text from the middle of a file begins in code, in a string or in a comment: what fits it best.
+
+    Code read as a string hides its mistakes, prose read as code makes them (an apostrophe opens a string).
+    """
+    guesses = [Scan(), *(Scan(string=delimiter) for delimiter in sorted(lexis.multiline))]
+    if lexis.block_comment:
+        guesses.append(Scan(comment=True, block=True))
+
+    def misfit(guess: Scan) -> int:
+        end = scan(text, lexis, guess)
+        return end.unterminated + end.unmatched + (end.string is not None) + (end.comment and end.block)
+
+    return min(guesses, key=misfit)
