@@ -1,7 +1,7 @@
 """Clients for tests: what real editors say they can do, a typed client and a raw one.
 
-``Editor`` wraps pytest-lsp's client, which rejects any message that does not fit the specification. ``RawClient``
-writes bytes and counts answers.
+``Editor`` wraps pytest-lsp's client, which rejects any message that does not fit the specification.
+``RawClient`` writes bytes and counts answers.
 """
 
 import asyncio
@@ -24,17 +24,21 @@ PATIENCE_S = 20
 
 
 def vscode() -> types.ClientCapabilities:
-    """VS Code with vscode-languageclient 10 or later: utf-16 only, inline completion, dynamic registration."""
+    """VS Code with vscode-languageclient 10 or later: utf-16 only, dynamic registration."""
     capabilities = client_capabilities("visual-studio-code")
     capabilities.general.position_encodings = [types.PositionEncodingKind.Utf16]
-    capabilities.text_document.inline_completion = types.InlineCompletionClientCapabilities(dynamic_registration=True)
+    capabilities.text_document.inline_completion = types.InlineCompletionClientCapabilities(
+        dynamic_registration=True
+    )
     return capabilities
 
 
 def neovim() -> types.ClientCapabilities:
     """Neovim 0.12: utf-8 first, inline completion, static registration only."""
     capabilities = client_capabilities("neovim")
-    capabilities.text_document.inline_completion = types.InlineCompletionClientCapabilities(dynamic_registration=False)
+    capabilities.text_document.inline_completion = types.InlineCompletionClientCapabilities(
+        dynamic_registration=False
+    )
     return capabilities
 
 
@@ -53,6 +57,7 @@ class Editor:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.result: types.InitializeResult | None = None
         self.client: LanguageClient = make_test_lsp_client()
         self.statuses: list[Any] = []
         self.questions: list[types.ShowMessageRequestParams] = []
@@ -61,6 +66,11 @@ class Editor:
         self._news = asyncio.Event()
         self._versions = itertools.count(2)
         self._register()
+
+    @property
+    def messages(self) -> list[str]:
+        """What was shown to the user."""
+        return [message.message for message in self.client.messages]
 
     def _register(self) -> None:
         @self.client.feature("tailora/status")
@@ -104,7 +114,8 @@ class Editor:
             workspace_folders=[types.WorkspaceFolder(folder.as_uri(), folder.name) for folder in folders],
             initialization_options=options,
         )
-        return await self.client.initialize_session(params)
+        self.result = await self.client.initialize_session(params)
+        return self.result
 
     async def stop(self) -> None:
         """Ends the server as an editor does."""
@@ -126,7 +137,7 @@ class Editor:
 
     async def reason(self, text: str) -> None:
         """Waits until the status says that nothing was suggested because of ``text``."""
-        await self.status(lambda status: not status.suggestion.shown and text in (status.suggestion.reason or ""))
+        await self.status(lambda told: not told.suggestion.shown and text in (told.suggestion.reason or ""))
 
     def open(self, uri: str, text: str, language: str = "python") -> None:
         """Opens a document."""
@@ -157,8 +168,11 @@ class Editor:
         """Asks for ghost text; the one item, or None for null."""
         kinds = types.InlineCompletionTriggerKind
         context = types.InlineCompletionContext(kinds.Invoked if manual else kinds.Automatic, selected)
+        document, position = types.TextDocumentIdentifier(uri), types.Position(line, character)
         answer = await self.client.text_document_inline_completion_async(
-            types.InlineCompletionParams(context, types.TextDocumentIdentifier(uri), types.Position(line, character))
+            types.InlineCompletionParams(
+                context, types.TextDocumentIdentifier(uri), types.Position(line, character)
+            )
         )
         if answer is None:
             return None

@@ -1,4 +1,4 @@
-"""An engine that answers what a test tells it to: the contract's routes on a Unix socket, in a thread of its own."""
+"""An engine that answers what a test tells it to: the contract's routes on a Unix socket, in its own thread."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,18 @@ class StubEngine:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.opened: dict[str, dict[str, Any]] = {}
+        """The newest body of ``open`` for each root that is open."""
+        self._happened = threading.Event()
+        self._changed: list[asyncio.Event] = []
+        self._thread: threading.Thread | None = None
+        self._server: uvicorn.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+        self.reset()
+
+    def reset(self) -> None:
+        """As if it had just been started and nobody had asked anything."""
         self.script = Script()
         self.completions: list[dict[str, Any]] = []
         self.closed_early = 0
@@ -52,10 +64,7 @@ class StubEngine:
             "fim": True,
         }
         self.project: dict[str, Any] = {"state": "idle", "message": "nothing learned yet", "serving": None}
-        self._changed: list[asyncio.Event] = []
-        self._thread: threading.Thread | None = None
-        self._server: uvicorn.Server | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._notify()
 
     def start(self) -> None:
         """Serves, and publishes ``engine.json``, before it returns."""
@@ -66,7 +75,9 @@ class StubEngine:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(path))
         listener.listen(64)
-        config = uvicorn.Config(self._app(), log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            self._app(), log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+        )
         self._server = uvicorn.Server(config)
         ready = threading.Event()
 
@@ -98,12 +109,22 @@ class StubEngine:
         self.project.update(project or {})
         self._notify()
 
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Waits until ``condition`` about this engine holds; looked at after every request."""
+        async with asyncio.timeout(20):
+            while not condition():
+                # The engine's thread says that something happened; an event of the caller's loop could not be
+                # set from there without knowing that loop.
+                await asyncio.to_thread(self._happened.wait, 1)
+                self._happened.clear()
+
     def called(self, route: str) -> list[dict[str, Any]]:
         """The bodies that were posted to a route."""
         return [body for name, body in self.calls if name == route]
 
     def _notify(self) -> None:
-        assert self._loop is not None
+        if self._loop is None:
+            return
 
         def wake() -> None:
             for event in self._changed:
@@ -133,8 +154,8 @@ class StubEngine:
     def _engine_status(self, root: str | None) -> dict[str, Any]:
         project = None
         if root:
-            opened = [body for body in self.called("open") if body["root"] == root]
-            trust = {key: opened[-1][key] if opened else False for key in ("trusted", "learning")}
+            opened = self.opened.get(root, {})
+            trust = {key: opened.get(key, False) for key in ("trusted", "learning")}
             rest = {"progress": None, "disabled": False, "changed_files": 0, "last_gate": None}
             project = {"root": root, **trust, **rest, **self.project}
         return copy.deepcopy(
@@ -170,6 +191,7 @@ class StubEngine:
 
     async def _complete(self, request: Request) -> JSONResponse | StreamingResponse:
         self.completions.append(await request.json())
+        self._happened.set()
         script = self.script
         if script.error:
             return self._error(*script.error)
@@ -185,6 +207,7 @@ class StubEngine:
                 yield "data: [DONE]\n\n"
             except asyncio.CancelledError:
                 self.closed_early += 1
+                self._happened.set()
                 raise
 
         return StreamingResponse(stream(), media_type="text/event-stream")
@@ -197,12 +220,18 @@ class StubEngine:
     async def _project(self, request: Request) -> JSONResponse:
         body = await request.json()
         self.calls.append((request.url.path.rpartition("/")[2], body))
-        if self.refusal and not request.url.path.endswith(("open", "close")):
+        self._happened.set()
+        if request.url.path.endswith("open"):
+            self.opened[body["root"]] = body
+        elif request.url.path.endswith("close"):
+            self.opened.pop(body["root"], None)
+        elif self.refusal:
             return self._error(*self.refusal)
         return JSONResponse(self._engine_status(body["root"]))
 
     async def _accept(self, request: Request) -> JSONResponse:
         self.calls.append((request.url.path.rpartition("/")[2], {}))
+        self._happened.set()
         return JSONResponse({}, status_code=202)
 
     async def _shutdown(self, request: Request) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Ghost text over the real protocol: ranges, encodings, caching, who wins, deadlines and reasons for silence."""
+"""Ghost text over the real protocol: ranges, encodings, caching, who wins, deadlines, reasons for silence."""
 
 import asyncio
 import time
@@ -8,6 +8,8 @@ import pytest
 from lsprotocol import types
 from stub_engine import Script
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 TEXT = "def add(a, b):\n    \n"
 
 
@@ -15,8 +17,7 @@ def _empty(line, character):
     return types.Range(types.Position(line, character), types.Position(line, character))
 
 
-async def test_capabilities_are_advertised(start_editor):
-    editor = await start_editor()
+async def test_capabilities_are_advertised(editor):
     result = editor.result
     assert result.server_info.name == "tailora"
     capabilities = result.capabilities
@@ -28,9 +29,7 @@ async def test_capabilities_are_advertised(start_editor):
     assert capabilities.position_encoding == types.PositionEncodingKind.Utf16
 
 
-async def test_a_suggestion_and_what_the_engine_was_asked(start_editor, engine, repository):
-    editor = await start_editor()
-    uri = (repository / "a.py").as_uri()
+async def test_a_suggestion_and_what_the_engine_was_asked(editor, engine, repository, uri):
     engine.script = Script(["return a", " + b\n", "\n"])
     editor.open(uri, TEXT)
     item = await editor.ask(uri, 1, 4)
@@ -42,15 +41,13 @@ async def test_a_suggestion_and_what_the_engine_was_asked(start_editor, engine, 
     assert request["stream"] is True
     asked = request["tailora"]
     assert asked["project"] == str(repository.resolve())
-    assert asked["path"] == "a.py"
+    assert asked["path"] == uri.rpartition("/")[2]
     assert asked["language"] == "python"
     assert asked["document"] == uri
-    assert (await editor.status(lambda status: status.suggestion.shown)).suggestion.reason is None
+    assert (await editor.status(lambda told: told.suggestion.shown)).suggestion.reason is None
 
 
-async def test_typing_what_was_suggested_asks_no_engine(start_editor, engine, repository):
-    editor = await start_editor()
-    uri = (repository / "a.py").as_uri()
+async def test_typing_what_was_suggested_asks_no_engine(editor, engine, repository, uri):
     engine.script = Script(["return a + b\n"])
     editor.open(uri, TEXT)
     assert (await editor.ask(uri, 1, 4)).insert_text == "return a + b"
@@ -61,17 +58,15 @@ async def test_typing_what_was_suggested_asks_no_engine(start_editor, engine, re
     assert len(engine.completions) == 1
     # Another adapter answers by itself: what the one before suggested is not shown.
     engine.change(project={"serving": "v0001"})
-    await editor.status(lambda status: status.project.serving == "v0001")
+    await editor.status(lambda told: told.project.serving == "v0001")
     engine.script = Script([" sum\n"])
     assert (await editor.ask(uri, 1, 10)).insert_text == " sum"
 
 
-@pytest.mark.parametrize(
-    "preset, width", [(clients.vscode, 2), (clients.neovim, 4)], ids=["vscode-utf16", "neovim-utf8"]
-)
-async def test_wide_and_right_to_left_characters_before_the_cursor(preset, width, start_editor, engine, repository):
-    editor = await start_editor(preset())
-    uri = (repository / "a.py").as_uri()
+@pytest.mark.parametrize("width", [2, 4], ids=["vscode-utf16", "neovim-utf8"])
+async def test_wide_and_right_to_left_characters(width, editor, start_editor, engine, uri):
+    if width == 4:
+        editor = await start_editor(clients.neovim())
     hebrew = "שלום"
     line = f'x = "😀{hebrew}" + '
     editor.open(uri, line + "\n")
@@ -87,12 +82,11 @@ async def test_wide_and_right_to_left_characters_before_the_cursor(preset, width
     assert engine.completions[-1]["prompt"] == f'x = "😀!{hebrew}" + '
 
 
-async def test_line_endings_and_tabs(start_editor, engine, repository):
-    editor = await start_editor()
-    uri = (repository / "a.go").as_uri()
-    editor.open(uri, "func f() {\r\n\tx := 1\r\n\t\r\n}\r\n", "go")
+async def test_line_endings_and_tabs(editor, engine, repository, uri):
+    go = (repository / "tabs.go").as_uri()
+    editor.open(go, "func f() {\r\n\tx := 1\r\n\t\r\n}\r\n", "go")
     engine.script = Script(["y := 2\n", "\treturn y\n", "}\n"])
-    item = await editor.ask(uri, 2, 1, manual=True)
+    item = await editor.ask(go, 2, 1, manual=True)
     assert item.insert_text == "y := 2\r\n\treturn y"
     assert item.range == _empty(2, 1)
     # A form feed or a Unicode separator is no line end, or every edit below would be off by a line.
@@ -103,9 +97,7 @@ async def test_line_endings_and_tabs(start_editor, engine, repository):
     assert engine.completions[-1]["prompt"] == "a = 1\x0c\u2028\nb = 22"
 
 
-async def test_the_selected_menu_item_begins_the_suggestion(start_editor, engine, repository):
-    editor = await start_editor()
-    uri = (repository / "a.py").as_uri()
+async def test_the_selected_menu_item_begins_the_suggestion(editor, engine, repository, uri):
     editor.open(uri, "import os\nos.pa\n")
     engine.script = Script([".join(a, b)\n"])
     replaced = types.Range(types.Position(1, 3), types.Position(1, 5))
@@ -115,9 +107,7 @@ async def test_the_selected_menu_item_begins_the_suggestion(start_editor, engine
     assert item.range == replaced
 
 
-async def test_a_cursor_past_the_end_is_brought_back(start_editor, engine, repository):
-    editor = await start_editor()
-    uri = (repository / "a.py").as_uri()
+async def test_a_cursor_past_the_end_is_brought_back(editor, engine, repository, uri):
     editor.open(uri, "x = 1\ny = ")
     item = await editor.ask(uri, 1, 400)
     assert item.range == _empty(1, 4)
@@ -126,24 +116,20 @@ async def test_a_cursor_past_the_end_is_brought_back(start_editor, engine, repos
     assert engine.completions[-1]["prompt"] == "x = 1\ny = "
 
 
-async def test_newest_wins(start_editor, engine, repository):
-    editor = await start_editor(options={"completion": {"debounceMs": 0}})
-    uri = (repository / "a.py").as_uri()
+async def test_newest_wins(editor, engine, repository, uri):
+    editor.configure({"tailora": {"completion": {"debounceMs": 0}}})
     editor.open(uri, TEXT)
     engine.script = Script(["ret"], finish=None)
     older = asyncio.create_task(editor.ask(uri, 1, 4))
-    while not engine.completions:
-        await asyncio.sleep(0)
+    await engine.until(lambda: engine.completions)
     engine.script = Script(["return a + b\n"])
     assert (await editor.ask(uri, 1, 3)).insert_text == "return a + b"
     assert await older is None
-    while not engine.closed_early:  # the older stream was closed, which frees the model
-        await asyncio.sleep(0)
+    await engine.until(lambda: engine.closed_early)  # the older stream was closed, which frees the model
 
 
-async def test_nothing_in_time(start_editor, engine, repository):
-    editor = await start_editor(options={"completion": {"deadlineMs": 150, "debounceMs": 0}})
-    uri = (repository / "a.py").as_uri()
+async def test_nothing_in_time(editor, engine, repository, uri):
+    editor.configure({"tailora": {"completion": {"deadlineMs": 150, "debounceMs": 0}}})
     editor.open(uri, TEXT)
     engine.script = Script(["return a"], finish=None)
     assert await editor.ask(uri, 1, 4) is None
@@ -154,9 +140,8 @@ async def test_nothing_in_time(start_editor, engine, repository):
     assert item.insert_text == "total = a + b"
 
 
-async def test_manual_asks_anew_and_for_more_than_a_line(start_editor, engine, repository):
-    editor = await start_editor(options={"completion": {"debounceMs": 5000}})
-    uri = (repository / "a.py").as_uri()
+async def test_manual_asks_anew_and_for_more_than_a_line(editor, engine, repository, uri):
+    editor.configure({"tailora": {"completion": {"debounceMs": 5000}}})
     editor.open(uri, "x = 1\n\n")
     engine.script = Script(["y = 2\n", "z = 3\n", "\n"])
     before = time.monotonic()
@@ -165,9 +150,8 @@ async def test_manual_asks_anew_and_for_more_than_a_line(start_editor, engine, r
     assert item.insert_text == "y = 2\nz = 3"
 
 
-async def test_silence_has_a_reason_and_sends_nothing(start_editor, engine, repository):
-    settings = {"languagesOff": ["markdown"], "maxFileKb": 4}
-    editor = await start_editor(options={"completion": settings})
+async def test_silence_has_a_reason_and_sends_nothing(editor, engine, repository):
+    editor.configure({"tailora": {"completion": {"languagesOff": ["markdown"], "maxFileKb": 4}}})
     never_opened = repository / "never_opened.py"
     never_opened.write_text("secret = 1\n")
     for name, text, language, reason in (
@@ -193,8 +177,7 @@ async def test_silence_has_a_reason_and_sends_nothing(start_editor, engine, repo
     assert (await editor.ask(untitled, 0, 4)).insert_text == "return 1"
 
 
-async def test_a_huge_document_stalls_nothing(start_editor, engine, repository):
-    editor = await start_editor()
+async def test_a_huge_document_stalls_nothing(editor, engine, repository, uri):
     huge, small = ((repository / name).as_uri() for name in ("huge.py", "small.py"))
     editor.open(huge, "x = 1\n" * 3_500_000)  # 20 MB
     editor.open(small, TEXT)
@@ -205,14 +188,12 @@ async def test_a_huge_document_stalls_nothing(start_editor, engine, repository):
     assert await editor.ask(small, 1, 4) is not None
 
 
-async def test_a_document_that_is_closed_gets_no_suggestion(start_editor, engine, repository):
-    editor = await start_editor(options={"completion": {"debounceMs": 0}})
-    uri = (repository / "a.py").as_uri()
+async def test_a_document_that_is_closed_gets_no_suggestion(editor, engine, repository, uri):
+    editor.configure({"tailora": {"completion": {"debounceMs": 0}}})
     editor.open(uri, TEXT)
     engine.script = Script(["ret"], finish=None)
     waiting = asyncio.create_task(editor.ask(uri, 1, 4))
-    while not engine.completions:
-        await asyncio.sleep(0)
+    await engine.until(lambda: engine.completions)
     editor.close(uri)
     assert await waiting is None
     assert await editor.ask(uri, 1, 4) is None
