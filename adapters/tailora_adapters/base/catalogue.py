@@ -1,0 +1,90 @@
+"""The base models that Tailora knows by name, as data (``catalogue.json``), and any local folder or GGUF file.
+
+A model is pinned by the hash of its content where that is one file, and by the commit that its first fetch
+resolved otherwise. Knows nothing of how to fetch or load.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailora_adapters.errors import ModelError
+
+__all__ = ["DEFAULT_CPU", "DEFAULT_CUDA", "BaseModel", "Hub", "Part", "find", "known"]
+
+DEFAULT_CPU = "qwen2.5-coder-0.5b"
+DEFAULT_CUDA = "qwen2.5-coder-7b"
+"""From 12 GB of GPU memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where a model lies on the model hub."""
+
+    repository: str
+    file: str | None
+    """One GGUF file, or None for the repository's safetensors and tokenizer."""
+    revision: str | None
+    """Commit; None where the content's hash pins the file, or where the first fetch records it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One wheel that carries a piece of a GGUF file as its only ``data/partNN.bin``."""
+
+    requirement: str
+    sha256: str
+    """Of the wheel file."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """One entry of the catalogue, or a model on the user's disk."""
+
+    name: str
+    parameters: str = "unknown"
+    licence: str = "unknown"
+    download_mb: int = 0
+    memory_mb: int = 0
+    """What the engine holds without a GPU, about."""
+    hub: Hub | None = None
+    gguf_sha256: str | None = None
+    gguf_bytes: int | None = None
+    packaged: tuple[Part, ...] = ()
+    local: Path | None = None
+    """A folder in the transformers format or a GGUF file."""
+
+
+@functools.cache
+def known() -> tuple[BaseModel, ...]:
+    """All models of the catalogue, smallest first."""
+    text = Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8")
+    return tuple(
+        BaseModel(
+            **{
+                **entry,
+                "hub": Hub(**entry["hub"]),
+                "packaged": tuple(Part(**part) for part in entry["packaged"]),
+            }
+        )
+        for entry in json.loads(text)["models"]
+    )
+
+
+def find(name: str) -> BaseModel:
+    """A model by its catalogue name, or by the path of a folder or ``.gguf`` file.
+
+    Raises:
+        ModelError: neither.
+    """
+    for model in known():
+        if model.name == name:
+            return model
+    path = Path(name).expanduser()
+    if (path / "config.json").is_file() or (path.suffix == ".gguf" and path.is_file()):
+        return BaseModel(name=path.stem if path.suffix == ".gguf" else path.name, local=path.resolve())
+    names = ", ".join(model.name for model in known())
+    raise ModelError(
+        f"there is no base model {name!r}: use one of {names}, or the path of a model folder or a .gguf file"
+    )

@@ -1,0 +1,44 @@
+"""Snippets of neighbouring files for training prompts, as a completion would carry them.
+
+Serving takes the definitions that a file imports and recently edited places; here, without an editor, definitions
+from other files of the same folder stand for both. Deterministic for a seed.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+
+from tailora_adapters.corpus.examples import Source
+
+__all__ = ["neighbour_snippets"]
+
+_DEFINITION = re.compile(
+    r"^\s*(?:(?:export|pub|public|private|static|async|final|abstract|inline)\s+)*"
+    r"(?:def|class|func|fn|function|interface|struct|enum|impl|type|trait)\b"
+)
+
+
+def neighbour_snippets(
+    sources: Sequence[Source], *, seed: int, per_file: int = 2, lines: int = 10
+) -> dict[str, tuple[tuple[str, str], ...]]:
+    """For each file's path, up to ``per_file`` pairs of (path, text) from other files of its folder."""
+    folders: dict[str, list[Source]] = {}
+    for source in sources:
+        folders.setdefault(source.path.rpartition("/")[0], []).append(source)
+    result = {}
+    for source in sources:
+        rng = random.Random(f"{seed}:{source.path}")
+        others = [other for other in folders[source.path.rpartition("/")[0]] if other is not source]
+        chosen = rng.sample(others, min(per_file, len(others)))
+        snippets = (snippet for other in chosen if (snippet := _definition(other, rng, lines)))
+        result[source.path] = tuple(snippets)
+    return result
+
+
+def _definition(source: Source, rng: random.Random, lines: int) -> tuple[str, str] | None:
+    text = source.text.split("\n")
+    starts = [number for number, line in enumerate(text) if _DEFINITION.match(line)]
+    if not starts:
+        return None
+    start = rng.choice(starts)
+    return source.path, "\n".join(text[start : start + lines])

@@ -1,0 +1,68 @@
+"""FIM examples to token sequences, by the same prompt that serving builds. Knows nothing of models."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tailora_adapters.base.prompt import PromptBudget, build_prompt
+from tailora_adapters.base.tokenizer import CodeTokenizer
+from tailora_adapters.corpus.examples import FimExample
+
+__all__ = ["TokenSequence", "encode", "encode_all"]
+
+ContextOf = Mapping[str, Sequence[tuple[str, str]]]
+"""Snippets (path, text) that serving would show beside a file, by the file's path."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSequence:
+    """``ids[start:]`` is the middle and its end token; only these carry loss."""
+
+    ids: tuple[int, ...]
+    start: int
+    example: FimExample
+
+    @property
+    def labels(self) -> int:
+        """Number of tokens that carry loss."""
+        return len(self.ids) - self.start
+
+
+def encode(
+    tokenizer: CodeTokenizer,
+    example: FimExample,
+    budget: PromptBudget,
+    context: Sequence[tuple[str, str]] = (),
+) -> TokenSequence:
+    """Prompt, middle, end token."""
+    prompt = build_prompt(
+        tokenizer, example.prefix, example.suffix, context=context, path=example.path, budget=budget
+    )
+    return TokenSequence((*prompt, *tokenizer.encode(example.middle), tokenizer.end_id), len(prompt), example)
+
+
+def encode_all(
+    tokenizer: CodeTokenizer,
+    examples: Sequence[FimExample],
+    *,
+    seed: int,
+    max_prompt: int = 384,
+    context: ContextOf | None = None,
+    context_share: float = 0.5,
+) -> list[TokenSequence]:
+    """Encodes with budgets of many sizes, so that short files, long ones and every cut are learned.
+
+    ``context_share`` of the examples get the snippets that ``context`` has for their file.
+    """
+    rng = random.Random(seed)
+    result = []
+    for example in examples:
+        total = rng.randint(max_prompt // 3, max_prompt)
+        suffix = rng.randint(total // 8, total // 4)
+        snippets: Sequence[tuple[str, str]] = ()
+        if context and rng.random() < context_share:
+            snippets = context.get(example.path, ())
+        reserved = total // 4 if snippets else 0
+        budget = PromptBudget(prefix=total - suffix - reserved, suffix=suffix, context=reserved)
+        result.append(encode(tokenizer, example, budget, snippets))
+    return result

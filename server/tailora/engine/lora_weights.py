@@ -1,0 +1,108 @@
+"""A LoRA adapter from its PEFT folder to tensors that the engine's decoder adds to its matmuls, unmerged.
+
+Several projections that read the same input (q, k and v; gate and up) are one group::
+
+    x (tokens, in) --A_cat (3 rank, in)--> t (tokens, 3 rank) --B block (out_q + out_k + out_v, 3 rank)--> delta
+
+Knows nothing of projects or versions. safetensors only.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tailora_adapters.errors import AdapterCorrupt
+
+__all__ = ["GroupLora", "LoraWeights", "load_lora"]
+
+_PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLora:
+    """The low-rank update of one group of projections, scale included."""
+
+    a: Tensor  # (in, ranks)
+    b: Tensor  # (ranks, out)
+
+    def delta(self, x: Tensor) -> Tensor:
+        """(tokens, in) -> (tokens, out)."""
+        return (x @ self.a) @ self.b
+
+
+LoraWeights = Mapping[tuple[int, str], GroupLora]
+"""By layer number and group name."""
+
+
+def load_lora(
+    folder: Path, groups: Mapping[str, Sequence[tuple[str, int, int]]], layers: int, dtype: torch.dtype
+) -> LoraWeights:
+    """Reads an adapter; ``groups`` names the projections of a group with their input and output widths.
+
+    Raises:
+        AdapterCorrupt: unreadable, not a LoRA, of another model's shape, or with weights that are not numbers.
+    """
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        state = load_file(folder / "adapter_model.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise AdapterCorrupt(f"the adapter in {folder} cannot be read: {error}") from error
+    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("bias", "none") != "none":
+        raise AdapterCorrupt(
+            f"the adapter in {folder} is not a plain LoRA: serve it with quantization 'none'"
+        )
+    rank, alpha = int(config["r"]), float(config["lora_alpha"])
+    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    found: dict[tuple[int, str], GroupLora] = {}
+    used = 0
+    for layer in range(layers):
+        for group, members in groups.items():
+            parts = [
+                (
+                    state.get(f"{_PREFIX}model.layers.{layer}.{name}.lora_A.weight"),
+                    state.get(f"{_PREFIX}model.layers.{layer}.{name}.lora_B.weight"),
+                )
+                for name, _, _ in members
+            ]
+            used += 2 * sum(a is not None for a, _ in parts)
+            made = _group(folder, members, parts, scale, dtype)
+            if made is not None:
+                found[layer, group] = made
+    if used != len(state):
+        raise AdapterCorrupt(f"the adapter in {folder} has weights that do not belong to this base model")
+    return found
+
+
+def _group(
+    folder: Path,
+    members: Sequence[tuple[str, int, int]],
+    parts: Sequence[tuple[Tensor | None, Tensor | None]],
+    scale: float,
+    dtype: torch.dtype,
+) -> GroupLora | None:
+    present = [(i, a, b) for i, (a, b) in enumerate(parts) if a is not None and b is not None]
+    if not present:
+        return None
+    width_in = members[0][1]
+    starts = [sum(out for _, _, out in members[:i]) for i in range(len(members) + 1)]
+    ranks = sum(a.shape[0] for _, a, _ in present)
+    a_all = torch.empty((width_in, ranks), dtype=dtype)
+    b_all = torch.zeros((ranks, starts[-1]), dtype=dtype)
+    row = 0
+    for i, a, b in present:
+        rank = a.shape[0]
+        if a.shape != (rank, width_in) or b.shape != (members[i][2], rank):
+            raise AdapterCorrupt(f"the adapter in {folder} was trained for a base model of another shape")
+        if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
+            raise AdapterCorrupt(f"the adapter in {folder} holds weights that are not numbers")
+        a_all[:, row : row + rank] = a.T
+        b_all[row : row + rank, starts[i] : starts[i + 1]] = (b.float() * scale).T
+        row += rank
+    return GroupLora(a_all.contiguous(), b_all.contiguous())

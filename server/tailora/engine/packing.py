@@ -1,0 +1,107 @@
+"""Weights in 4 bits for decoding on CPUs: groups of 32 along the input, asymmetric, as torch's int4 kernel reads them.
+
+A weight is ``(q - 8) * scale + zero`` with q in 0..15. Packed once into ``packed-int4.safetensors`` beside the
+dense weights, then memory-mapped. Knows nothing of decoding.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+__all__ = ["GROUP", "PACKED_FILE", "Packed", "dequantize", "load_packed", "quantize"]
+
+GROUP = 32
+PACKED_FILE = "packed-int4-1.safetensors"
+"""The number changes with the form or the method of the quantization."""
+
+Packed = tuple[Tensor, Tensor]
+"""Packed weight as torch's kernel wants it, and (in / 32, out, 2) scales and zeros."""
+
+_SHRINKS = (1.0, 0.93, 0.86, 0.8)
+_BLOCK = 1 << 18
+_log = logging.getLogger(__name__)
+
+
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """(out, in) -> int32 values 0..15 of the same shape and (in / 32, out, 2) bfloat16 scales and zeros.
+
+    The range of every group is narrowed by the factor that gives it the least squared error.
+    """
+    rows = max(1, _BLOCK // weight.shape[1])  # blocks that stay in the processor's cache
+    parts = [_quantize_rows(weight[begin : begin + rows]) for begin in range(0, weight.shape[0], rows)]
+    return torch.cat([q for q, _ in parts]), torch.cat([scales for _, scales in parts], dim=1).contiguous()
+
+
+def _quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
+    out, width = weight.shape
+    groups = weight.float().reshape(out, width // GROUP, GROUP)
+    low, high = torch.aminmax(groups, dim=-1, keepdim=True)
+    middle, half = (low + high) / 2, (high - low) / 2
+    best = torch.full_like(low, torch.inf)
+    best_scale, best_zero = low, low
+    for shrink in _SHRINKS:
+        scale = (half * (shrink * 2 / 15)).clamp(min=1e-8).to(torch.bfloat16).float()
+        zero = (middle - half * shrink + 8 * scale).to(torch.bfloat16).float()
+        error = (
+            (_values(groups, scale, zero).sub_(8).mul_(scale).add_(zero).sub_(groups))
+            .square_()
+            .sum(-1, keepdim=True)
+        )
+        better = error < best
+        best = torch.where(better, error, best)
+        best_scale = torch.where(better, scale, best_scale)
+        best_zero = torch.where(better, zero, best_zero)
+    q = _values(groups, best_scale, best_zero).to(torch.int32).reshape(out, width)
+    return q, torch.cat((best_scale, best_zero), dim=-1).transpose(0, 1).to(torch.bfloat16)
+
+
+def _values(groups: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    return groups.sub(zero).div_(scale).add_(8).round_().clamp_(0, 15)
+
+
+def dequantize(q: Tensor, scales: Tensor) -> Tensor:
+    """The weights that ``quantize`` stands for, (out, in) float32."""
+    out, width = q.shape
+    pairs = scales.transpose(0, 1).float()  # (out, groups, 2)
+    groups = q.reshape(out, width // GROUP, GROUP).float()
+    return ((groups - 8) * pairs[..., :1] + pairs[..., 1:]).reshape(out, width)
+
+
+def load_packed(
+    folder: Path,
+    names: Sequence[str],
+    dense: Callable[[str], Tensor],
+    progress: Callable[[float], None] = lambda _: None,
+) -> Mapping[str, Packed]:
+    """Packed weights by name, from the cache or made now from ``dense(name)`` of shape (out, in).
+
+    Where the cache cannot be written, packing is repeated at the next load; that is logged.
+    """
+    path = folder / PACKED_FILE
+    try:
+        state = load_file(path)
+        return {name: (state[f"{name}.q"], state[f"{name}.s"]) for name in names}
+    except (OSError, KeyError, SafetensorError):
+        pass
+    state = {}
+    for number, name in enumerate(names):
+        q, scales = quantize(dense(name))
+        state[f"{name}.q"] = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q, 1)
+        state[f"{name}.s"] = scales
+        progress((number + 1) / len(names))
+    temporary = path.with_suffix(f".{os.getpid()}")
+    try:
+        save_file(state, temporary)
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        _log.warning(
+            "packed weights cannot be kept in %s (%s): the next start packs them again", folder, error
+        )
+    return {name: (state[f"{name}.q"], state[f"{name}.s"]) for name in names}

@@ -1,0 +1,114 @@
+"""Any causal model through transformers' own forward pass: correct, slower than the lean decoder on CPUs.
+
+Serves quantizations by bitsandbytes (NF4, int8), CUDA, and architectures that the lean decoder does not know.
+Adapters are peft's, a few kept loaded. CUDA figures are not measured yet. Knows nothing of text or requests.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from tailora_adapters.errors import AdapterCorrupt
+
+__all__ = ["TransformersDecoder", "TransformersState"]
+
+_KEPT_ADAPTERS = 3
+"""Loading slows down as adapters pile up in one model (peft issue 981)."""
+
+
+class TransformersState:
+    """A ``DynamicCache`` and the tokens that it stands for."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.cache = DynamicCache()
+
+    def crop(self, length: int) -> None:
+        """Forgets all tokens after the first ``length``."""
+        del self.tokens[length:]
+        self.cache.crop(length)
+
+    def copy(self, length: int) -> "TransformersState":
+        """A state of its own with the first ``length`` tokens."""
+        other = TransformersState()
+        other.tokens = self.tokens[:length]
+        for number, layer in enumerate(self.cache.layers):
+            other.cache.update(layer.keys[:, :, :length].clone(), layer.values[:, :, :length].clone(), number)
+        return other
+
+
+class TransformersDecoder:
+    """The same calls as ``LeanDecoder``. One thread at a time."""
+
+    packed = False
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._base = model
+        self._peft: PeftModel | None = None
+        self._loaded: list[str] = []
+        self.max_length: int = model.config.max_position_embeddings
+
+    def new_state(self, capacity: int) -> TransformersState:
+        """An empty state; it grows as needed."""
+        return TransformersState()
+
+    def load_adapter(self, folder: Path) -> str:
+        """Loads a PEFT adapter and returns the name that ``forward`` takes.
+
+        Raises:
+            AdapterCorrupt: unreadable, or of another model's shape.
+        """
+        name = folder.name.replace(".", "_") + f"_{abs(hash(folder)):x}"
+        try:
+            if self._peft is None:
+                self._peft = PeftModel.from_pretrained(self._base, str(folder), adapter_name=name)
+                self._peft.eval()
+            elif name not in self._loaded:
+                self._peft.load_adapter(str(folder), adapter_name=name)
+        except Exception as error:  # noqa: BLE001 - peft and safetensors raise many kinds; all mean the same
+            raise AdapterCorrupt(f"the adapter in {folder} cannot be loaded: {error}") from error
+        if name not in self._loaded:
+            self._loaded.append(name)
+        while len(self._loaded) > _KEPT_ADAPTERS:
+            self._peft.delete_adapter(self._loaded.pop(0))
+        return name
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        ids: Sequence[int],
+        state: TransformersState,
+        adapter: str | None,
+        *,
+        want_logits: bool = True,
+        all_logits: bool = False,
+    ) -> Tensor | None:
+        """As ``LeanDecoder.forward``."""
+        inputs = torch.tensor([list(ids)], device=self._base.device)
+        if self._peft is None:
+            logits = self._run(self._base, inputs, state, all_logits)
+        elif adapter is None:
+            with self._peft.disable_adapter():
+                logits = self._run(self._peft, inputs, state, all_logits)
+        else:
+            self._peft.set_adapter(adapter)
+            logits = self._run(self._peft, inputs, state, all_logits)
+        state.tokens.extend(ids)
+        if not want_logits:
+            return None
+        return logits if all_logits else logits[-1]
+
+    @staticmethod
+    def _run(model: torch.nn.Module, inputs: Tensor, state: TransformersState, all_logits: bool) -> Tensor:
+        out = model(
+            input_ids=inputs,
+            past_key_values=state.cache,
+            use_cache=True,
+            logits_to_keep=0 if all_logits else 1,
+        )
+        logits: Tensor = out.logits[0].float().cpu()
+        return logits
