@@ -1,19 +1,19 @@
 """Every error that the learning side raises on purpose, as one tree.
 
-    TailoraError                 anything a user can act on; its text says what happened and what to do
-    ├── ModelError               the base model
-    │   ├── ModelMissing         not in the cache; raised by base.load, recovered by a fetch
-    │   ├── ModelCorrupt         a file does not match its hash; recovered by fetching again
-    │   └── FetchFailed          neither the hub nor the packaged parts could be reached; partial data is kept
-    ├── StoreError               adapters on disk
-    │   ├── AdapterCorrupt       weights or manifest unreadable; the engine serves the version before it
-    │   ├── VersionUnknown       no such version in this project
-    │   └── StoreUnwritable      full disk or read-only store; nothing was changed
-    ├── CorpusError              a repository that cannot be read
-    │   └── TooLittleData        fewer examples than training needs; says how many are missing
-    └── TrainingError            the worker
-        ├── TrainingBusy         another process trains this project
-        └── TrainingFailed       diverged, ran out of memory or was killed; the serving adapter is untouched
+TailoraError                 anything a user can act on; its text says what happened and what to do
+├── ModelError               the base model
+│   ├── ModelMissing         not in the cache; raised by base.load, recovered by a fetch
+│   ├── ModelCorrupt         a file does not match its hash; recovered by fetching again
+│   └── FetchFailed          neither the hub nor the packaged parts could be reached; partial data is kept
+├── StoreError               adapters on disk
+│   ├── AdapterCorrupt       weights or manifest unreadable; the engine serves the version before it
+│   ├── VersionUnknown       no such version in this project
+│   └── StoreUnwritable      full disk or read-only store; nothing was changed
+├── CorpusError              a repository that cannot be read
+│   └── TooLittleData        fewer examples than training needs; says how many are missing
+└── TrainingError            the worker
+    ├── TrainingBusy         another process trains this project
+    └── TrainingFailed       diverged, ran out of memory or was killed; the serving adapter is untouched
 """
 
 
@@ -61,7 +61,9 @@ class TooLittleData(CorpusError):
     """Fewer usable examples than training needs."""
 
     def __init__(self, have: int, need: int, what: str = "training examples") -> None:
-        super().__init__(f"{have} {what}, {need} needed: {need - have} more before this repository can be learned")
+        super().__init__(
+            f"{have} {what}, {need} needed: {need - have} more before this repository can be learned"
+        )
         self.have = have
         self.need = need
 

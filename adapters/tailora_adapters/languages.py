@@ -58,7 +58,15 @@ LANGUAGES: tuple[Language, ...] = (
 
 _BY_ID = {language.id: language for language in LANGUAGES}
 _BY_SUFFIX = {suffix: language for language in LANGUAGES for suffix in language.suffixes}
-_ALIASES = {"shell": "shellscript", "bash": "shellscript", "sh": "shellscript", "c++": "cpp", "js": "javascript", "ts": "typescript", "py": "python"}
+_ALIASES = {
+    "shell": "shellscript",
+    "bash": "shellscript",
+    "sh": "shellscript",
+    "c++": "cpp",
+    "js": "javascript",
+    "ts": "typescript",
+    "py": "python",
+}
 
 
 def by_id(identifier: str) -> Language | None:

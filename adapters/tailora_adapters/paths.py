@@ -14,7 +14,16 @@ from typing import Any
 
 import platformdirs
 
-__all__ = ["cache_dir", "config_dir", "data_dir", "models_dir", "projects_dir", "runtime_dir", "write_atomic", "write_json"]
+__all__ = [
+    "cache_dir",
+    "config_dir",
+    "data_dir",
+    "models_dir",
+    "projects_dir",
+    "runtime_dir",
+    "write_atomic",
+    "write_json",
+]
 
 
 def _home() -> Path | None:
