@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from tailora.lsp import suggest
+from tailora.lsp.text import units
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["register"]
+__all__ = ["KIND", "register"]
 
+KIND = "#popup"
 _WORD = re.compile(r"\w*\Z")
 _LABEL_CHARS = 80
 
@@ -26,26 +28,23 @@ def register(server: TailoraServer) -> None:
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion)
 
 
-async def completion(ls: TailoraServer, params: types.CompletionParams) -> types.CompletionList | None:
-    """One item, sorted last. Incomplete, so that the client asks again after the next character."""
-    trigger = params.context.trigger_kind if params.context else types.CompletionTriggerKind.Invoked
-    # Clients that ask on every character send Invoked for the first of a word: all count as automatic.
-    retrigger = trigger == types.CompletionTriggerKind.TriggerForIncompleteCompletions
-    query = suggest.ask(ls, params.text_document.uri, params.position, manual=False)
-    text = await suggest.answer(ls, query, kind="#popup")
-    if text is None or isinstance(query, str):
-        return types.CompletionList(is_incomplete=True, items=[]) if retrigger else None
-    return types.CompletionList(is_incomplete=True, items=[_item(ls, query, text)])
+async def completion(ls: TailoraServer, params: types.CompletionParams) -> types.CompletionList:
+    """One item, sorted last, or none. Incomplete, so that the client asks again after the next character."""
+    # Clients that ask while the user types say Invoked for the first character of a word: nothing is manual.
+    request = suggest.Request(params.text_document.uri, params.position, kind=KIND)
+    suggestion = await suggest.answer(ls, request)
+    items = [] if suggestion is None else [_item(ls, suggestion)]
+    return types.CompletionList(is_incomplete=True, items=items)
 
 
-def _item(ls: TailoraServer, query: suggest.Query, text: str) -> types.CompletionItem:
+def _item(ls: TailoraServer, suggestion: suggest.Suggestion) -> types.CompletionItem:
     # Clients match items against the word before the cursor, so the item replaces that word too.
-    match = _WORD.search(query.snapshot.line_prefix)
+    match = _WORD.search(suggestion.snapshot.line_prefix)
     word = match[0] if match else ""
-    width = ls.workspace.position_codec.client_num_units(word)
-    cursor = query.range.start
+    cursor = suggestion.range.start
+    width = units(word, ls.workspace.position_encoding)
     start = types.Position(cursor.line, cursor.character - width)
-    new_text = word + text
+    new_text = word + suggestion.text
     label = new_text.strip().split("\n", 1)[0].strip()
     return types.CompletionItem(
         label=label if len(label) <= _LABEL_CHARS else label[: _LABEL_CHARS - 1] + "…",

@@ -6,25 +6,18 @@ Serves ``textDocument/didOpen``, ``didChange``, ``didSave`` and ``didClose``; th
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
-from pygls.uris import to_fs_path
 
-from tailora.lsp import configuration
+from tailora.lsp import completion, configuration
+from tailora.lsp.text import path_of
 from tailora.options import REPOSITORY_FILE
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["path_of", "register"]
-
-
-def path_of(uri: str) -> Path | None:
-    """The file of a ``file:`` URI, else None."""
-    path = to_fs_path(uri)
-    return Path(path) if path else None
+__all__ = ["register"]
 
 
 def register(server: TailoraServer) -> None:
@@ -66,4 +59,5 @@ async def did_save(ls: TailoraServer, params: types.DidSaveTextDocumentParams) -
 
 async def did_close(ls: TailoraServer, params: types.DidCloseTextDocumentParams) -> None:
     """A document was closed: what is being computed for it is of no use."""
-    ls.turns.drop(params.text_document.uri)
+    for kind in ("", completion.KIND):
+        ls.turns.drop(params.text_document.uri + kind)

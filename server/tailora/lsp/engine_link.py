@@ -37,10 +37,12 @@ def closing(
 class EngineLink:
     """The connection of one window."""
 
-    def __init__(self, server: TailoraServer) -> None:
+    def __init__(self, server: TailoraServer, *, autostart: bool) -> None:
         self._server = server
+        self._autostart = autostart
         self._client: EngineClient | None = None
         self._followers: dict[Path | None, asyncio.Task[None]] = {}
+        self._closing: dict[Path | None, asyncio.Task[None]] = {}
         self._opened: dict[Path, tuple[bool, bool]] = {}
         self._ensuring: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -51,7 +53,7 @@ class EngineLink:
         if self._client is None:
             from tailora.engine.client import EngineClient  # not needed before ``initialize`` is answered
 
-            self._client = EngineClient()
+            self._client = EngineClient(autostart=self._autostart)
         return self._client
 
     async def ensure(self) -> None:
@@ -61,17 +63,17 @@ class EngineLink:
             EngineUnreachable: none answers and none could be started.
         """
         if self._ensuring is None or self._ensuring.done():
-            self._ensuring = self._server.spawn(self.client.ensure(), "ensure the engine")
+            self._ensuring = asyncio.ensure_future(self.client.ensure())
+            # Every caller may be gone by the time it fails; whoever follows the engine logs why.
+            self._ensuring.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._ensuring)
 
     def follow(self, roots: Iterable[Path]) -> None:
         """Follows exactly these folders from now on."""
         wanted: set[Path | None] = set(roots) or {None}
         for root in [root for root in self._followers if root not in wanted]:
-            self._followers.pop(root).cancel()
-            if root is not None:
-                self._opened.pop(root, None)
-                self._server.spawn(self._close(root), f"close {root}")
+            follower = self._followers.pop(root)
+            self._closing[root] = self._server.spawn(self._leave(root, follower), f"close {root}")
             self._server.board.forget(root)
         for root in wanted - set(self._followers):
             self._followers[root] = self._server.spawn(self._follow(root), f"follow {root}")
@@ -111,6 +113,13 @@ class EngineLink:
         learning = self._server.settings.for_root(root).learning
         return learning.trusted, learning.enabled
 
+    async def _leave(self, root: Path | None, follower: asyncio.Task[None]) -> None:
+        follower.cancel()
+        await asyncio.wait([follower])
+        if root is not None and root in self._opened:
+            del self._opened[root]
+            await self._close(root)
+
     async def _open(self, root: Path) -> None:
         trusted, learning = self._opened[root] = self._wanted(root)
         status = await self.client.open_project(root, trusted=trusted, learning=learning)
@@ -122,8 +131,11 @@ class EngineLink:
                 await self.client.close_project(root)
 
     async def _follow(self, root: Path | None) -> None:
+        if (closing_before := self._closing.pop(root, None)) is not None:
+            await asyncio.wait([closing_before])  # or the engine would take the folder as closed
         pause = _FIRST_PAUSE_S
         while True:
+            fresh = True
             try:
                 await self.ensure()
                 if root is not None:
@@ -133,6 +145,9 @@ class EngineLink:
                         pause = _FIRST_PAUSE_S
                         self._server.board.update(root, status)
                         self._server.model_prompt.consider(status)
+                        if fresh and self._server.workspace.text_documents:
+                            self.warm_up()
+                        fresh = False
                 problem = None
                 _log.info("The engine ended; starting it again")
             except EngineError as error:

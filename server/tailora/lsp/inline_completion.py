@@ -25,15 +25,16 @@ async def inline_completion(
 ) -> types.InlineCompletionList | None:
     """One item. Its range is on one line and its text begins with the text in that range, as VS Code demands:
     empty at the cursor, or that of the selected item of the completion menu."""
-    query = suggest.ask(
+    suggestion = await suggest.answer(
         ls,
-        params.text_document.uri,
-        params.position,
-        manual=params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked,
-        selected=params.context.selected_completion_info,
+        suggest.Request(
+            params.text_document.uri,
+            params.position,
+            manual=params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked,
+            selected=params.context.selected_completion_info,
+        ),
     )
-    text = await suggest.answer(ls, query)
-    if text is None or isinstance(query, str):
+    if suggestion is None:
         return None
-    item = types.InlineCompletionItem(insert_text=query.lead + text, range=query.range)
-    return types.InlineCompletionList(items=[item])
+    text = suggestion.lead + suggestion.text
+    return types.InlineCompletionList([types.InlineCompletionItem(text, range=suggestion.range)])

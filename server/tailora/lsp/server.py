@@ -27,7 +27,7 @@ from tailora.lsp.model import ModelPrompt
 from tailora.lsp.protocol import TailoraProtocol
 from tailora.lsp.status import StatusBoard
 from tailora.lsp.stdio import claim_stdout, read_messages
-from tailora.lsp.text import Documents
+from tailora.lsp.text import Documents, path_of
 from tailora.lsp.turns import Turns
 from tailora_adapters.corpus.secrets import is_secret_file
 
@@ -44,12 +44,13 @@ class TailoraServer(LanguageServer):
 
     protocol: TailoraProtocol
 
-    def __init__(self) -> None:
+    def __init__(self, *, autostart: bool = True) -> None:
+        """``autostart``: whether an engine is started when none runs."""
         super().__init__("tailora", __version__, protocol_cls=TailoraProtocol)
         self.settings = configuration.Settings()
         self.folders = workspace.Folders()
         self.board = StatusBoard(self)
-        self.link = EngineLink(self)
+        self.link = EngineLink(self, autostart=autostart)
         self.model_prompt = ModelPrompt(self)
         self.turns = Turns()
         self.recent = RecentEdits()
@@ -70,7 +71,7 @@ class TailoraServer(LanguageServer):
     @property
     def active_root(self) -> Path | None:
         """The folder of the document that was used last, else the first folder."""
-        path = documents.path_of(self._active_uri) if self._active_uri else None
+        path = path_of(self._active_uri) if self._active_uri else None
         roots = self.folders.roots
         return (self.folders.place(path).root if path else None) or (roots[0] if roots else None)
 
@@ -157,8 +158,8 @@ class _ClientLog(logging.Handler):
             self._loop.call_soon_threadsafe(self._server.window_log_message, params)
 
 
-async def _serve() -> int:
-    server = TailoraServer()
+async def _serve(autostart: bool) -> int:
+    server = TailoraServer(autostart=autostart)
     protocol = server.protocol
     protocol.set_writer(claim_stdout())
     await read_messages(sys.stdin.fileno(), protocol)
@@ -166,22 +167,26 @@ async def _serve() -> int:
     return protocol.exit_code
 
 
-def start_io() -> int:
-    """Serves on standard input and output until ``exit`` or the end of the input; returns the exit code."""
-    return asyncio.run(_serve())
+def start_io(*, autostart: bool = True) -> int:
+    """Serves on standard input and output until ``exit`` or the end of the input; returns the exit code.
+
+    ``autostart``: whether an engine is started when none runs.
+    """
+    return asyncio.run(_serve(autostart))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``tailora lsp``."""
     parser = argparse.ArgumentParser(prog="tailora lsp", description="The language server, on stdio.")
     parser.add_argument("--stdio", action="store_true", help="the only transport; many clients pass this")
+    parser.add_argument("--no-autostart", action="store_true", help="never start an engine")
     parser.add_argument("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     arguments = parser.parse_args(argv)
     level = getattr(logging, arguments.log_level)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().handlers[0].setLevel(level)
     logging.getLogger("tailora").setLevel(min(logging.INFO, level))
-    return start_io()
+    return start_io(autostart=not arguments.no_autostart)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Looks at a document's name, size and kind and at the settings; knows nothing of 
 """
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tailora.lsp.text import Document
 from tailora.options import CompletionOptions
@@ -19,7 +18,7 @@ def reason_for(
     document: Document | None, uri: str, path: Path | None, options: CompletionOptions
 ) -> str | None:
     """Why nothing is suggested in this document; None if nothing stands against it."""
-    scheme = urlsplit(uri).scheme
+    scheme = uri.partition(":")[0]
     if scheme not in _SCHEMES:
         return f"no suggestions in “{scheme}” documents, only in files and untitled ones"
     if document is None:

@@ -17,17 +17,17 @@ from lsprotocol import types
 from tailora.completion import CacheKey, Snapshot, StopRule, clean, gather
 from tailora.completion.stop import Multiline
 from tailora.errors import EngineError
-from tailora.lsp.documents import path_of
 from tailora.lsp.engine_link import closing
 from tailora.lsp.silence import reason_for
 from tailora.lsp.status import blocking_reason
+from tailora.lsp.text import path_of
 from tailora.lsp.workspace import Place
 from tailora.options import CompletionOptions
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["Query", "answer", "ask"]
+__all__ = ["Request", "Suggestion", "answer"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,18 +35,41 @@ _PREFIX_CHARS, _SUFFIX_CHARS = 24_000, 8_000
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """One request for a suggestion."""
+class Request:
+    """What a client asks for."""
 
+    uri: str
+    position: types.Position
+    manual: bool = False
+    """Whether the user asked by a command, and not by typing."""
+    selected: types.SelectedCompletionInfo | None = None
+    """The selected item of the completion menu, if that is open."""
+    kind: str = ""
+    """Tells features apart that ask for the same document: the newest request of each wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Text to insert at the cursor of ``snapshot``."""
+
+    text: str
     snapshot: Snapshot
     range: types.Range
-    """What the answer replaces, in the client's units."""
+    """What is replaced, in the client's units."""
     lead: str
-    """What the answer begins with: the text of the selected item of the completion menu, else empty."""
+    """What goes before ``text`` into that range: the text of the selected item of the completion menu."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A request together with what it is about, as it was when the request came."""
+
+    request: Request
+    snapshot: Snapshot
+    range: types.Range
+    lead: str
     place: Place
     options: CompletionOptions
-    manual: bool
-    """Whether the user asked for it by a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,51 +79,20 @@ class _Outcome:
     """Why there is no text, for a person."""
 
 
-def ask(
-    ls: TailoraServer,
-    uri: str,
-    position: types.Position,
-    *,
-    manual: bool,
-    selected: types.SelectedCompletionInfo | None = None,
-) -> Query | str:
-    """Looks at the document as it is now; a text says why nothing is suggested in it."""
-    path, document = path_of(uri), ls.workspace.opened(uri)
-    place = ls.folders.place(path)
-    options = ls.settings.for_root(place.root).completion
-    reason = reason_for(document, uri, path, options)
-    if document is None or reason is not None:
-        return reason or "this document was never opened"
-    text, lead = document.source, ""
-    offset = document.offset_at_position(position)
-    if selected is not None:
-        lead = selected.text
-        start, end = sorted(
-            document.offset_at_position(edge) for edge in (selected.range.start, selected.range.end)
-        )
-        text, offset = text[:start] + lead + text[end:], start + len(lead)
-        replaced = types.Range(
-            document.client_position_at_offset(start), document.client_position_at_offset(end)
-        )
-    else:
-        here = document.client_position_at_offset(offset)
-        replaced = types.Range(here, here)
-    snapshot = Snapshot(uri, path, document.language_id or "plaintext", document.version, text, offset)
-    return Query(snapshot, replaced, lead, place, options, manual)
-
-
-async def answer(ls: TailoraServer, query: Query | str, *, kind: str = "") -> str | None:
-    """The text to insert at the cursor, or None. ``kind`` tells features apart that ask for one document.
+async def answer(ls: TailoraServer, request: Request) -> Suggestion | None:
+    """A suggestion, or None.
 
     Exactly one answer for every request is kept here: a request that a newer one overtakes returns None at
     once, one that fails returns None with the reason in the status and the log. Only cancellation by the
     client passes through; pygls answers that as cancelled.
     """
-    if isinstance(query, str):
-        ls.board.suggestion(shown=False, reason=query)
-        return None
+    query: _Query | str | None = None
     try:
-        outcome: _Outcome | None = await ls.turns.take(query.snapshot.uri + kind, _suggest(ls, query, kind))
+        query = _look(ls, request)
+        if isinstance(query, str):
+            outcome: _Outcome | None = _Outcome(reason=query)
+        else:
+            outcome = await ls.turns.take(request.uri + request.kind, _suggest(ls, query))
     except EngineError as error:
         outcome = _Outcome(reason=str(error))
     except Exception as error:  # noqa: BLE001 - the protocol boundary: every request gets its answer
@@ -109,20 +101,44 @@ async def answer(ls: TailoraServer, query: Query | str, *, kind: str = "") -> st
     if outcome is None:
         return None
     ls.board.suggestion(shown=outcome.text is not None, reason=outcome.reason)
-    return outcome.text
+    if outcome.text is None or not isinstance(query, _Query):
+        return None
+    return Suggestion(outcome.text, query.snapshot, query.range, query.lead)
 
 
-async def _suggest(ls: TailoraServer, query: Query, kind: str) -> _Outcome | None:
+def _look(ls: TailoraServer, request: Request) -> _Query | str:
+    """Takes the document as it is now; a text says why nothing is suggested in it."""
+    path, document = path_of(request.uri), ls.workspace.opened(request.uri)
+    place = ls.folders.place(path)
+    options = ls.settings.for_root(place.root).completion
+    reason = reason_for(document, request.uri, path, options)
+    if document is None or reason is not None:
+        return reason or "this document was never opened"
+    text, lead = document.source, ""
+    start = end = offset = document.offset_at_position(request.position)
+    selected = request.selected
+    if selected is not None and selected.range.start.line == selected.range.end.line:
+        edges = selected.range.start, selected.range.end
+        start, end = sorted(document.offset_at_position(edge) for edge in edges)
+        lead = selected.text
+        text, offset = text[:start] + lead + text[end:], start + len(lead)
+    replaced = types.Range(document.client_position_at_offset(start), document.client_position_at_offset(end))
+    language = document.language_id or "plaintext"
+    snapshot = Snapshot(request.uri, path, language, document.version, text, offset)
+    return _Query(request, snapshot, replaced, lead, place, options)
+
+
+async def _suggest(ls: TailoraServer, query: _Query) -> _Outcome | None:
     """The outcome; None if the engine had a newer request for the document."""
     key = _cache_key(ls, query)
-    if not query.manual:
+    if not query.request.manual:
         if known := ls.cache.get(key, query.snapshot):
             return _Outcome(known)
         await asyncio.sleep(query.options.debounce_ms / 1000)
     status = ls.board.engine(query.place.root)
     if status is not None and (reason := blocking_reason(status)):
         return _Outcome(reason=reason)
-    rule, ending = await _generate(ls, query, kind)
+    rule, ending = await _generate(ls, query)
     if ending == "superseded":
         return None
     raw = rule.text
@@ -137,12 +153,14 @@ async def _suggest(ls: TailoraServer, query: Query, kind: str) -> _Outcome | Non
             ls.cache.put(key, query.snapshot, text)
         return _Outcome(text)
     if ending == "late":
+        if (status or {}).get("model", {}).get("state") in ("loading", "unloaded"):
+            return _Outcome(reason="too slow: the model is still loading")
         seconds = query.options.deadline_ms / 1000
         return _Outcome(reason=f"too slow: no whole line within {seconds:g} s (completion.deadline_ms)")
     return _Outcome(reason="the model has nothing to add here")
 
 
-async def _generate(ls: TailoraServer, query: Query, kind: str) -> tuple[StopRule, str | None]:
+async def _generate(ls: TailoraServer, query: _Query) -> tuple[StopRule, str | None]:
     """Streams from the engine until the suggestion is complete; how the stream ended: the engine's
     ``finish_reason``, ``late`` at the deadline, None when there was enough.
 
@@ -151,12 +169,12 @@ async def _generate(ls: TailoraServer, query: Query, kind: str) -> tuple[StopRul
     """
     options = query.options
     # A command asks for more than one line where the settings leave it open. They are checked to be valid.
-    multiline = "always" if query.manual and options.multiline == "auto" else options.multiline
+    multiline = "always" if query.request.manual and options.multiline == "auto" else options.multiline
     rule = StopRule(query.snapshot, multiline=cast(Multiline, multiline), max_lines=options.max_lines)
     try:
         async with asyncio.timeout(options.deadline_ms / 1000):
             await ls.link.ensure()
-            body = _body(ls, query, kind)
+            body = _body(ls, query)
             async with closing(ls.link.client.complete(body)) as chunks:
                 async for chunk in chunks:
                     choice = chunk["choices"][0]
@@ -169,7 +187,7 @@ async def _generate(ls: TailoraServer, query: Query, kind: str) -> tuple[StopRul
     return rule, "stop"
 
 
-def _body(ls: TailoraServer, query: Query, kind: str) -> dict[str, Any]:
+def _body(ls: TailoraServer, query: _Query) -> dict[str, Any]:
     snapshot, place = query.snapshot, query.place
     context = gather(
         snapshot,
@@ -188,7 +206,7 @@ def _body(ls: TailoraServer, query: Query, kind: str) -> dict[str, Any]:
         "stream": True,
         "tailora": {
             "project": str(place.root) if place.root else None,
-            "document": snapshot.uri + kind,
+            "document": query.request.uri + query.request.kind,
             "path": place.relative,
             "language": snapshot.language,
             "context": [{"path": item.path, "text": _encodable(item.text)} for item in context],
@@ -202,7 +220,7 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _cache_key(ls: TailoraServer, query: Query) -> CacheKey:
+def _cache_key(ls: TailoraServer, query: _Query) -> CacheKey:
     status = ls.board.engine(query.place.root) or {}
     model, project = status.get("model") or {}, status.get("project") or {}
     adapter = None if project.get("disabled") else project.get("serving")

@@ -9,12 +9,14 @@ read from disk.
 import itertools
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import unquote
 
 from lsprotocol import types
+from pygls.uris import to_fs_path
 from pygls.workspace import PositionCodec, TextDocument, Workspace
 
-__all__ = ["LARGEST_KEPT", "Document", "Documents", "offset_of_units", "units"]
+__all__ = ["LARGEST_KEPT", "Document", "Documents", "offset_of_units", "path_of", "units"]
 
 LARGEST_KEPT = 8192 * 1024
 """Documents longer than this, in characters, are known but their text is not kept (the bound of
@@ -49,6 +51,15 @@ def offset_of_units(line: str, character: int, encoding: str | None) -> int:
     if inside_pair and data[cut + 1] & 0xFC == 0xDC:
         cut -= 2
     return len(data[:cut].decode("utf-16-le", "surrogatepass"))
+
+
+def path_of(uri: str) -> Path | None:
+    """The file of a ``file:`` URI, else None."""
+    try:
+        path = to_fs_path(uri)
+    except ValueError:  # such as file://[
+        return None
+    return Path(path) if path else None
 
 
 class Document(TextDocument):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-from pygls.uris import to_fs_path
 
 from tailora.lsp import configuration
+from tailora.lsp.text import path_of
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
@@ -46,13 +46,13 @@ class Folders:
 
     def set(self, uris: list[str]) -> None:
         """Takes these folders instead of the ones before. Those that are not files here are left out."""
-        paths = [os.path.normpath(path) for uri in uris if (path := to_fs_path(uri))]
+        paths = [os.path.normpath(path) for uri in uris if (path := path_of(uri))]
         self._roots = {path: Path(path).resolve() for path in paths}
 
     def by_uri(self, uri: str) -> Path | None:
         """The root that a folder's URI, or that of a file in it, stands for."""
-        path = to_fs_path(uri)
-        return self.place(Path(path)).root if path else None
+        path = path_of(uri)
+        return self.place(path).root if path else None
 
     def place(self, path: Path | None) -> Place:
         """The innermost folder that contains ``path``; without a path, the only folder there is, if so."""
@@ -91,7 +91,7 @@ async def did_change_workspace_folders(
 
 def _sync(ls: TailoraServer) -> None:
     before = ls.folders.roots
-    uris = list(ls.workspace.folders)
+    uris = [folder.uri for folder in ls.workspace.folders.values()]
     if not uris and ls.workspace.root_uri and not before:
         uris = [ls.workspace.root_uri]  # a client without workspace folders
     ls.folders.set(uris)

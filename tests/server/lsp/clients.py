@@ -18,7 +18,7 @@ from typing import Any
 from lsprotocol import types
 from pytest_lsp import LanguageClient, client_capabilities, make_test_lsp_client
 
-SERVER = (sys.executable, "-m", "tailora.lsp.server")
+SERVER = (sys.executable, "-m", "tailora.lsp.server", "--no-autostart")
 PATIENCE_S = 20
 """Only bounds tests that fail."""
 
@@ -170,9 +170,7 @@ class Editor:
         context = types.InlineCompletionContext(kinds.Invoked if manual else kinds.Automatic, selected)
         document, position = types.TextDocumentIdentifier(uri), types.Position(line, character)
         answer = await self.client.text_document_inline_completion_async(
-            types.InlineCompletionParams(
-                context, types.TextDocumentIdentifier(uri), types.Position(line, character)
-            )
+            types.InlineCompletionParams(context, document, position)
         )
         if answer is None:
             return None

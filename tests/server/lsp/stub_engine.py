@@ -1,4 +1,4 @@
-"""An engine that answers what a test tells it to: the contract's routes on a Unix socket, in its own thread."""
+"""An engine that answers what a test tells it to: the contract's routes on a Unix socket, in a thread."""
 
 import asyncio
 import contextlib

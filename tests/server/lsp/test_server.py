@@ -17,7 +17,8 @@ def test_imports_no_torch():
 def test_whoever_prints_does_not_reach_the_client():
     code = (
         "import os; from tailora.lsp.stdio import claim_stdout; writer = claim_stdout(); "
-        "print('printed', flush=True); os.write(1, b'written'); os.system('echo spawned'); writer.write(b'message')"
+        "print('printed', flush=True); os.write(1, b'written'); os.system('echo spawned'); "
+        "writer.write(b'message')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b"message"

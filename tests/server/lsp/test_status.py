@@ -1,5 +1,7 @@
 """The status always says what goes on; long work shows as progress; a missing model is asked about once."""
 
+import asyncio
+
 import clients
 import pytest
 from lsprotocol import types
@@ -69,14 +71,24 @@ async def test_the_engine_goes_and_comes_back(start_editor, engine, uri, reposit
     editor.open(uri, "x = ")
     engine.script.finish = None
     engine.script.chunks = []
-    await editor.status(lambda told: told.state == "ready")
+    waiting = asyncio.create_task(editor.ask(uri, 0, 4))
+    await engine.until(lambda: engine.completions)
     engine.stop()
-    await editor.status(lambda told: told.state != "ready")
+    assert await waiting is None
+    status = await editor.status(lambda told: told.state == "error")
+    assert status.message == "No engine: no engine is running; start one with `tailora engine`"
+    assert await editor.ask(uri, 0, 4) is None
+    await editor.reason("no engine is running")
+    for command in ("tailora.trainNow", "tailora.pullModel", "tailora.restartEngine"):
+        answer = await editor.command(command)
+        assert (answer["ok"], answer["message"]) == (False, editor.messages[-1])
+        assert "no engine is running" in answer["message"]
     engine.reset()
+    engine.opened.clear()
     engine.start()
-    await editor.command("tailora.restartEngine")
+    await editor.command("tailora.restartEngine")  # so that the test need not wait for the next try
     await editor.status(lambda told: told.state == "ready")
-    assert engine.called("open")[-1]["root"] == str(repository)
+    await engine.until(lambda: str(repository) in engine.opened)
     assert (await editor.ask(uri, 0, 4)).insert_text == "return 1"
 
 
