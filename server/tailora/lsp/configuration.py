@@ -7,7 +7,7 @@ always valid settings, and every bad one was named once, in a message to the use
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +36,9 @@ class Settings:
         self._initial: Mapping[str, Any] = {}
         self._later: Mapping[str, Any] = {}
         self._trusted: set[Path] = set()
+        self._problems: dict[object, list[str]] = {}
+        """By what they are in: a file, a set of values, or the layers together."""
         self._named: set[str] = set()
-        self._unnamed: list[str] = []
         self._merged: dict[Path | None, Options] = {}
 
     def for_root(self, root: Path | None) -> Options:
@@ -49,7 +50,7 @@ class Settings:
             options, errors = merge(self._user, repository, _overlay(self._initial, self._later))
             if root in self._trusted:
                 options = replace(options, learning=replace(options.learning, trusted=True))
-            self._note(str(error) for error in errors)
+            self._problems[root] = [str(error) for error in errors]
             self._merged[root] = options
         return self._merged[root]
 
@@ -62,16 +63,17 @@ class Settings:
         """The repository's file has changed or the folder is closed: it is read when it is needed next."""
         self._repositories.pop(root, None)
         self._merged.pop(root, None)
+        self._problems.pop(root, None)
+        self._problems.pop(root / REPOSITORY_FILE, None)
 
     def set_initial(self, values: Any) -> None:
         """What came with ``initialize``."""
-        self._initial = self._table(values)
+        self._initial = self._table("initial", values)
         self._merged.clear()
 
     def set_later(self, values: Any) -> None:
         """What came with ``workspace/didChangeConfiguration``: it replaces what came that way before."""
-        self._later = self._table(values)
-        self._named.clear()
+        self._later = self._table("later", values)
         self._merged.clear()
 
     def trust(self, root: Path) -> None:
@@ -80,26 +82,21 @@ class Settings:
         self._merged.pop(root, None)
 
     def take_problems(self) -> list[str]:
-        """What is wrong with the settings and was not returned before."""
-        fresh, self._unnamed = self._unnamed, []
+        """What is wrong with the settings now and was not wrong when this was called last."""
+        current = dict.fromkeys(problem for problems in self._problems.values() for problem in problems)
+        fresh = [problem for problem in current if problem not in self._named]
+        self._named = set(current)
         return fresh
 
     def _load(self, path: Path) -> Mapping[str, Any]:
         values, errors = load(path)
-        self._note(str(error) for error in errors)
+        self._problems[path] = [str(error) for error in errors]
         return values
 
-    def _table(self, values: Any) -> Mapping[str, Any]:
-        if values is None or isinstance(values, Mapping):
-            return values or {}
-        _, errors = merge({}, {}, values)
-        self._note(str(error) for error in errors)
-        return {}
-
-    def _note(self, problems: Iterable[str]) -> None:
-        fresh = [problem for problem in problems if problem not in self._named]
-        self._named.update(fresh)
-        self._unnamed += fresh
+    def _table(self, name: str, values: Any) -> Mapping[str, Any]:
+        usable = values is None or isinstance(values, Mapping)
+        self._problems[name] = [] if usable else [str(error) for error in merge({}, {}, values)[1]]
+        return values if usable and values else {}
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -134,6 +134,7 @@ async def _initialize(ls: TailoraServer, params: types.InitializeParams) -> None
 
 
 async def _shut_down(ls: TailoraServer, params: None) -> None:
+    ls.client_listens = False
     await ls.link.close()
 
 
@@ -186,7 +187,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().handlers[0].setLevel(level)
     logging.getLogger("tailora").setLevel(min(logging.INFO, level))
-    return start_io(autostart=not arguments.no_autostart)
+    try:
+        return start_io(autostart=not arguments.no_autostart)
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

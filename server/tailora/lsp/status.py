@@ -71,7 +71,13 @@ class StatusBoard:
         self.publish()
 
     def current(self) -> dict[str, Any]:
-        """The parameters of ``tailora/status``."""
+        """The parameters of ``tailora/status``.
+
+        ``state``: ``starting``, ``error``, ``off``, ``model_missing``, ``fetching``, ``loading``,
+        ``training``, ``paused`` or ``ready``. ``message``: the same for a person. ``model`` and ``project``:
+        as in the engine status, or None. ``suggestion``: ``shown``, and else the ``reason`` why not, about the
+        newest request that was not overtaken.
+        """
         root = self._server.active_root
         status = self.engine(root)
         options = self._server.settings.for_root(root)

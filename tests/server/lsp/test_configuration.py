@@ -40,10 +40,12 @@ async def test_bad_settings_are_named_and_the_server_goes_on(start_editor, engin
     assert "model: 5 is not a table of settings; ignored" in message
     editor.open(uri, "x = ")
     assert await editor.ask(uri, 0, 4) is not None
-    # Said once, not at every change; a new problem is said.
-    editor.configure({"tailora": [1]})
-    await editor.until(lambda: len(editor.messages) == 2)
-    assert "[1] is not a table of settings" in editor.messages[1]
+    # Said once, not at every change; a new problem is said, and one that came back.
+    for settings in ({"learning": {"enabled": False}}, [1], {}, [1]):
+        editor.configure({"tailora": settings})
+    await editor.until(lambda: len(editor.messages) == 3)
+    said = "Tailora settings: settings: [1] is not a table of settings; ignored"
+    assert editor.messages[1:] == [said, said]
 
 
 async def test_the_repositorys_file(start_editor, engine, tmp_path):

@@ -150,6 +150,30 @@ async def test_manual_asks_anew_and_for_more_than_a_line(editor, engine, reposit
     assert item.insert_text == "y = 2\nz = 3"
 
 
+async def test_what_was_edited_elsewhere_is_context(editor, engine, repository, uri):
+    elsewhere = (repository / "elsewhere.py").as_uri()
+    editor.open(elsewhere, "def helper(number):\n    \n")
+    editor.insert(elsewhere, 1, 4, "return number * 2")
+    editor.open(uri, "x = ")
+    await editor.ask(uri, 0, 4)
+    context = {item["path"]: item["text"] for item in engine.completions[-1]["tailora"]["context"]}
+    assert "return number * 2" in context["elsewhere.py"]
+
+
+async def test_what_the_engine_drops_for_a_newer_request_is_no_reason(editor, engine, uri):
+    editor.open(uri, "x = ")
+    await editor.ask(uri, 0, 4)
+    engine.script = Script([], finish="superseded")
+    assert await editor.ask(uri, 0, 4, manual=True) is None
+    assert (await editor.command("tailora.status"))["suggestion"] == {"shown": True, "reason": None}
+
+
+async def test_half_a_surrogate_pair(editor, engine, uri):
+    editor.open(uri, 'x = "\ud83d" + ')
+    assert (await editor.ask(uri, 0, 11)).insert_text == "return 1"
+    assert engine.completions[-1]["prompt"] == 'x = "?" + '
+
+
 async def test_silence_has_a_reason_and_sends_nothing(editor, engine, repository):
     editor.configure({"tailora": {"completion": {"languagesOff": ["markdown"], "maxFileKb": 4}}})
     never_opened = repository / "never_opened.py"
