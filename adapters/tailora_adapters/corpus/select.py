@@ -1,8 +1,8 @@
 """Which files of a repository may be learned, and why every other one may not.
 
 Reads the file system only, never git; knows nothing of training. Invariants: symbolic links are not followed,
-so nothing outside the root is read and loops are impossible; what changes or vanishes meanwhile never raises; no
-source with a secret is returned; what is kept and listed is bounded for a repository of any size.
+so nothing outside the root is read and loops are impossible; what changes or vanishes meanwhile never raises;
+no source with a secret is returned; what is kept and listed is bounded for a repository of any size.
 """
 
 import contextlib
