@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from tailora.errors import EngineError
 
@@ -20,18 +20,11 @@ if TYPE_CHECKING:
     from tailora.engine.client import EngineClient
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["EngineLink", "closing"]
+__all__ = ["EngineLink"]
 
 _log = logging.getLogger(__name__)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
 _CLOSE_TIMEOUT_S = 1.0
-
-
-def closing(
-    stream: AsyncIterator[dict[str, Any]],
-) -> contextlib.aclosing[AsyncGenerator[dict[str, Any], None]]:
-    """Closes a stream of the client's when done with it, which tells the engine that nobody wants it."""
-    return contextlib.aclosing(cast("AsyncGenerator[dict[str, Any], None]", stream))
 
 
 class EngineLink:
@@ -140,7 +133,7 @@ class EngineLink:
                 await self.ensure()
                 if root is not None:
                     await self._open(root)
-                async with closing(self.client.events(root)) as events:
+                async with contextlib.aclosing(self.client.events(root)) as events:
                     async for status in events:
                         pause = _FIRST_PAUSE_S
                         self._server.board.update(root, status)

@@ -38,6 +38,7 @@ class StatusBoard:
         self._newest: EngineStatus | None = None
         self._suggestion: dict[str, Any] = {"shown": False, "reason": None}
         self._told: dict[str, Any] | None = None
+        self._named: set[str] = set()
         self._bars: dict[str, _Bar] = {}
 
     def engine(self, root: Path | None) -> EngineStatus | None:
@@ -48,6 +49,7 @@ class StatusBoard:
         """An engine status arrived."""
         self._problem = None
         self._statuses[root] = self._newest = status
+        self._show_problems(status)
         self._show_progress(root, status)
         self.publish()
 
@@ -74,9 +76,9 @@ class StatusBoard:
         """The parameters of ``tailora/status``.
 
         ``state``: ``starting``, ``error``, ``off``, ``model_missing``, ``fetching``, ``loading``,
-        ``training``, ``paused`` or ``ready``. ``message``: the same for a person. ``model`` and ``project``:
-        as in the engine status, or None. ``suggestion``: ``shown``, and else the ``reason`` why not, about the
-        newest request that was not overtaken.
+        ``training``, ``paused`` or ``ready``. ``message``: the same for a person. ``model`` and ``project``
+        are those of the engine status, or None. ``suggestion``: ``shown``, and else the ``reason`` why not,
+        about the newest request that was not overtaken.
         """
         root = self._server.active_root
         status = self.engine(root)
@@ -96,6 +98,15 @@ class StatusBoard:
         if current != self._told and self._server.client_listens:
             self._told = current
             self._server.protocol.notify(STATUS_METHOD, current)
+
+    def _show_problems(self, status: EngineStatus) -> None:
+        """Names the engine's bad settings, each once."""
+        problems = [str(problem) for problem in _part(status, "engine").get("problems") or ()]
+        if fresh := [problem for problem in problems if problem not in self._named]:
+            self._named.update(fresh)
+            message = "Tailora engine settings: " + "; ".join(fresh)
+            params = types.ShowMessageParams(type=types.MessageType.Warning, message=message)
+            self._server.window_show_message(params)
 
     def _show_progress(self, root: Path | None, status: EngineStatus) -> None:
         model = _part(status, "model")

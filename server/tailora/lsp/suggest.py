@@ -8,6 +8,7 @@ raises, and says in the status why there is none.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +18,6 @@ from lsprotocol import types
 from tailora.completion import CacheKey, Snapshot, StopRule, clean, gather
 from tailora.completion.stop import Multiline
 from tailora.errors import EngineError
-from tailora.lsp.engine_link import closing
 from tailora.lsp.silence import reason_for
 from tailora.lsp.status import blocking_reason
 from tailora.lsp.text import path_of
@@ -175,7 +175,7 @@ async def _generate(ls: TailoraServer, query: _Query) -> tuple[StopRule, str | N
         async with asyncio.timeout(options.deadline_ms / 1000):
             await ls.link.ensure()
             body = _body(ls, query)
-            async with closing(ls.link.client.complete(body)) as chunks:
+            async with contextlib.aclosing(ls.link.client.complete(body)) as chunks:
                 async for chunk in chunks:
                     choice = chunk["choices"][0]
                     if rule.feed(choice["text"]):

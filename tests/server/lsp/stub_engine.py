@@ -63,6 +63,7 @@ class StubEngine:
             "device": "cpu",
             "fim": True,
         }
+        self.problems: list[str] = []
         self.project: dict[str, Any] = {"state": "idle", "message": "nothing learned yet", "serving": None}
         self._notify()
 
@@ -160,7 +161,13 @@ class StubEngine:
             project = {"root": root, **trust, **rest, **self.project}
         return copy.deepcopy(
             {
-                "engine": {"pid": os.getpid(), "version": "stub", "uptime_s": 1, "rss_mb": 1},
+                "engine": {
+                    "pid": os.getpid(),
+                    "version": "stub",
+                    "uptime_s": 1,
+                    "rss_mb": 1,
+                    "problems": self.problems,
+                },
                 "model": self.model,
                 "project": project,
                 "requests": {"active": 0, "served": 0, "cancelled": 0},

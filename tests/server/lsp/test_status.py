@@ -40,6 +40,15 @@ async def test_the_model_and_training(editor, engine):
     assert [step.message for step in training[:-1]] == ["Step 3", "Comparing"]
 
 
+async def test_bad_settings_of_the_engine_are_named_once(editor, engine):
+    before = len(editor.messages)
+    engine.problems = ["engine.threads: 'x' is not a whole number; using 0"]
+    for progress in (0.1, 0.2):
+        engine.change(model={"state": "fetching", "progress": progress})
+        await editor.status(lambda told: told.model.progress == progress)  # noqa: B023
+    assert editor.messages[before:] == [f"Tailora engine settings: {engine.problems[0]}"]
+
+
 async def test_nothing_is_said_twice(editor, engine, uri):
     editor.open(uri, "x = ")
     await editor.ask(uri, 0, 4, manual=True)
