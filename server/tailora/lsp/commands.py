@@ -37,7 +37,8 @@ def _project_command(call: _Call, done: str) -> _Action:
         status = await call(ls.link.client, root)
         ls.board.update(root, status)
         project = status.get("project") or {}
-        message = f"{done}: {project['message']}" if project.get("message") else done
+        said = str(project.get("message") or "")
+        message = f"{done}: {said}" if said.lower() not in ("", done.lower()) else done
         return {"ok": True, "message": message, "project": project}
 
     return run
