@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tailora.errors import EngineRefused, EngineUnreachable
 __all__ = ["EngineClient", "status_now"]
 
 _BASE_URL = "http://engine"
-_HEALTH_TIMEOUT_S = 5.0
+_HEALTH_TIMEOUT_S = 10.0
 """For one try. A busy engine answers in milliseconds; one that does not answer for this long is stuck."""
 _START_TIMEOUT_S = 60.0
 _FRESH_S = 2.0
@@ -228,7 +228,7 @@ class EngineClient:
 
     async def events(
         self, project: Path | str | None = None, *, client: str | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any]]:
         """Engine statuses: one at once, then one on every change. When it ends, the engine ended or was lost.
 
         The end of the last stream of a client counts as its ``close_project``.
@@ -242,7 +242,7 @@ class EngineClient:
             async for event in events:
                 yield event
 
-    async def complete(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def complete(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of a completion (``stream`` is set here). Close the iterator to cancel.
 
         Raises:
@@ -318,9 +318,9 @@ class EngineClient:
 
 
 def _timeout(route: str) -> httpx2.Timeout:
-    streams = route in ("/v1/completions", "/v1/events")
-    # A completion may wait for the model to load, an event for hours; everything else is quick.
-    return httpx2.Timeout(60.0, connect=_HEALTH_TIMEOUT_S, read=None if streams else 60.0)
+    # A completion may wait for the model to load; events bring a sign of life every 15 s.
+    read = None if route == "/v1/completions" else 60.0
+    return httpx2.Timeout(60.0, connect=_HEALTH_TIMEOUT_S, read=read)
 
 
 def _headers(found: Endpoint) -> dict[str, str]:

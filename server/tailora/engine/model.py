@@ -76,17 +76,26 @@ class Model:
         self._fetch_error: str | None = None
 
     @property
+    def is_missing(self) -> bool:
+        """Whether the model was not there when it was last looked for."""
+        return self._on_disk is False or self._scheduler.load_state.state == "missing"
+
+    @property
     def is_fetching(self) -> bool:
         """Whether a fetch runs."""
         return self._fetching is not None
 
     async def look(self) -> None:
         """Finds out whether the model is on this machine."""
+        before = self._on_disk
         try:
             self._on_disk = await asyncio.to_thread(self._is_ready, self.name)
         except Exception as error:  # noqa: BLE001 - the status must come up whatever the disk holds
             _log.warning("cannot tell whether %s is on this machine: %s", self.name, error)
-        self._on_change()
+        if self._on_disk and self._scheduler.load_state.state == "missing":
+            self._scheduler.model_arrived()
+        if self._on_disk != before:
+            self._on_change()
 
     def pull(self, name: str | None = None) -> None:
         """Starts to fetch a model (default: the engine's own). Does nothing if that runs already.
@@ -157,7 +166,7 @@ class Model:
             "message": message,
             "quantization": info.get("quantization", self._options.quantization),
             "device": info.get("device", self._options.device),
-            "fim": bool(info.get("fim", True)),
+            "fim": info.get("fim") is not False,  # None before the tokenizer was read
         }
 
     def _state(self) -> tuple[str, float | None, str | None]:

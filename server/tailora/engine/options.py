@@ -5,15 +5,18 @@ it is named, and its default is used.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tailora.errors import OptionError
 from tailora_adapters.paths import config_dir
 
-__all__ = ["EngineOptions", "read_options"]
+__all__ = ["EngineOptions", "Quantization", "read_options"]
+
+Quantization = Literal["auto", "nf4", "int8", "int4", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,9 @@ class EngineOptions:
 
     model: str = "qwen2.5-coder-0.5b"
     """A name of the catalogue, or the path of a model folder or GGUF file."""
-    quantization: str = "auto"
-    """``auto``, or what the base model supports (``nf4``, ``int8``, ``none``, …)."""
-    device: str = "auto"
+    quantization: Quantization = field(default="auto", metadata={"pattern": "|".join(get_args(Quantization))})
+    """``auto``, ``nf4`` and ``int8`` (bitsandbytes), ``int4`` (for CPUs), ``none``."""
+    device: str = field(default="auto", metadata={"pattern": r"auto|cpu|mps|cuda(:\d+)?"})
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     threads: int = field(default=0, metadata={"min": 0, "max": 1024})
     """Threads for generation; 0: as many as there are cores."""
@@ -66,8 +69,9 @@ def _convert(name: str, value: object, default: object, metadata: Mapping[str, A
             raise OptionError(f"engine.{name}", f"{value!r} is neither true nor false; using {default}")
         return result
     if isinstance(default, str):
-        if not isinstance(value, str) or not value.strip():
-            raise OptionError(f"engine.{name}", f"{value!r} is not a text; using {default!r}")
+        pattern = metadata.get("pattern", r"(?s).+")
+        if not isinstance(value, str) or not re.fullmatch(pattern, value.strip()):
+            raise OptionError(f"engine.{name}", f"{value!r} cannot be used; using {default!r}")
         return value.strip()
     try:
         if isinstance(value, bool):

@@ -145,7 +145,7 @@ async def _serve(
     projects.start()
     endpoint.publish(address)
     _log.info("engine %d listens on %s", os.getpid(), address.socket or f"{address.host}:{address.port}")
-    house_keeping = asyncio.create_task(_keep_house(scheduler, idle, options, server.stop))
+    house_keeping = asyncio.create_task(_keep_house(scheduler, model, idle, options, server.stop))
     look = asyncio.create_task(model.look())
     await server.serve(sockets=[listener])
     for task in (house_keeping, look):
@@ -156,12 +156,14 @@ async def _serve(
 
 
 async def _keep_house(
-    scheduler: Scheduler, idle: IdleWatch, options: EngineOptions, stop: Callable[[], None]
+    scheduler: Scheduler, model: Model, idle: IdleWatch, options: EngineOptions, stop: Callable[[], None]
 ) -> None:
     interval = min(10.0, options.idle_unload_s / 4, options.idle_exit_s / 4)
     while True:
         await asyncio.sleep(interval)
         scheduler.check_idle()
+        if model.is_missing:
+            await model.look()  # another process may have fetched it
         if idle.expired(time.monotonic()):
             _log.info("idle for %.0f s: ending", options.idle_exit_s)
             stop()

@@ -3,6 +3,7 @@
 Holds state and puts it into words; starting watchers and training is up to ``projects``.
 """
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ class Project:
         self.journal = Journal()
         self.watcher: Watcher | None = None
         self.watch_note: str | None = None
+        self.watch_lock = asyncio.Lock()
         self.has_news = False
         """Whether the event loop is about to look at the journal."""
         self.train_now = False

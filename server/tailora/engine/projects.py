@@ -70,7 +70,6 @@ class Projects:
         self._busy = False
         self._training: Project | None = None
         self._wake = asyncio.Event()
-        self._watch_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
@@ -198,7 +197,7 @@ class Projects:
             self._projects.pop(project.path, None)
 
     async def _sync_watcher(self, project: Project) -> None:
-        async with self._watch_lock:
+        async with project.watch_lock:
             watcher = project.watcher
             if project.watchable and watcher is None and not self._closing:
                 project.watcher = watcher = self._make_watcher(project)

@@ -5,16 +5,20 @@ next keystroke on. Knows nothing of requests. Called on the generation thread.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from tailora.engine.generator import AdapterRef
-from tailora_adapters.errors import AdapterCorrupt
+from tailora_adapters.errors import AdapterCorrupt, StoreError
 from tailora_adapters.store import AdapterVersion, ProjectStore, Store
 
 __all__ = ["Foundation", "Serving", "default_foundation"]
+
+
+_log = logging.getLogger(__name__)
 
 
 class Foundation(Protocol):
@@ -70,6 +74,14 @@ class Serving:
             store = self._projects[project] = self._store.project(root)
         if wanted != "serving":
             return self._exactly(store, wanted, broken)
+        try:
+            version = self._serving_version(store, broken)
+        except (StoreError, OSError) as error:
+            _log.warning("%s: the adapters cannot be read: %s", store.root, error)
+            version = None
+        return self._foundation(broken) if version is None else _reference(version)
+
+    def _serving_version(self, store: ProjectStore, broken: frozenset[str]) -> AdapterVersion | None:
         version = store.serving()
         if version is not None and version.sha256 in broken and version.sha256 not in self._verified:
             # Once a version: the full hash tells whether its files are damaged; the store then steps back.
@@ -77,9 +89,7 @@ class Serving:
             with contextlib.suppress(AdapterCorrupt):
                 store.verify(version.version)
             version = store.serving()
-        if version is None or version.sha256 in broken:
-            return self._foundation(broken)
-        return _reference(version)
+        return None if version is None or version.sha256 in broken else version
 
     def _exactly(self, store: ProjectStore, wanted: str, broken: frozenset[str]) -> AdapterRef:
         version = store.get(wanted)
@@ -90,7 +100,12 @@ class Serving:
         return _reference(version)
 
     def _foundation(self, broken: frozenset[str]) -> AdapterRef | None:
-        found = self._find_foundation(self._model)
+        try:
+            found = self._find_foundation(self._model)
+        except AdapterCorrupt as error:
+            _log.warning("the foundation adapter cannot be used: %s", error)
+            found = None
+            self._find_foundation = lambda _model: None  # said once
         if found is None or found.sha256 in broken:
             return None
         return AdapterRef("foundation", found.path, found.sha256)

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes."""
+_PATIENCE = 16 * BODY_LIMIT
 
 _ABSENT: Any = object()
 
@@ -155,11 +156,16 @@ async def read_fields(request: Request) -> Fields:
     Raises:
         BadRequest: too long, not JSON, not an object.
     """
-    body = bytearray()
+    body, length = bytearray(), 0
     async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            raise BadRequest(f"the request body is longer than {BODY_LIMIT // 1024 // 1024} MB", 413)
+        length += len(part)
+        if length > _PATIENCE:
+            break
+        # Read on without keeping it: most clients listen for an answer only when they have sent everything.
+        if length <= BODY_LIMIT:
+            body += part
+    if length > BODY_LIMIT:
+        raise BadRequest(f"the request body is longer than {BODY_LIMIT // 1024 // 1024} MB", 413)
     if not body.strip():
         return Fields({})
     try:

@@ -1,6 +1,7 @@
 """A scripted generator, an engine process and a training worker for tests. No model, no sleeping."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -10,7 +11,8 @@ from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationSt
 class FakeGenerator:
     """Says ``w0 w1 …``: ``max_tokens`` words, the last one with ``length``.
 
-    With ``hold`` set, the generator takes no step before ``step`` was called for it.
+    With ``hold`` set, the generator takes no step before ``step`` was called for it. The prefix ``forever``
+    has no end, and a word a millisecond.
     """
 
     def __init__(self) -> None:
@@ -56,6 +58,9 @@ class FakeGenerator:
             raise self.corrupt[request.adapter.key]
         if request.prefix in self.errors:
             raise self.errors[request.prefix]
+        while request.prefix == "forever" and not cancelled():
+            yield GenerationStep("w ")
+            time.sleep(0.001)  # the time that a token takes
         stats = GenerationStats(prompt_tokens=len(request.prefix.split()))
         for index in range(request.max_tokens):
             if self.hold:

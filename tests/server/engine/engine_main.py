@@ -1,31 +1,27 @@
-"""Run as a script: the real engine process with a scripted generator."""
+"""Run as a script: the real engine process with a scripted generator.
+
+``FAKE_PROTOCOL`` lets it pretend to be of another version, ``FAKE_WORKER`` is its training worker's command.
+"""
 
 import os
 import shlex
-import sys
 from pathlib import Path
 
-from engine_fakes import FakeGenerator
-from tailora.engine import worker
-from tailora.engine.options import EngineOptions, read_options
-from tailora.engine.process import Parts, run
+from tailora.engine import endpoint, worker
+
+endpoint.PROTOCOL = int(os.environ.get("FAKE_PROTOCOL", endpoint.PROTOCOL))
+
+# After the line above, because the app reads the number when it is imported.
+from engine_fakes import FakeGenerator  # noqa: E402
+
+from tailora.engine.options import read_options  # noqa: E402
+from tailora.engine.process import Parts, run  # noqa: E402
 
 
 def fetch(name: str, progress: object) -> Path:
-    assert callable(progress)
-    progress(0.3, f"fetching {name}")
-    progress(0.8, "writing the weights")
     return Path(name)
 
 
-def make(_options: EngineOptions) -> FakeGenerator:
-    generator = FakeGenerator()
-    generator.hold = os.environ.get("FAKE_HOLD") == "1"
-    return generator
-
-
 if __name__ == "__main__":
-    options, _ = read_options()
     command = shlex.split(os.environ.get("FAKE_WORKER", "")) or worker.COMMAND
-    run(options, Parts(make, fetch, lambda _name: True, command))
-    sys.exit(0)
+    run(read_options()[0], Parts(lambda _options: FakeGenerator(), fetch, lambda _name: True, command))

@@ -1,4 +1,4 @@
-"""Run as a script: a training worker that follows a plan, told by the file ``plan`` beside the project's files.
+"""Run as a script: a training worker that does what the file ``plan`` in the project's root says.
 
 Plans: ``promote``, ``wait`` (trains until it is ended), ``silent`` (ends without a result), ``garbage``.
 """
@@ -24,10 +24,10 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = (arguments.root / "plan").read_text()
     files = arguments.changed_file_list.read_text().split()
-    say(event="progress", stage="training", fraction=0.5, message=f"step 1 on {','.join(files)}")
     (arguments.root / ".worker.json").write_text(
         json.dumps({"pid": os.getpid(), "nice": os.nice(0), "parent": arguments.parent_pid, "files": files})
     )
+    say(event="progress", stage="training", fraction=0.5, message=f"step 1 on {','.join(files)}")
     if plan == "wait":
         signal.pause()
     if plan == "silent":

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from engine_fakes import FakeGenerator, no_adapter
+
 from tailora.engine.app import Services, make_app
 from tailora.engine.journal import Rules
 from tailora.engine.model import Model
@@ -73,9 +74,7 @@ async def test_a_plain_openai_request_is_answered_whole(engine: Engine) -> None:
     assert answer["object"] == "text_completion"
     assert isinstance(answer["created"], int)
     assert answer["id"].startswith("cmpl-")
-    assert answer["choices"] == [
-        {"text": "w0 w1 ", "index": 0, "logprobs": None, "finish_reason": "length"}
-    ]
+    assert answer["choices"] == [{"text": "w0 w1 ", "index": 0, "logprobs": None, "finish_reason": "length"}]
     assert answer["usage"] == {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4}
 
 

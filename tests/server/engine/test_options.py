@@ -22,13 +22,17 @@ def test_the_environment_goes_before_the_file(home: Path) -> None:
 
 
 def test_bad_values_are_named_and_replaced(home: Path) -> None:
-    write(home, '[engine]\nthreads = "many"\nquiet_s = -1\nmodel = 5\nspeed = 1\ntcp = "perhaps"\n')
+    values = ['threads = "many"', "quiet_s = -1", "model = 5", "speed = 1", 'tcp = "perhaps"']
+    values += ['quantization = "int3"', 'device = "gpu"']
+    write(home, "[engine]\n" + "\n".join(values))
     options, problems = read_options({"TAILORA_ENGINE_IDLE_EXIT_S": "nan"})
     assert options == EngineOptions()
     named = sorted(problem.split(":")[0] for problem in problems)
     assert named == [
+        "engine.device",
         "engine.idle_exit_s",
         "engine.model",
+        "engine.quantization",
         "engine.quiet_s",
         "engine.speed",
         "engine.tcp",

@@ -9,8 +9,10 @@ from typing import Any
 
 import psutil
 import pytest
+
 from tailora.engine import project as project_module
 from tailora.engine.journal import Rules
+from tailora.engine.project import Project
 from tailora.engine.projects import Projects
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.store import Store
@@ -38,6 +40,9 @@ class Harness:
                 if condition(status):
                     return status
                 await self._changed.wait()
+
+    def project(self, root: Path) -> Project:
+        return self.projects._projects[root.resolve()]
 
     async def open(self, root: Path, client: str = "c", trusted: bool = True, learning: bool = True) -> None:
         await self.projects.open(str(root), client, trusted=trusted, learning=learning)
@@ -73,12 +78,20 @@ def put(path: Path) -> None:
     hidden.rename(path)
 
 
+def rename(path: Path, other: Path) -> None:
+    path.rename(other)
+
+
+def is_watched(project: Project) -> bool:
+    return project.watcher is not None
+
+
 def is_idle(status: dict[str, Any]) -> bool:
-    return status["state"] == "idle" and status["message"] != "nothing new to learn"
+    return bool(status["state"] == "idle" and status["message"] != "nothing new to learn")
 
 
 def is_training(status: dict[str, Any]) -> bool:
-    return status["state"] == "training" and status["progress"] is not None
+    return bool(status["state"] == "training" and status["progress"] is not None)
 
 
 async def test_a_changed_file_is_learned(harness: Harness, root: Path) -> None:
@@ -103,7 +116,7 @@ async def test_nothing_is_watched_without_trust_and_consent(
 ) -> None:
     await harness.open(root, trusted=trusted, learning=learning)
     await harness.watching(root)
-    project = harness.projects._projects[root.resolve()]
+    project = harness.project(root)
     assert project.watcher is None
     assert harness.projects.status(str(root))["state"] == state
 
@@ -126,7 +139,7 @@ async def test_a_killed_worker_costs_only_its_run(harness: Harness, root: Path) 
     await harness.watching(root)
     put(root / "a.py")
     await harness.until(root, is_training)
-    worker = harness.projects._projects[root.resolve()].worker
+    worker = harness.project(root).worker
     assert worker is not None
     psutil.Process(worker.pid).kill()
     status = await harness.until(root, is_idle)
@@ -161,7 +174,7 @@ async def test_a_worker_waits_while_completions_run(harness: Harness, root: Path
     harness.projects.set_busy(True)
     await harness.projects.train(str(root))
     await harness.until(root, lambda status: status["state"] == "training")
-    worker = harness.projects._projects[root.resolve()].worker
+    worker = harness.project(root).worker
     assert worker is not None
     assert worker._suspended
     harness.projects.set_busy(False)
@@ -196,11 +209,11 @@ async def test_the_last_client_that_leaves_stops_the_watcher(harness: Harness, r
     await harness.open(root, "one")
     await harness.open(root, "two")
     await harness.watching(root)
-    project = harness.projects._projects[root.resolve()]
+    project = harness.project(root)
     harness.projects.close(str(root), "one")
     harness.projects.close(str(root), "one")
     await harness.watching(root)
-    assert project.watcher is not None
+    assert is_watched(project)
     # A window that is gone for good ends its streams; the last of them counts as close.
     harness.projects.stream_opened(str(root), "two")
     harness.projects.stream_opened(str(root), "two")
@@ -209,18 +222,19 @@ async def test_the_last_client_that_leaves_stops_the_watcher(harness: Harness, r
     assert harness.projects.open_count == 1
     harness.projects.stream_closed(str(root), "two")
     await harness.watching(root)
-    assert (project.watcher, harness.projects.open_count) == (None, 0)
+    assert harness.projects.open_count == 0
+    assert not is_watched(project)
     assert harness.projects.status(str(root))["message"] == "not open in any editor"
 
 
 async def test_a_folder_deleted_while_open_is_told_and_may_come_back(harness: Harness, root: Path) -> None:
     await harness.open(root)
     await harness.watching(root)
-    (root / "plan").unlink()
-    root.rmdir()
+    moved = root.with_name("moved")
+    rename(root, moved)
     status = await harness.until(root, lambda status: status["state"] == "off")
     assert "does not exist" in status["message"]
-    root.mkdir()
+    rename(moved, root)
     await harness.open(root)
     assert harness.projects.status(str(root))["state"] == "idle"
 
@@ -261,7 +275,7 @@ async def test_a_store_that_cannot_be_read_is_a_message(
     harness: Harness, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.open(root)
-    project = harness.projects._projects[root.resolve()]
+    project = harness.project(root)
 
     def refuse(_self: object) -> None:
         raise PermissionError(13, "Permission denied")

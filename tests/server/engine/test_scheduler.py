@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from engine_fakes import FakeGenerator, no_adapter
+
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStep
 from tailora.engine.jobs import Job
 from tailora.engine.scheduler import OutOfMemory, ResolveAdapter, Scheduler

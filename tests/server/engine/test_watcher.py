@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tailora.engine import watcher as watcher_module
 from tailora.engine.watcher import Watcher, is_head_move, is_relevant
 

@@ -1,0 +1,146 @@
+"""Which adapter a request gets, as the store changes under the engine."""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tailora.engine.serving import Serving
+from tailora_adapters.errors import AdapterCorrupt, VersionUnknown
+from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, Manifest
+from tailora_adapters.store import ProjectStore, Store
+
+
+@dataclass(frozen=True)
+class Foundation:
+    path: Path
+    sha256: str
+
+
+FOUNDATION = Foundation(Path("/foundation"), "f" * 64)
+NOTHING: frozenset[str] = frozenset()
+
+
+def commit(project: ProjectStore, value: int) -> str:
+    """Serves a new version whose weights are one number."""
+    with project.candidate() as candidate:
+        header = json.dumps({"w": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+        weights = struct.pack("<Q", len(header)) + header + bytes([value])
+        (candidate.path / "adapter_model.safetensors").write_bytes(weights)
+        (candidate.path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+        manifest = Manifest(
+            base=BaseInfo("m", "0", "0"), seed=1, data=DataInfo(1, 1, 1), cost=Cost(1.0, 1.0, 1.0)
+        )
+        version = candidate.commit(manifest).version
+    project.promote(version)
+    return version
+
+
+@pytest.fixture
+def project(home: Path, tmp_path: Path) -> ProjectStore:
+    root = tmp_path / "project"
+    root.mkdir()
+    return Store().project(root)
+
+
+@pytest.fixture
+def serving(home: Path) -> Serving:
+    return Serving("m", Store(), lambda model: FOUNDATION if model == "m" else None)
+
+
+def label(serving: Serving, project: ProjectStore, wanted: str = "serving", *broken: str) -> str | None:
+    reference = serving(str(project.root), wanted, broken=frozenset(broken))
+    return reference.label if reference else None
+
+
+def test_without_a_version_the_foundation_serves(serving: Serving, project: ProjectStore) -> None:
+    assert label(serving, project) == "foundation"
+    assert serving(None, "serving", broken=NOTHING) is not None
+    assert serving(None, "none", broken=NOTHING) is None
+    assert label(serving, project, "serving", FOUNDATION.sha256) is None
+
+
+def test_what_the_user_does_holds_from_the_next_request_on(serving: Serving, project: ProjectStore) -> None:
+    commit(project, 1)
+    assert label(serving, project) == "1"
+    commit(project, 2)
+    assert label(serving, project) == "2"
+    assert label(serving, project, "1") == "1"
+    assert label(serving, project, "foundation") == "foundation"
+    project.rollback()
+    assert label(serving, project) == "1"
+    project.disable()
+    assert label(serving, project) == "foundation"
+    project.enable()
+    assert label(serving, project) == "1"
+
+
+def test_the_key_is_the_hash_of_the_weights(serving: Serving, project: ProjectStore) -> None:
+    keys = set()
+    for value in (1, 2):
+        commit(project, value)
+        reference = serving(str(project.root), "serving", broken=NOTHING)
+        assert reference is not None
+        assert reference.path.is_dir()
+        keys.add(reference.key)
+    assert len(keys) == 2
+    assert all(len(key) == 64 for key in keys)
+
+
+def test_a_version_with_damaged_weights_gives_way_to_the_one_before(
+    serving: Serving, project: ProjectStore
+) -> None:
+    commit(project, 1)
+    commit(project, 2)
+    version = project.serving()
+    assert version is not None
+    weights = version.path / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x07")  # the same size, other weights
+    assert label(serving, project, "serving", version.sha256) == "1"
+    assert project.get("2").status == "corrupt"
+
+
+def test_a_version_that_is_whole_but_cannot_be_used_gives_way_to_the_foundation(
+    serving: Serving, project: ProjectStore
+) -> None:
+    commit(project, 1)
+    version = project.serving()
+    assert version is not None
+    for _ in range(2):
+        assert label(serving, project, "serving", version.sha256) == "foundation"
+    with pytest.raises(AdapterCorrupt):
+        label(serving, project, "1", version.sha256)
+
+
+def test_a_store_that_cannot_be_read_means_the_foundation(
+    serving: Serving, project: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(ProjectStore, "serving", refuse)
+    assert label(serving, project) == "foundation"
+
+
+def test_a_damaged_foundation_is_done_without(home: Path) -> None:
+    def refuse(_model: str) -> Foundation | None:
+        raise AdapterCorrupt("damaged")
+
+    assert Serving("m", Store(), refuse)(None, "serving", broken=NOTHING) is None
+
+
+def test_an_unknown_version_is_an_error(serving: Serving, project: ProjectStore) -> None:
+    with pytest.raises(VersionUnknown):
+        label(serving, project, "7")
+    with pytest.raises(VersionUnknown):
+        label(serving, project, "../../etc")
+
+
+def test_a_loop_of_links_has_no_adapters(serving: Serving, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    reference = serving(str(loop), "serving", broken=NOTHING)
+    assert reference is not None
+    assert reference.label == "foundation"
