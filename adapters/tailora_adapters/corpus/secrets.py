@@ -136,6 +136,7 @@ _WORDS = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}")
 _BASIC_AUTH = re.compile(
     r"://(?P<user>[^\s:/?#@\"'`<>{}$]{1,100}):(?P<value>[^\s:/?#@\"'`<>{}$]{1,200})@(?P<host>[\w.-]+)"
 )
+_NO_HOST = re.compile(r"(?:.*\.)?example(?:\.\w+)?|host(?:name)?(?:\.\w+)?|server|proxy-host", re.IGNORECASE)
 
 
 def is_secret_file(path: str) -> bool:
@@ -205,7 +206,7 @@ def _basic_auth(text: str) -> Iterator[tuple[str, int]]:
     for match in _BASIC_AUTH.finditer(text):
         user, value, host = match["user"], match["value"], match["host"]
         if not (
-            _PLACEHOLDER.fullmatch(value) or value == user or "%" in value[:1] or _PLACEHOLDER.fullmatch(host)
+            _PLACEHOLDER.fullmatch(value) or value == user or value[0] == "%" or _NO_HOST.fullmatch(host)
         ):
             yield "Basic Auth Credentials", match.start()
 
@@ -241,7 +242,7 @@ def _looks_random(value: str) -> bool:
 
 def _looks_chosen(value: str) -> bool:
     """Whether the value of something called a password could be one that is used."""
-    if _PLACEHOLDER.fullmatch(value) or _harmless(value) or _PROSE.search(value):
+    if _PLACEHOLDER.fullmatch(value) or _harmless(value) or (" " in value and _PROSE.search(value)):
         return False
     if re.search(r"\d", value) or re.search(r"[!#$%^&*+~]", value):
         return not re.fullmatch(r"[%$]\w.*|.*[({\[<].*", value)  # a format, a call, a type

@@ -7,7 +7,6 @@ no source with a secret is returned; what is kept and listed is bounded for a re
 
 import contextlib
 import hashlib
-import logging
 import os
 import re
 import stat
@@ -21,8 +20,6 @@ from tailora_adapters.corpus.ignore import IgnoreRules
 from tailora_adapters.errors import CorpusError
 
 __all__ = ["Progress", "Rejection", "SelectOptions", "Selection", "SourceFile", "select_files", "tally"]
-
-_log = logging.getLogger(__name__)
 
 Progress = Callable[[float, str], None]
 """Gets a fraction (0 to 1) and what is being done."""

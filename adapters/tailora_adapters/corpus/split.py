@@ -3,8 +3,8 @@
 Knows nothing of examples or models. Invariants: a file is on one side only; nothing that nearly equals a
 held-out file is trained on; the same files and seed give the same split. A file's side follows from its path
 and the seed, so it stays there as the repository grows. Recently changed files are held out more often, since
-what is written next resembles them; but a file that an earlier version learned is not held out for being recent,
-or the gate would measure what the adapter was told.
+what is written next resembles them; but a file that an earlier version learned is not held out for being
+recent, or the gate would measure what the adapter was told.
 """
 
 import functools
