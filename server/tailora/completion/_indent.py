@@ -28,20 +28,16 @@ def fit_first_line(text: str, window: Window, unit: str) -> str:
     nested = bool(window.cursor.stack) or window.cursor.string is not None
     if not window.line_prefix and (known is None or not known.indented or nested):
         return text  # nothing was typed, and any indentation is right somewhere
-    typed, previous = width_of(window.line_prefix), window.previous
+    typed, previous, opener = width_of(window.line_prefix), window.previous, window.opener
     allowed = 0
-    if previous is not None and window.opener is not None and typed <= width_of(previous):
-        allowed = width_of(previous) + _columns(unit) - typed
+    if opener is not None and typed <= width_of(opener):
+        allowed = width_of(opener) + width_of(unit) - typed
     elif previous is not None and not window.line_prefix:
         allowed = width_of(previous)
     keep = lead
-    while keep and len(keep.expandtabs(_columns("\t"))) > allowed:
+    while width_of(keep) > allowed:
         keep = keep[:-1]
     return keep + text[len(lead) :]
-
-
-def _columns(unit: str) -> int:
-    return len(unit.expandtabs(8))
 
 
 def fit_indentation(text: str, window: Window, unit: str) -> str:
@@ -55,7 +51,9 @@ def fit_indentation(text: str, window: Window, unit: str) -> str:
     lines = [first, *rest]
     begins_line = window.blank_line and first.strip() and window.cursor.string is None
     indented = [0, *movable] if begins_line else movable
-    if unit == "\t":
+    if _mixes(window):
+        pass
+    elif unit == "\t":
         _to_tabs(lines, indented)
     else:
         for index in indented:
@@ -66,6 +64,18 @@ def fit_indentation(text: str, window: Window, unit: str) -> str:
         line if index in fixed or line.strip() or index == len(lines) - 1 else ""
         for index, line in enumerate(lines)
     )
+
+
+def _mixes(window: Window) -> bool:
+    """Whether lines indented by spaces and by tabs stand side by side (GNU's style: a tab is eight spaces).
+
+    Where the cursor's line begins with a tab, or indentation is syntax, one of them is wanted all the same.
+    """
+    known = languages.by_id(window.language)
+    if (known is not None and known.indented) or window.line_prefix[:1] == "\t":
+        return False
+    around = f"\n{window.before}\n{window.after}"
+    return "\n\t" in around and "\n  " in around
 
 
 def _in_strings(text: str, window: Window) -> set[int]:
@@ -99,7 +109,7 @@ def _rescale(lines: list[str], movable: list[int], window: Window, unit: int) ->
     step = 0
     for above, index in zip([0, *movable], movable, strict=False):
         if _OPENS.search(whole[above]) and opens_block(
-            whole[above], scan(whole[above], window.lexis), window.language
+            whole[above], scan(whole[above] + "\n", window.lexis), window.language
         ):
             step = width_of(whole[index]) - width_of(whole[above])
             break

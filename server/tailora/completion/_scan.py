@@ -1,9 +1,8 @@
 """A small bracket matcher that knows strings and comments, for code that is not finished.
 
-A parser needs a whole program; half a line has none. This counts what stands open, per language, from a
-table. It is an approximation (regular expression literals, here-documents and nested templates are not told
-apart), so its users compare two scans instead of trusting one. Invariant: time is linear in the text, and
-nothing raises.
+A parser needs a whole program; half a line has none. This counts what stands open, per language, from a table. It
+is an approximation (here-documents, JSX text and Ruby's own quotes are not told apart), so its users compare two
+scans instead of trusting one. Invariant: time is linear in the text, and nothing raises.
 """
 
 import re
@@ -14,7 +13,8 @@ from tailora_adapters import languages
 __all__ = ["Lexis", "Scan", "lexis_of", "scan"]
 
 _OPENER = {")": "(", "]": "[", "}": "{"}
-CLOSER = {"(": ")", "[": "]", "{": "}"}
+CLOSER = {"(": ")", "[": "]", "{": "}", "${": "}`"}
+"""What closes each bracket; ``${`` is a hole in a template string."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,11 @@ def _lexis(
 
 
 _C = _lexis(chars=True)
-_SCRIPT = _lexis(('"', "'", "`"), multiline=("`",))
+_REGEX = (  # a regular expression literal: a slash where no value stands before it
+    r"(?:(?<=[(,=:\[!&|?{;])|(?<=[(,=:\[!&|?{;] )|(?<=return ))"
+    r"/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
+)
+_SCRIPT = _lexis(('"', "'", "`"), multiline=("`",), extra=_REGEX)
 _RUST = _lexis(chars=True, multiline=('"',), extra=r'\br#*"')
 _GENERIC = _lexis(('"', "'"), line=("//", "#"))
 _TABLE = {
@@ -157,6 +161,8 @@ def scan(text: str, lexis: Lexis, before: Scan | None = None) -> Scan:
             state.stack.append(token)
         elif token in _OPENER:
             outer = _close(token, match.start(), state, lexis, outer)
+            if state.string is not None:  # the rest of a template string
+                position, _ = _end_string(text, position, state, lexis)
         elif lexis.block_comment and token == lexis.block_comment[0]:
             state.comment = state.block = True
             position = _end_comment(text, position, state, lexis)
@@ -181,6 +187,8 @@ def _note_code(state: Scan, text: str, start: int, end: int) -> None:
 def _close(token: str, at: int, state: Scan, lexis: Lexis, outer: int) -> int:
     """Closes a bracket; returns how many brackets from before the text are still open."""
     opener = _OPENER[token]
+    if token == "}" and "${" in state.stack and "{" not in state.stack[_last(state.stack, "${") :]:
+        opener, state.string = "${", "`"
     if opener not in state.stack:
         if not (lexis.loose_parens and token == ")"):
             state.unmatched += 1
@@ -194,6 +202,10 @@ def _close(token: str, at: int, state: Scan, lexis: Lexis, outer: int) -> int:
     return outer
 
 
+def _last(stack: list[str], opener: str) -> int:
+    return len(stack) - 1 - stack[::-1].index(opener)
+
+
 def _end_string(text: str, position: int, state: Scan, lexis: Lexis) -> tuple[int, bool]:
     """Moves behind the end of the open string, or to the end of ``text``; and whether it was closed."""
     delimiter = state.string or ""
@@ -205,6 +217,8 @@ def _end_string(text: str, position: int, state: Scan, lexis: Lexis) -> tuple[in
     while position < len(text):
         ends = text.find(closing, position)
         stop = ends if ends >= 0 else len(text)
+        hole = text.find("${", position, stop) if delimiter == "`" and not lexis.unescaped else -1
+        stop = hole if hole >= 0 else stop
         if escaped and (backslash := text.find("\\", position, stop)) >= 0:
             if not multiline and (newline := text.find("\n", position, backslash)) >= 0:
                 return _cut_string(state, newline)
@@ -212,6 +226,10 @@ def _end_string(text: str, position: int, state: Scan, lexis: Lexis) -> tuple[in
             continue
         if not multiline and (newline := text.find("\n", position, stop)) >= 0:
             return _cut_string(state, newline)
+        if hole >= 0:
+            state.stack.append("${")
+            state.string = None
+            return hole + 2, False
         if ends < 0:
             break
         state.string = None

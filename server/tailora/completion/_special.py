@@ -22,8 +22,8 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE,
 )
-# CodeLlama's and Codestral's look like a type argument or a subscript: they count only where the document does not
-# have the name.
+# CodeLlama's and Codestral's look like a type argument or a subscript: they count only where the document
+# does not have the name.
 _NAMED = re.compile(r"▁?(?<!<)<(PRE|SUF|MID|EOT)>|\[(PREFIX|SUFFIX|MIDDLE|/?INST)\]")
 # What a stream that was cut in the middle of a token leaves.
 _PARTIAL = re.compile(

@@ -6,7 +6,7 @@ characters before the cursor and ``MAX_SUFFIX_CHARS`` after it are read, whateve
 
 from dataclasses import dataclass
 
-from tailora.completion._scan import Lexis, Scan, lexis_of, scan
+from tailora.completion._scan import CLOSER, Lexis, Scan, lexis_of, scan
 from tailora.completion.snapshot import Snapshot
 from tailora_adapters import languages
 
@@ -14,8 +14,9 @@ __all__ = ["MAX_PREFIX_CHARS", "MAX_PREFIX_LINES", "MAX_SUFFIX_CHARS", "Window",
 
 MAX_PREFIX_LINES = 200
 MAX_PREFIX_CHARS = 12_288
-MAX_SUFFIX_CHARS = 4_096
+MAX_SUFFIX_CHARS = 8_192
 _MAX_LINE = 4_096
+_MAX_HEADER_LINES = 20
 _TAB = 8
 _BLOCK_WORDS = {"ruby": ("do", "then", "else", "begin"), "lua": ("do", "then", "else", "repeat")}
 
@@ -48,6 +49,11 @@ class Window:
     """What stands open where the cursor's line begins."""
     cursor: Scan
     """What stands open at the cursor."""
+    closers: tuple[tuple[str, int | None], ...]
+    """Brackets that ``after`` closes without opening them, each with the column if it begins a line there."""
+    countable: bool
+    """Whether openers before the cursor and closers after it can be counted against each other: neither side
+    is cut inside of something."""
 
     @classmethod
     def around(cls, snapshot: Snapshot) -> "Window":
@@ -64,9 +70,14 @@ class Window:
         before, anchored, start = _begin([f"{line}\n" for line in lines], lexis, at_start)
         line_end = snapshot.line_end
         tail = text[line_end : line_end + MAX_SUFFIX_CHARS].replace("\r\n", "\n")
-        after = tail.partition("\n")[2] if tail.startswith("\n") else ""
+        after = tail[1:] if tail.startswith("\n") else ""
         line_prefix = snapshot.line_prefix[-_MAX_LINE:]
         known = languages.by_id(snapshot.language)
+        at_end = line_end + MAX_SUFFIX_CHARS >= len(text)
+        if not at_end:
+            after = after[: after.rfind("\n") + 1]
+        own, whole = _own_part(after, lexis, cut=not (at_start and at_end))
+        closings = scan(own, lexis).closings
         return cls(
             known.id if known else snapshot.language,
             lexis,
@@ -77,6 +88,8 @@ class Window:
             after,
             start,
             scan(line_prefix, lexis, start),
+            tuple((own[index], _column(own, index)) for index in closings),
+            anchored and (whole or at_end),
         )
 
     @property
@@ -91,23 +104,40 @@ class Window:
 
     @property
     def following(self) -> list[str]:
-        """The lines below that are not blank, without trailing white space and without one cut short."""
-        lines = self.after.split("\n")
-        if len(self.after) >= MAX_SUFFIX_CHARS - 2:
-            lines = lines[:-1]
-        return [line.rstrip() for line in lines if line.strip()]
+        """The lines below that are not blank, without trailing white space."""
+        return [line.rstrip() for line in self.after.split("\n") if line.strip()]
 
     @property
     def opener(self) -> str | None:
-        """The line whose end opens the block that the cursor stands at the beginning of, or None."""
+        """Where the cursor stands at the beginning of a block, the first line of what opens it; else None."""
         line = self.previous if self.blank_line else self.line_prefix
         if line is None or self.cursor.string is not None or self.cursor.comment:
             return None
         known = languages.by_id(self.language)
         if known is not None and known.indented and self.cursor.stack:
             return None
-        end = scan(line, self.lexis) if self.blank_line else self.cursor
-        return line if opens_block(line, end, self.language) else None
+        end = scan(f"{line}\n", self.lexis) if self.blank_line else self.cursor
+        return self._header(line) if opens_block(line, end, self.language) else None
+
+    def _header(self, line: str) -> str:
+        """The first line of the statement that ends with ``line``, where its parentheses are balanced.
+
+        ``line`` itself where that is not found, and where it closes a block before it opens one.
+        """
+        if line.lstrip().startswith("}"):
+            return line
+        lines = self.before.rstrip("\n").split("\n")
+        if self.blank_line:
+            while lines and lines.pop().rstrip() != line:
+                pass
+        header = line
+        for _ in range(_MAX_HEADER_LINES):
+            if not scan(header, self.lexis).unmatched:
+                return header.split("\n")[0]
+            if not lines:
+                break
+            header = f"{lines.pop()}\n{header}"
+        return line
 
     def scan(self, text: str) -> Scan:
         """What stands open after ``text`` at the cursor, counted from where the cursor's line begins."""
@@ -115,9 +145,29 @@ class Window:
 
     def imbalance(self, text: str) -> int:
         """How unbalanced all is with ``text`` at the cursor; only comparisons mean something."""
-        return scan(
-            f"{self.line_prefix}{text}{self.line_suffix}\n{self.after}", self.lexis, self.start
-        ).imbalance
+        end = scan(f"{self.line_prefix}{text}{self.line_suffix}\n", self.lexis, self.start)
+        if not self.countable:
+            # What the line itself leaves open, against what was open before it.
+            return abs(end.depth - self.start.depth) + end.unterminated + (end.string is not None)
+        stack, errors = list(end.stack), end.unmatched + end.unterminated + (end.string is not None)
+        for closer, _ in self.closers:
+            if stack and CLOSER[stack[-1]][0] == closer:
+                stack.pop()
+            else:
+                errors += 1
+        return errors + len(stack)
+
+    def closes_again(self, text: str, index: int) -> bool:
+        """Whether the closing bracket or quote at ``index`` of ``text`` is there after the cursor anyway."""
+        closer, rest = text[index], self.line_suffix.strip()
+        column = _column(self.line_prefix + text, len(self.line_prefix) + index)
+        if rest:
+            return closer in rest and self.imbalance(text[:index]) < self.imbalance(text)
+        if column is None or not self.closers or self.closers[0][0] != closer:
+            return False
+        if self.countable:
+            return self.imbalance(text[:index]) < self.imbalance(text)
+        return column == self.closers[0][1]
 
 
 def opens_block(line: str, end: Scan, language: str) -> bool:
@@ -132,7 +182,7 @@ def opens_block(line: str, end: Scan, language: str) -> bool:
 
 
 def _begin(lines: list[str], lexis: Lexis, at_start: bool) -> tuple[str, bool, Scan]:
-    """The lines from the first one on that begins something at top level, if any does, and what they leave open."""
+    """The lines from the first at top level on, whether there is such a one, and what stands open after them."""
     text = "".join(lines)
     if at_start:
         return text, True, scan(text, lexis)
@@ -158,6 +208,27 @@ def _guess(text: str, lexis: Lexis) -> Scan:
 
     def misfit(guess: Scan) -> int:
         end = scan(text, lexis, guess)
-        return end.unterminated + end.unmatched + (end.string is not None) + (end.comment and end.block)
+        return end.unterminated + (end.string is not None) + (end.comment and end.block)
 
     return min(guesses, key=misfit)
+
+
+def _own_part(after: str, lexis: Lexis, *, cut: bool) -> tuple[str, bool]:
+    """The lines before the next thing at top level, and whether there is one; all of them unless ``cut``."""
+    if not cut:
+        return after, True
+    state, seen, position = Scan(), 0, 0
+    for line in after.splitlines(keepends=True):
+        begins = line[0].isalpha() or line[0] in "_@"
+        if begins and not line.rstrip().endswith(":"):  # a label of C stands at the margin, too
+            state, seen = scan(after[seen:position], lexis, state), position
+            if not state.stack and state.string is None and not state.comment:
+                return after[:position], True
+        position += len(line)
+    return after, False
+
+
+def _column(text: str, index: int) -> int | None:
+    """The column of ``index``, if nothing but white space stands before it on its line."""
+    before = text[text.rfind("\n", 0, index) + 1 : index]
+    return None if before.strip() else width_of(before + "|")

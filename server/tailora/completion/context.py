@@ -76,27 +76,19 @@ class RecentEdits:
 
 
 def _window(text: str, offset: int) -> tuple[int, str]:
-    """About twelve lines around ``offset``, cut at line borders, at most ``_MAX_WINDOW_CHARS`` long."""
-    half = _MAX_WINDOW_CHARS // 2
-    start, low = offset, max(0, offset - half)
-    for _ in range(_LINES_AROUND + 1):
-        newline = text.rfind("\n", low, start)
-        if newline < 0:
-            start = 0 if low == 0 else min(start + 1, offset) if start < offset else offset
-            break
-        start = newline
-    else:
-        start += 1
-    if start and text[start - 1] != "\n":
-        start = min(offset, start + 1)
-    end, high = offset, min(len(text), offset + half)
-    for _ in range(_LINES_AROUND):
-        newline = text.find("\n", end, high)
-        if newline < 0:
-            end = high if high == len(text) else end
-            break
-        end = newline + 1
-    return start, text[start:end].replace("\r\n", "\n").rstrip("\n")
+    """About twelve lines around ``offset``, cut at line borders, and where they begin.
+
+    Of longer lines no more than ``_MAX_WINDOW_CHARS`` in all.
+    """
+    low, high = max(0, offset - _MAX_WINDOW_CHARS // 2), offset + _MAX_WINDOW_CHARS // 2
+    before, after = text[low:offset].split("\n"), text[offset:high].split("\n")
+    if low > 0 and len(before) > 1:
+        del before[0]
+    if high < len(text) and len(after) > 1:
+        del after[-1]
+    head = "\n".join(before[-_LINES_AROUND - 1 :])
+    window = head + "\n".join(after[:_LINES_AROUND])
+    return offset - len(head), window.replace("\r\n", "\n").rstrip("\r\n")
 
 
 class _Outlines:

@@ -6,6 +6,7 @@ Invariant: ``clean`` is pure and idempotent; the steps run until none changes an
 """
 
 import re
+from itertools import islice
 
 from tailora.completion import _special
 from tailora.completion._indent import fit_first_line, fit_indentation
@@ -22,6 +23,8 @@ _FORBIDDEN = re.compile(
     "\ud800-\udfff]"  # lone surrogates cannot be sent to an editor
 )
 _MAX_PASSES = 64
+_MAX_TRIES = 32
+"""Ways to cut that are weighed in one step; only hostile text has more."""
 _MIN_OVERLAP = 3
 _PUNCTUATION = ",;:"
 
@@ -63,25 +66,18 @@ def _drop_repeated_rest(text: str, window: Window) -> str:
     rest = window.line_suffix.rstrip()
     if not rest.strip():
         return text
-    for length in range(min(len(rest), len(text)), 0, -1):
-        if not text.endswith(rest[:length]):
-            continue
-        kept = text[:-length]
-        if not _credible(kept, rest, length):
-            continue
-        if window.imbalance(kept) <= window.imbalance(text):
-            return kept
+    lengths = (n for n in range(min(len(rest), len(text)), 0, -1) if text.endswith(rest[:n]))
+    credible = (n for n in lengths if _credible(text[:-n], rest, n))
+    for length in islice(credible, _MAX_TRIES):
+        if window.imbalance(text[:-length]) <= window.imbalance(text):
+            return text[:-length]
     return text
 
 
 def _credible(kept: str, rest: str, length: int) -> bool:
     """Whether an overlap of this length is a repetition and not an accident."""
     repeated = rest[:length]
-    if (
-        repeated.strip()
-        and repeated.strip()[0] in _PUNCTUATION
-        and not repeated.strip(" \t)]}" + _PUNCTUATION)
-    ):
+    if repeated.lstrip()[:1] in tuple(_PUNCTUATION) and not repeated.strip(" \t)]}" + _PUNCTUATION):
         return True
     if _word(kept[-1:]) and _word(repeated[0]):
         return False
@@ -119,16 +115,8 @@ def _drop_repeated_lines(text: str, window: Window, cut_off: bool) -> str:
 
 def _drop_doubled_closing(text: str, window: Window) -> str:
     """Ends ``text`` before a bracket or quote that the document closes after the cursor anyway."""
-    rest = window.line_suffix.strip()
-    below = next(iter(window.following), "").strip()
-    balance = None
-    for index in scan(text, window.lexis, window.cursor).closings:
-        own_line = not (window.line_prefix + text[:index]).rpartition("\n")[2].strip()
-        there = text[index] in rest if rest else own_line and below.startswith(text[index])
-        if not there:
-            continue
-        balance = window.imbalance(text) if balance is None else balance
-        if window.imbalance(text[:index]) < balance:
+    for index in scan(text, window.lexis, window.cursor).closings[:_MAX_TRIES]:
+        if window.closes_again(text, index):
             return text[:index]
     return text
 

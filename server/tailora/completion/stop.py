@@ -14,7 +14,6 @@ from tailora.completion._scan import Scan, scan
 from tailora.completion._syntax import Syntax
 from tailora.completion._window import Window, width_of
 from tailora.completion.snapshot import Snapshot
-from tailora_adapters import languages
 
 __all__ = ["MAX_CHARS", "Multiline", "StopReason", "StopRule"]
 
@@ -32,16 +31,26 @@ _CONTINUES: dict[str, frozenset[str]] = {
     "python": frozenset({"else", "elif", "except", "finally"}),
     "ruby": frozenset({"else", "elsif", "when", "in", "rescue", "ensure", "end"}),
     "lua": frozenset({"else", "elseif", "end", "until"}),
+    "shellscript": frozenset({"then", "do", "else", "elif", "fi", "done", "esac"}),
 }
 """Words that go on with a statement at its own indentation, in languages where no bracket closes it."""
-_ENDS_BLOCK = {"end", "until"}
+_ENDS_BLOCK = {"end", "until", "fi", "done", "esac"}
+_BY_INDENTATION = {"python", "ruby", "lua"}
 _KEYWORD_BLOCK = re.compile(
-    r"\s*(?:local\s+)?(?:def|class|module|if|unless|while|until|for|case|begin|function|repeat)\b(?!.*\bend\s*\Z)"
+    r"\s*(?:local\s+)?(?:def|class|module|if|unless|while|until|for|case|begin|function|repeat)\b"
+    r"(?!.*\bend\s*\Z)"
     r"|.*\b(?:do(?:\s*\|[^|]*\|)?|function\s*\([^)]*\)|then)\s*\Z"
 )
 """A line of Ruby or Lua whose block ends with a word."""
+_SHELL_BLOCK = re.compile(r"\b(?:then|do|in|else)\s*\Z")
+_GOES_ON = re.compile(
+    r"^[\s}]*(?:(?:if|for|while|else\s+if)\b.*\)|else|do)\Z"
+    r"|(?:[=(\[{+\-*%&|^?.]|=>|->)\Z(?<!\+\+)(?<!--)"
+    r"|^\s*@\w+\Z"
+)
+"""A line after which a statement goes on, where no parser can tell."""
 _TERMINATORS = {"python": "", "ruby": "", "lua": "", "shellscript": ""}
-"""What ends a statement whatever a parser says, in the languages where that is not ``;``, ``}`` or ``,``."""
+"""What ends a statement whatever a parser says, in the languages where that is not ``;`` or ``}``."""
 _MAX_PERIOD = 3
 
 
@@ -61,17 +70,15 @@ class StopRule:
         self._mode = self._choose(multiline)
         self._following = self._window.following
         self._words = _CONTINUES.get(self._window.language, frozenset())
-        known = languages.by_id(snapshot.language)
-        self._indented = bool(self._words) or (known is not None and known.indented)
+        self._indented = self._window.language in _BY_INDENTATION
         self._syntax = Syntax(self._window) if self._mode == "statement" else None
         line = self._window.line_prefix
         outer = self._opener if self._opener is not None else line
         self._floor = width_of(outer) + (self._opener is not None or self._mode == "statement")
         """Indentation below which a line is no longer part of the suggestion."""
         cursor = self._window.cursor
-        self._base = (
-            cursor.depth if self._mode == "block" else self._window.start.depth - len(cursor.closings)
-        )
+        outside = self._window.start.depth - len(cursor.closings)
+        self._base = cursor.depth if self._mode == "block" else outside
         """Brackets open around what is completed."""
         self._raw = ""
         self._line_start = 0
@@ -126,9 +133,8 @@ class StopRule:
             return "line"
         if window.start.string is not None or window.cursor.comment:
             return "line"  # prose
-        return (
-            "block" if self._opener is not None and not window.line_suffix.strip(" \t)]};,") else "statement"
-        )
+        begins = self._opener is not None and not window.line_suffix.strip(" \t)]};,")
+        return "block" if begins else "statement"
 
     def _stop(self, reason: StopReason, keep: int) -> None:
         self._reason, self._keep = reason, keep
@@ -148,7 +154,7 @@ class StopRule:
         """Stops before a line outside of what is completed, as soon as its beginning shows that."""
         self._undecided = False
         checks = self._mode == "block" and (self._lines or self._window.blank_line)
-        if not (self._indented and (checks or self._compound)):
+        if not (self._compound or (self._indented and checks)):
             self._line_checked = True
             return False
         match = _FIRST_WORD.match(self._raw, self._line_start, limit)
@@ -223,7 +229,7 @@ class StopRule:
         # The line closed the block. Whether it stays depends on whether the document closes it already.
         text = self._raw[:newline]
         closing = next(iter(scan(text, self._window.lexis, self._window.cursor).closings), newline)
-        if self._window.imbalance(text[:closing]) < self._window.imbalance(text):
+        if closing < newline and self._window.closes_again(text, closing):
             blank = not text[self._line_start : closing].strip()
             self._stop("block", self._line_start if blank else closing)
         else:
@@ -235,21 +241,26 @@ class StopRule:
             word = line.split(maxsplit=1)[0] if line.strip() else ""
             return word in _ENDS_BLOCK and width_of(line) < self._floor
         if not state.code and state.string is None:
-            return not self._window.blank_line
-        if (
-            state.string is not None
-            or state.depth > self._base
-            or (text.endswith("\\") and not state.comment)
-        ):
+            return not self._window.blank_line  # a comment alone helps nobody
+        if state.string is not None or state.depth > self._base:
+            return False
+        if text.endswith("\\") and not state.comment:
             return False
         if self._indented and self._opens_compound(line, state):
-            self._compound = True
-            self._floor = width_of(next(line for line in self._lines if line.strip())) + 1
-            return False
-        if state.last in _TERMINATORS.get(self._window.language, ";},"):
+            return self._begin_compound()
+        if state.last in _TERMINATORS.get(self._window.language, ";}"):
             return True
         assert self._syntax is not None  # statement mode
-        return self._syntax.complete(text, state) is not False
+        complete = self._syntax.complete(text, state)
+        if complete is None and self._window.language == "shellscript" and _SHELL_BLOCK.search(line):
+            return self._begin_compound()
+        return not _GOES_ON.search(line) if complete is None else complete
+
+    def _begin_compound(self) -> bool:
+        """From here on the lines that are indented deeper than the statement belong to it."""
+        self._compound = True
+        self._floor = width_of(next(line for line in self._lines if line.strip())) + 1
+        return False
 
     def _opens_compound(self, line: str, state: Scan) -> bool:
         if self._window.language == "python":

@@ -39,8 +39,13 @@ CASES = [
     ("python", "if x:\n    ¦\n", "    foo()\n    bar()", "foo()\n    bar()"),
     ("python", "if x:\n  ¦\n", "  foo()", "foo()"),
     ("python", "if x:\n¦\n", "    foo()", "    foo()"),
+    ("python", "if x:  # why\n¦\n", "    foo()", "    foo()"),
     ("python", "class A:\n    def f(self):\n    ¦\n", "    return 1", "    return 1"),
     ("python", "x = 1\n¦\n", " y = 2", "y = 2"),
+    ("python", "def f(\n        a,\n        b):\n¦\n", "    return a", "    return a"),
+    ("c", "int f()\n{\n    if (a)\n\tb();\n    ¦\n}\n", "if (b)\n\tc();", "if (b)\n\tc();"),
+    ("typescript", "const a = `${b ? `c` : ''}`;\nf(¦);\n", "a);", "a"),
+    ("javascript", "const a = /[`'\"(]/;\nf(¦);\n", "a);", "a"),
     (
         "python",
         "def f():\n\tif x:\n\t\t¦\n",
@@ -149,9 +154,10 @@ def test_a_very_long_text_is_cut_at_a_line(at):
 
 
 PIECES = [
-    "foo", "bar(", ")", "]", "}", "{", "[", "(", '"', "'", "`", '"""', "\n", "\n\n", "\r\n", "    ", "  ", "\t",
-    " ", ":", ",", ";", "x = 1", "return x", "😀", "\\", "#", "//", "/*", "*/", "<|", "fim", "|>", "<|fim_middle|>",
-    "[SUFFIX]", "<", "if x:", "if (x) {", "else", "'a", 'r#"', "$(", "\u2028", "end", "y = 2", "\r", "▁",
+    "foo", "bar(", ")", "]", "}", "{", "[", "(", '"', "'", "`", '"""', "\n", "\n\n", "\r\n", "    ", "  ",
+    "\t", " ", ":", ",", ";", "x = 1", "return x", "😀", "\\", "#", "//", "/*", "*/", "<|", "fim", "|>",
+    "<|fim_middle|>", "[SUFFIX]", "<", "if x:", "if (x) {", "else", "'a", 'r#"', "$(", "${", "\u2028", "end",
+    "y = 2", "\r", "▁",
 ]  # fmt: skip
 
 
@@ -188,5 +194,12 @@ def test_work_is_bounded_in_a_file_of_50_mb(at, filler):
     "raw", ["(" * 4000, ")" * 4000, "'" * 4000, "    x\n" * 600, "\\" * 4000, "\t" * 3000 + "x"]
 )
 def test_hostile_texts_end(at, raw):
-    for marked in ("f(¦)\n", "¦" + ")" * 4000, "    ¦\n", "(" * 4000 + "¦", "'¦" + "'" * 3000):
+    for marked in (
+        "f(¦)\n",
+        "¦" + ")" * 4000,
+        "    ¦\n",
+        "(" * 4000 + "¦",
+        "(" * 4000 + "¦)",
+        "'¦" + "'" * 3000,
+    ):
         clean(raw, at(marked))

@@ -61,6 +61,13 @@ CASES = [
         "@cache\ndef f(\n    x,\n):\n    return x\n\n",
         "block",
     ),
+    (
+        "python",
+        "def f(\n        a,\n        b):\n    ¦\n",
+        "return a + b\n\n\nf(1)\n",
+        "return a + b\n\n\n",
+        "block",
+    ),
     ("python", "x = 1\n¦\ny = 2\nz = 3\n", "w = (\n    1)\ny = 2\nz = 3\n", "w = (\n    1)", "statement"),
     ("python", "def f():\n    ¦\n    return 1\n", "x = 1\n    return 1\n", "x = 1\n", "suffix"),
     ("python", "¦\ny = 2\n", "y = 2\nz = 3\n", "", "suffix"),
