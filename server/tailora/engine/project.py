@@ -191,8 +191,8 @@ class Project:
             else f"{files}; training starts"
         )
 
-    def finished(self, done: dict[str, Any]) -> None:
-        """Takes a worker's ``done`` event."""
+    def finished(self, done: dict[str, Any], *, ended_because: str = "") -> None:
+        """Takes a worker's ``done`` event, and why the engine ended it if that is what happened."""
         decision, version, reason = done["decision"], done.get("version"), str(done.get("reason") or "")
         opening = {
             "promoted": f"version {version} serves",
@@ -200,6 +200,8 @@ class Project:
             "too_little_data": "too little to learn from",
             "failed": "training failed",
         }[decision]
+        if ended_because:
+            opening = "training was stopped"
         self.message = f"{opening}: {reason}" if reason else opening
         gate = done.get("gate")
         if isinstance(gate, dict):

@@ -92,8 +92,13 @@ class Projects:
         project = self._projects.get(path)
         if project is None:
             project = self._projects[path] = Project(path, self._store.project(path), None)
+        before = project.trusted, project.learning
         project.problem = _problem(path)
         project.clients[client] = OpenBy(trusted, learning)
+        if before[0] and not project.trusted:
+            self._end_training(project, "the workspace is no longer trusted")
+        elif before[1] and not project.learning:
+            self._end_training(project, "learning was turned off")
         self._apply(project)
 
     def close(self, root: str, client: str) -> None:
@@ -182,12 +187,11 @@ class Projects:
     # Watching
 
     def _apply(self, project: Project) -> None:
-        """Makes watcher and training follow what the clients allow."""
-        if not project.watchable:
-            project.train_now = project.train_now and project.trusted and project.problem is None
-            # Closing the editor lets a run finish; withdrawing trust or consent ends it at once.
-            if project.clients or project.problem is not None:
-                self._end_training(project, project.problem or "learning was turned off")
+        """Makes watcher and training follow what the clients allow. A run may outlive its editor."""
+        if project.problem is not None:
+            self._end_training(project, project.problem)
+        if project.problem is not None or not project.trusted:
+            project.train_now = False
         self._forget_if_unused(project)
         self._spawn(self._sync_watcher(project), "watch")
         self._changed()
@@ -287,7 +291,7 @@ class Projects:
         finally:
             project.worker = self._training = None
             project.journal.ended(self._clock(), learned=done["decision"] != "failed")
-            project.finished(done)
+            project.finished(done, ended_because=worker.ended_because)
             _log.info("%s: %s", project.path, project.message)
             self._forget_if_unused(project)
             self._changed()

@@ -60,6 +60,11 @@ class Worker:
         """The child's process id, None before it runs."""
         return self._process.pid if self._process else None
 
+    @property
+    def ended_because(self) -> str:
+        """The reason given to ``kill``, empty without one."""
+        return self._killed_because
+
     async def run(self, changed_files: Sequence[str] = ()) -> dict[str, Any]:
         """Runs it to its end and returns its ``done`` event, or one with ``failed`` and the reason.
 
@@ -82,7 +87,7 @@ class Worker:
         process = self._process = await _spawn(command)
         if self._suspended:
             self._signal_all(stop=True)
-        if self._is_killed():  # while it was being started
+        if self.ended_because:  # while it was being started
             self._kill_all()
         reader = asyncio.create_task(self._read_events(process))
         try:
@@ -93,7 +98,7 @@ class Worker:
         finally:
             self._kill_all()
             reader.cancel()
-        if self._is_killed():
+        if self.ended_because:
             return failed(self._killed_because)
         return self._done or failed(_exit_reason(code))
 
@@ -135,9 +140,6 @@ class Worker:
         if not self._killed_because:
             self._killed_because = reason
             self._kill_all()
-
-    def _is_killed(self) -> bool:
-        return bool(self._killed_because)
 
     def _signal_all(self, *, stop: bool) -> None:
         if self._process is not None and self._process.returncode is None:

@@ -130,7 +130,8 @@ async def test_one_client_without_trust_is_enough_to_end_learning(harness: Harne
     status = await harness.until(root, lambda status: status["state"] == "untrusted")
     assert status["trusted"] is False
     harness.projects.close(str(root), "another")
-    await harness.until(root, lambda status: status["state"] in ("idle", "waiting"))
+    status = await harness.until(root, lambda status: status["state"] == "idle")
+    assert status["message"] == "training was stopped: the workspace is no longer trusted"
 
 
 async def test_a_killed_worker_costs_only_its_run(harness: Harness, root: Path) -> None:
