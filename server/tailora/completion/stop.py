@@ -44,11 +44,12 @@ _KEYWORD_BLOCK = re.compile(
 """A line of Ruby or Lua whose block ends with a word."""
 _SHELL_BLOCK = re.compile(r"\b(?:then|do|in|else)\s*\Z")
 _GOES_ON = re.compile(
-    r"^[\s}]*(?:(?:if|for|while|else\s+if)\b.*\)|else|do)\Z"
-    r"|(?:[=(\[{+\-*%&|^?.]|=>|->)\Z(?<!\+\+)(?<!--)"
+    r"(?:[=(\[{:+\-*%&|^.]|=>|->|\belse|\bdo)\Z(?<!\+\+)(?<!--)"
     r"|^\s*@\w+\Z"
 )
 """A line after which a statement goes on, where no parser can tell."""
+_HEADER = re.compile(r"[\s}]*(?:else\s+)?(?:if|for|(?<!}\s)while)\s*\(")
+"""What may be all of a statement's first line in C and the like, its body on the next."""
 _TERMINATORS = {"python": "", "ruby": "", "lua": "", "shellscript": ""}
 """What ends a statement whatever a parser says, in the languages where that is not ``;`` or ``}``."""
 _MAX_PERIOD = 3
@@ -83,6 +84,8 @@ class StopRule:
         self._raw = ""
         self._line_start = 0
         self._lines: list[str] = []
+        self._echo: list[int] = []
+        """Where the last lines begin that are the next lines of the document, too."""
         self._line_checked = False
         self._undecided = False
         """Whether it takes more text to tell if the last line belongs to the suggestion."""
@@ -179,8 +182,8 @@ class StopRule:
         first = not self._lines
         line = (self._window.line_prefix if first else "") + self._raw[self._line_start : newline]
         self._lines.append(line.rstrip())
-        if self._repeats_suffix(newline):
-            self._stop("suffix", self._line_start)
+        if (echoed := self._repeats_suffix(newline)) is not None:
+            self._stop("suffix", echoed)
         elif self._mode == "line":
             self._stop("line", newline)
         elif period := self._period():
@@ -189,15 +192,23 @@ class StopRule:
         elif not self._ends_syntax(newline) and len(self._lines) >= self._max_lines:
             self._stop("max_lines", newline)
 
-    def _repeats_suffix(self, newline: int) -> bool:
-        """Whether the line just ended is the next line of the document: what follows is there already."""
-        line = self._lines[-1]
-        if not line.strip() or not self._following or line != self._following[0]:
-            return False
+    def _repeats_suffix(self, newline: int) -> int | None:
+        """Where the text begins to be what follows in the document, if its last lines are that."""
         if self._window.line_suffix.strip():
-            return False  # the rest of the cursor's line comes first
-        before, after = self._raw[: self._line_start], self._raw[:newline]
-        return self._window.imbalance(before) <= self._window.imbalance(after)
+            return None  # the rest of the cursor's line comes first
+        line, count = self._lines[-1], len(self._echo)
+        if not line.strip():
+            return None
+        if count >= len(self._following) or line != self._following[count]:
+            self._echo, count = [], 0
+        if not self._following or line != self._following[count]:
+            return None
+        self._echo.append(self._line_start)
+        if len(self._echo) == 1 and _GOES_ON.search(line):
+            return None  # many statements begin like that
+        start = self._echo[0]
+        before, after = self._raw[:start], self._raw[:newline]
+        return start if self._window.imbalance(before) <= self._window.imbalance(after) else None
 
     def _period(self) -> int:
         """After how many lines the text repeats itself, three times in all; 0 if it does not."""
@@ -250,6 +261,8 @@ class StopRule:
             return self._begin_compound()
         if state.last in _TERMINATORS.get(self._window.language, ";}"):
             return True
+        if not self._indented and _is_header(line):
+            return False
         assert self._syntax is not None  # statement mode
         complete = self._syntax.complete(text, state)
         if complete is None and self._window.language == "shellscript" and _SHELL_BLOCK.search(line):
@@ -266,3 +279,16 @@ class StopRule:
         if self._window.language == "python":
             return state.last == ":"
         return bool(_KEYWORD_BLOCK.match(line))
+
+
+def _is_header(line: str) -> bool:
+    """Whether ``line`` is a condition in parentheses and nothing else."""
+    match = _HEADER.match(line)
+    if match is None:
+        return False
+    depth = 1
+    for index in range(match.end(), len(line)):
+        depth += (line[index] == "(") - (line[index] == ")")
+        if depth == 0:
+            return index == len(line) - 1
+    return False

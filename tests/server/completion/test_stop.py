@@ -72,6 +72,28 @@ CASES = [
     ("python", "def f():\n    ¦\n    return 1\n", "x = 1\n    return 1\n", "x = 1\n", "suffix"),
     ("python", "¦\ny = 2\n", "y = 2\nz = 3\n", "", "suffix"),
     (
+        "python",
+        "¦\ntry:\n    a()\n",
+        "try:\n    b()\nexcept E:\n    pass\n\ntry:\n    a()\n",
+        "try:\n    b()\nexcept E:\n    pass\n\n",
+        "block",
+    ),
+    ("python", "¦\ntry:\n    a()\n", "try:\n    a()\nb()\n", "", "suffix"),
+    (
+        "go",
+        "func f() {\n\tx := 1\n\t¦\n\tgo func() {\n\t\ta()\n\t}()\n}\n",
+        "go func() {\n\t\tb()\n\t}()\n",
+        "go func() {\n\t\tb()\n\t}()",
+        "statement",
+    ),
+    (
+        "c",
+        "int f(int a) {\n\tint b;\n\t¦\n\tb = 1;\n}\n",
+        "if (a)\n\t\ta();\n\tb = 1;\n",
+        "if (a)\n\t\ta();",
+        "statement",
+    ),
+    (
         "typescript",
         "function f(a: number) {\n  ¦\n}\n",
         "if (a) {\n    g();\n  }\n  return a;\n}\n\nf(1);\n",
