@@ -134,7 +134,7 @@ def _from_hub(model: BaseModel, work: Path, progress: Progress) -> tuple[Path, s
         file = hf_hub_download(
             model.hub.repository, model.hub.file, revision=revision, local_dir=work / "hub"
         )
-    except Exception as error:  # noqa: BLE001 - many kinds of network errors; all mean the same here
+    except Exception as error:
         raise FetchFailed(f"the model hub cannot be reached ({type(error).__name__})") from error
     _check(Path(file), model)
     return Path(file), revision

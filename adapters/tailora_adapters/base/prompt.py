@@ -14,7 +14,7 @@ from tailora_adapters.base.tokenizer import CodeTokenizer
 __all__ = ["ANCHOR_LINES", "PromptBudget", "build_prompt"]
 
 ANCHOR_LINES = 16
-"""A prefix that has to be cut begins at a line whose number is a multiple of this; callers that cut earlier keep to it."""
+"""A prefix that is cut begins at a line whose number is a multiple of this; callers that cut earlier keep to it."""
 
 _CHARS_PER_TOKEN = 8
 """More characters than a token of code has on average (3 to 4): bounds what is tokenized of a long text."""

@@ -37,7 +37,7 @@ class CodeTokenizer:
         path = folder / "tokenizer.json"
         try:
             return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
-        except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+        except Exception as error:
             raise ModelCorrupt(f"{path} cannot be read ({error}): run `tailora model pull` again") from error
 
     def token_id(self, token: str) -> int | None:

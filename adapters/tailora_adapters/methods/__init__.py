@@ -4,6 +4,6 @@ A method turns a base model into a trainable ``PeftModel`` and says which of its
 Knows nothing of data, training or the gate.
 """
 
-from tailora_adapters.methods.lora import LoraSettings, attach, resume
+from tailora_adapters.methods.lora import LoraSettings, attach, freeze_below, resume
 
-__all__ = ["LoraSettings", "attach", "resume"]
+__all__ = ["LoraSettings", "attach", "freeze_below", "resume"]

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from tailora_adapters.errors import AdapterCorrupt
 
-__all__ = ["LoraSettings", "attach", "resume"]
+__all__ = ["LoraSettings", "attach", "freeze_below", "resume"]
 
 _ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -45,20 +45,22 @@ def attach(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
     return get_peft_model(model, config)
 
 
-def resume(model: PreTrainedModel, adapter: Path, *, first_layer: int = 0) -> PeftModel:
-    """A trainable copy of the adapter in a folder; layers below ``first_layer`` are frozen.
+def resume(model: PreTrainedModel, adapter: Path) -> PeftModel:
+    """A trainable copy of the adapter in a folder.
 
     Raises:
         AdapterCorrupt: the folder does not hold an adapter that fits ``model``.
     """
     try:
-        peft_model = PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise AdapterCorrupt(f"the adapter in {adapter} cannot be loaded: {error}") from error
-    for name, parameter in peft_model.named_parameters():
-        if parameter.requires_grad and _layer_of(name) < first_layer:
-            parameter.requires_grad_(False)
-    return peft_model
+
+
+def freeze_below(model: PeftModel, first_layer: int) -> None:
+    """Only the LoRA parameters from ``first_layer`` upwards are trained."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(".default." in name and _layer_of(name) >= first_layer)
 
 
 def _layer_of(name: str) -> int:

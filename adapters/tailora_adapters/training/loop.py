@@ -110,7 +110,7 @@ def train(
             loss = _loss(decoder, batch, kept)
             if not torch.isfinite(loss):
                 raise TrainingFailed(f"the loss became {loss.item()} at step {step}: lower the learning rate")
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

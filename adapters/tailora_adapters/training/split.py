@@ -10,6 +10,7 @@ nothing of data or optimizers.
 """
 
 import copy
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
@@ -22,26 +23,26 @@ class SplitDecoder:
     """Two views of one model's modules; parameters are shared, nothing is copied."""
 
     def __init__(self, model: PeftModel | nn.Module, first_layer: int) -> None:
-        causal_lm = model.get_base_model() if isinstance(model, PeftModel) else model
+        causal_lm: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         decoder = causal_lm.model
         assert 0 <= first_layer <= len(decoder.layers)
         self.first_layer = first_layer
-        self._lower = _view(decoder, decoder.layers[:first_layer], nn.Identity())
-        self._upper = _view(decoder, decoder.layers[first_layer:], decoder.norm)
-        self._head = causal_lm.lm_head
+        self._lower: Any = _view(decoder, decoder.layers[:first_layer], nn.Identity())
+        self._upper: Any = _view(decoder, decoder.layers[first_layer:], decoder.norm)
+        self._head: Any = causal_lm.lm_head
 
     @torch.no_grad()
     def lower(self, ids: Tensor) -> Tensor:
         """Activations that enter layer ``first_layer``. ids (batch, seq) -> (batch, seq, hidden)."""
-        return self._lower(input_ids=ids, use_cache=False).last_hidden_state
+        return cast(Tensor, self._lower(input_ids=ids, use_cache=False).last_hidden_state)
 
     def upper(self, activations: Tensor) -> Tensor:
         """(batch, seq, hidden) -> the decoder's last hidden states, (batch, seq, hidden)."""
-        return self._upper(inputs_embeds=activations, use_cache=False).last_hidden_state
+        return cast(Tensor, self._upper(inputs_embeds=activations, use_cache=False).last_hidden_state)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(labels, hidden) -> (labels, vocabulary), float32."""
-        return self._head(hidden).float()
+        return cast(Tensor, self._head(hidden).float())
 
 
 def _view(decoder: nn.Module, layers: nn.ModuleList, norm: nn.Module) -> nn.Module:

@@ -1,0 +1,138 @@
+"""The promotion gate: pure decisions from scores, every check with its number and its limit.
+
+Candidate, base (with the foundation adapter where there is one) and what serves now are scored on the same
+held-out holes; differences are taken hole by hole, and chance is ruled out by a paired bootstrap (Efron and
+Tibshirani 1993). Knows nothing of models, files or training.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tailora_adapters.manifest import Check, GateResult
+from tailora_adapters.training.evaluate import Scores
+
+__all__ = ["GateSettings", "decide", "probability_better"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """Limits of the checks."""
+
+    confidence: float = 0.9
+    """Bootstrap probability that the candidate's loss is lower, at least."""
+    exact_match_margin: float = 0.02
+    """Share of holes by which exact match may be lower and still count as not worse."""
+    stop_margin: float = 0.05
+    """Share of holes by which stopping right behind the hole may be lower."""
+    generic_margin: float = 0.05
+    """Relative loss on generic code by which the candidate may be worse than the base."""
+    norm_limit: float = 4.0
+    """Norm of the adapter's update, relative to the one that training started from."""
+
+
+def probability_better(candidate: Scores, reference: Scores, *, draws: int = 2000, seed: int = 0) -> float:
+    """Share of bootstrap samples of the holes in which the candidate's mean loss a token is lower."""
+    rng = random.Random(seed)
+    differences = [c - r for c, r in zip(candidate.nll_sums, reference.nll_sums, strict=True)]
+    size = len(differences)
+    lower = sum(sum(rng.choices(differences, k=size)) < 0 for _ in range(draws))
+    return lower / draws
+
+
+def decide(
+    candidate: Scores,
+    base: Scores,
+    serving: Scores | None,
+    *,
+    generic: tuple[Scores, Scores] | None,
+    norm_ratio: float,
+    settings: GateSettings = GateSettings(),
+) -> GateResult:
+    """Promotes only if every check passes.
+
+    ``serving`` is None where the base serves; ``generic`` holds candidate and base on generic code;
+    ``norm_ratio`` is the candidate's update norm over that of the adapter that training started from.
+    """
+    checks = [*_better("base", candidate, base, settings)]
+    if serving is not None:
+        checks += _better("serving", candidate, serving, settings)
+    if generic is not None:
+        ours, theirs = generic
+        limit = theirs.nll * (1 + settings.generic_margin)
+        checks.append(
+            Check(
+                "generic code",
+                ours.nll <= limit,
+                round(ours.nll, 4),
+                round(limit, 4),
+                f"loss on generic code {ours.nll:.3f}, base {theirs.nll:.3f}",
+            )
+        )
+    checks.append(
+        Check(
+            "adapter norm",
+            norm_ratio <= settings.norm_limit,
+            round(norm_ratio, 3),
+            settings.norm_limit,
+            f"the update's norm is {norm_ratio:.2f} times that of its start",
+        )
+    )
+    failed = [check for check in checks if not check.passed]
+    gain = 1 - candidate.nll / base.nll if base.nll else 0.0
+    reason = (
+        "; ".join(f"{check.name}: {check.message}" for check in failed)
+        if failed
+        else f"held-out loss {gain:.1%} below the base, {len(checks)} checks passed"
+    )
+    return GateResult(
+        "rejected" if failed else "promoted",
+        reason,
+        tuple(checks),
+        _figures(candidate, base, serving, generic),
+    )
+
+
+def _better(name: str, candidate: Scores, reference: Scores, settings: GateSettings) -> Sequence[Check]:
+    probability = probability_better(candidate, reference)
+    exact_limit = reference.exact_match - settings.exact_match_margin
+    stop_limit = reference.stop_rate - settings.stop_margin
+    return (
+        Check(
+            f"loss against {name}",
+            candidate.nll < reference.nll and probability >= settings.confidence,
+            round(probability, 4),
+            settings.confidence,
+            f"held-out loss {candidate.nll:.3f}, {name} {reference.nll:.3f}, lower with probability {probability:.2f}",
+        ),
+        Check(
+            f"exact match against {name}",
+            candidate.exact_match >= exact_limit,
+            round(candidate.exact_match, 4),
+            round(exact_limit, 4),
+            f"{candidate.exact_match:.1%} of the holes filled exactly, {name} {reference.exact_match:.1%}",
+        ),
+        Check(
+            f"stopping against {name}",
+            candidate.stop_rate >= stop_limit,
+            round(candidate.stop_rate, 4),
+            round(stop_limit, 4),
+            f"stops behind {candidate.stop_rate:.1%} of the holes, {name} {reference.stop_rate:.1%}",
+        ),
+    )
+
+
+def _figures(
+    candidate: Scores, base: Scores, serving: Scores | None, generic: tuple[Scores, Scores] | None
+) -> dict[str, float]:
+    rows = {"candidate": candidate, "base": base}
+    if serving is not None:
+        rows["serving"] = serving
+    if generic is not None:
+        rows["generic_candidate"], rows["generic_base"] = generic
+    figures: dict[str, float] = {"held_out": float(len(candidate.exact))}
+    for name, scores in rows.items():
+        figures[f"{name}_nll"] = round(scores.nll, 4)
+        figures[f"{name}_exact_match"] = round(scores.exact_match, 4)
+        figures[f"{name}_stop_rate"] = round(scores.stop_rate, 4)
+    return figures

@@ -1,0 +1,73 @@
+"""A training run in a worker process, waited for: what the command line and the demo use.
+
+The engine starts workers in its own way (suspending them for completions); both speak the worker protocol.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["train_in_worker"]
+
+
+def train_in_worker(
+    root: Path,
+    model: str,
+    *,
+    seconds: float | None = None,
+    seed: int = 1,
+    progress: Callable[[float, str], None] = lambda _fraction, _message: None,
+) -> dict[str, Any]:
+    """Runs a worker to its end and returns its ``done`` event. Interrupting it ends the worker."""
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "tailora_adapters.training.worker",
+        "--root",
+        str(root),
+        "--model",
+        model,
+    ]
+    command += ["--seed", str(seed)]
+    if seconds is not None:
+        command += ["--seconds", str(seconds)]
+    done: dict[str, Any] | None = None
+    last_words: list[str] = []
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                event = _event(line)
+                if event is None:
+                    last_words = [*last_words[-19:], line.rstrip()]
+                elif event["event"] == "progress":
+                    progress(event["fraction"], f"{event['stage']}: {event['message']}")
+                else:
+                    done = event
+        except BaseException:
+            process.kill()
+            raise
+    if done is None:
+        reason = f"the training process ended with code {process.returncode}"
+        return {
+            "event": "done",
+            "decision": "failed",
+            "version": None,
+            "reason": "\n".join([reason, *last_words]),
+            "gate": None,
+        }
+    return done
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None

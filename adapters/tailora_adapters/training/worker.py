@@ -1,0 +1,106 @@
+"""The training process: ``python -m tailora_adapters.training.worker``. One JSON object a line on stdout, logs on
+stderr; the protocol is in ``docs/architecture.md``. Ends itself when the process that started it is gone.
+"""
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tailora_adapters.errors import TailoraError
+
+__all__ = ["main"]
+
+_log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY_S = 0.25
+
+
+def main() -> int:
+    """Command line entry."""
+    parser = argparse.ArgumentParser(description="Trains one project's adapter; see docs/architecture.md.")
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--changed-file-list", type=Path, default=None)
+    parser.add_argument("--parent-pid", type=int, default=None)
+    parser.add_argument("--seconds", type=float, default=None, help="time for training proper")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
+    # Libraries that print must not garble the protocol.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if arguments.parent_pid is not None:
+        threading.Thread(target=_follow, args=(arguments.parent_pid,), daemon=True).start()
+    emit = _Emitter(out)
+    try:
+        done = _run(arguments, emit)
+    except TailoraError as error:
+        done = _failed(str(error))
+    except MemoryError:
+        done = _failed("training ran out of memory")
+    except Exception as error:  # noqa: BLE001 - the process boundary: whoever waits gets an answer
+        _log.exception("training failed")
+        done = _failed(f"training failed: {type(error).__name__}: {error}")
+    emit.write(done)
+    return 1 if done["decision"] == "failed" else 0
+
+
+def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
+    from dataclasses import replace
+
+    from tailora_adapters.training.run import RunSettings, run
+
+    changed: list[str] = []
+    if arguments.changed_file_list is not None:
+        changed = arguments.changed_file_list.read_text(encoding="utf-8").splitlines()
+    settings = replace(RunSettings(), seed=arguments.seed)
+    if arguments.seconds is not None:
+        settings = replace(settings, train=replace(settings.train, max_seconds=arguments.seconds))
+    outcome = run(arguments.root, arguments.model, settings=settings, changed=changed, progress=emit.progress)
+    return outcome.event()
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    return {"event": "done", "decision": "failed", "version": None, "reason": reason, "gate": None}
+
+
+class _Emitter:
+    """Writes events; progress at most a few times a second."""
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+        self._last = 0.0
+        self._stage = ""
+
+    def progress(self, stage: str, fraction: float, message: str) -> None:
+        """One progress event, unless the last was a moment ago."""
+        now = time.monotonic()
+        if stage == self._stage and now - self._last < _PROGRESS_EVERY_S:
+            return
+        self._stage, self._last = stage, now
+        self.write({"event": "progress", "stage": stage, "fraction": round(fraction, 4), "message": message})
+
+    def write(self, event: dict[str, Any]) -> None:
+        """One line."""
+        print(json.dumps(event), file=self._out, flush=True)
+
+
+def _follow(parent: int) -> None:
+    """Ends this process when ``parent`` is gone (another process took over as our parent, or its id is free)."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(parent).wait()
+    _log.warning("the engine is gone: training ends here, nothing is kept")
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""``python -m tailora``."""
+
+import sys
+
+from tailora.cli import main
+
+sys.exit(main())

@@ -1,0 +1,49 @@
+"""``tailora eval``: benchmarks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailora.cli.model import default_model
+from tailora.cli.output import err, out, print_json, progress_bar
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Benchmarks: infilling.", no_args_is_help=True)
+
+
+@app.callback()
+def _eval() -> None:
+    """Benchmarks of what Tailora writes."""
+
+
+@app.command()
+def infilling(
+    every: Annotated[int, typer.Option(min=1, help="Take every N-th problem.")] = 7,
+    data: Annotated[Path | None, typer.Option(help="The benchmark's file or its folder.")] = None,
+    model: Annotated[str, typer.Option(help="Base model.")] = "",
+    quantization: Annotated[str, typer.Option(help="auto, int4, nf4, int8 or none.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """HumanEval single-line infilling: the bare base model against the foundation adapter."""
+    from tailora.evaluation import infilling as benchmark
+    from tailora_adapters.base.load import QUANTIZATIONS
+
+    chosen = next((known for known in QUANTIZATIONS if known == quantization), None)
+    if chosen is None:
+        raise typer.BadParameter(f"{quantization!r} is not one of {', '.join(QUANTIZATIONS)}")
+    problems = benchmark.read_problems(benchmark.find_data(data), every)
+    err.print(f"{len(problems)} problems; about 6 s each on 2 cores")
+    with progress_bar() as progress:
+        result = benchmark.evaluate(
+            problems, model or default_model(), quantization=chosen, progress=progress
+        )
+    if json:
+        print_json(result)
+        return
+    for name in ("base", "foundation"):
+        row = result[name]
+        out.print(
+            f"{name:<11} first line {row['first_line']:.1%}   uncut {row['uncut']:.1%}   {row['mean_seconds']:.2f} s"
+        )

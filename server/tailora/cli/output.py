@@ -1,0 +1,53 @@
+"""What commands print: tables and sentences for people, one JSON document for programs.
+
+Knows nothing of what the commands do.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+__all__ = ["err", "out", "print_json", "progress_bar"]
+
+out = Console(highlight=False, soft_wrap=True)
+"""Results."""
+err = Console(stderr=True, highlight=False)
+"""Progress, warnings, errors."""
+
+
+def print_json(value: Any) -> None:
+    """One document on stdout, for programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float, str], None]]:
+    """A bar on stderr; the value is called with a fraction from 0 to 1 and what is being done.
+
+    Where stderr is no terminal, each new message is a line instead.
+    """
+    if not err.is_terminal:
+        last = ""
+
+        def line(fraction: float, message: str) -> None:
+            nonlocal last
+            head = message.split(",")[0].split(" step")[0]
+            if head != last and not head.startswith("step"):
+                last = head
+                err.print(f"{fraction:4.0%} {message}")
+
+        yield line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda fraction, message: bar.update(task, completed=fraction, description=message)

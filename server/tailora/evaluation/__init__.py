@@ -1,0 +1,4 @@
+"""Measuring what Tailora writes: benchmarks whose figures the documentation quotes.
+
+Model output is only ever run by ``sandbox``.
+"""
