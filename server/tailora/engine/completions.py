@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from tailora.engine.generator import GenerationRequest, GenerationStep, Snippet
 from tailora.engine.jobs import Job
-from tailora.engine.wire import BadRequest, Fields, describe, error_response
+from tailora.engine.wire import BadRequest, Fields, describe, error_response, well_formed
 from tailora_adapters.errors import TailoraError
 
 __all__ = ["CompletionRequest", "CompletionResponse", "parse"]
@@ -77,7 +77,7 @@ def _prompt(body: Fields) -> str:
         prompt = prompt[0]
     if not isinstance(prompt, str):
         raise body.wrong("prompt", "a string, or a list with one string")
-    return prompt
+    return well_formed(prompt)
 
 
 def _stops(body: Fields) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def _stops(body: Fields) -> tuple[str, ...]:
     stops = [stop] if isinstance(stop, str) else stop
     if not isinstance(stops, list) or len(stops) > _MAX_STOPS or not all(isinstance(s, str) for s in stops):
         raise body.wrong("stop", f"a string or a list of up to {_MAX_STOPS} strings")
-    return tuple(text for text in stops if text)
+    return tuple(well_formed(text) for text in stops if text)
 
 
 class CompletionResponse:

@@ -202,7 +202,10 @@ class Project:
         }[decision]
         if ended_because:
             opening = "training was stopped"
-        self.message = f"{opening}: {reason}" if reason else opening
+        if reason.startswith(opening):  # the worker has said it already
+            self.message = reason
+        else:
+            self.message = f"{opening}: {reason}" if reason else opening
         gate = done.get("gate")
         if isinstance(gate, dict):
             figures = gate.get("figures")

@@ -17,7 +17,7 @@ from tailora.engine.scheduler import OutOfMemory
 from tailora.errors import EngineRefused, PromptTooLong
 from tailora_adapters.errors import ModelCorrupt, ModelError, ModelMissing, TailoraError, VersionUnknown
 
-__all__ = ["BadRequest", "Fields", "describe", "error_response", "read_fields"]
+__all__ = ["BadRequest", "Fields", "describe", "error_response", "read_fields", "well_formed"]
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +70,15 @@ def error_response(error: BaseException) -> JSONResponse:
     return JSONResponse(body, status)
 
 
+def well_formed(text: str) -> str:
+    """``text`` without lone surrogates, which JSON can hold and UTF-8 cannot: an editor may cut a pair in two."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace").decode()
+    return text
+
+
 class Fields:
     """A JSON object from a client. Each method returns one field or raises ``BadRequest`` that names it."""
 
@@ -102,7 +111,7 @@ class Fields:
             return default
         if not isinstance(value, str):
             raise self.wrong(key, "a string")
-        return value
+        return well_formed(value)
 
     def flag(self, key: str, default: Any = _ABSENT) -> Any:
         """A boolean."""

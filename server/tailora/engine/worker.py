@@ -209,6 +209,6 @@ def _write_list(files: Sequence[str]) -> Path:
     folder = cache_dir() / "training"
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=folder, prefix="changed-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
         file.writelines(f"{path}\n" for path in files)
     return Path(name)

@@ -117,6 +117,16 @@ async def test_tailoras_fields_reach_the_generator(engine: Engine) -> None:
     assert [(snippet.path, snippet.text) for snippet in request.context] == [("b.py", "def b(): ...")]
 
 
+async def test_half_a_character_does_not_break_a_request(engine: Engine) -> None:
+    content = b'{"prompt": "a\\ud83d", "stop": "\\ude00", "tailora": {"document": "\\udcff"}}'
+    assert (await engine.http.post("/v1/completions", content=content)).status_code == 200
+    request = engine.generator.requests[0]
+    assert (request.prefix, request.stop, request.document) == ("a?", ("?",), "?")
+    opened = {"root": "/\udcff", "client": "c", "trusted": True, "learning": True}
+    answer = await engine.http.post("/v1/projects/open", content=json.dumps(opened))
+    assert answer.json()["project"]["state"] == "off"
+
+
 async def test_a_superseded_request_says_so(engine: Engine) -> None:
     engine.generator.hold = True
     body = {"prompt": "p", "max_tokens": 2, "tailora": {"document": "d"}}
