@@ -33,7 +33,7 @@ def clean(raw: str, snapshot: Snapshot, *, kept_stop_reason: str | None = None) 
     """The text to insert at the cursor, with the file's line endings; None when nothing is left to show.
 
     ``kept_stop_reason`` says why the text ends where it does, where that is known: a ``StopRule.reason``, or
-    ``length`` or ``late`` where the model was cut off, so that its last line may be half of one.
+    ``length`` or ``deadline`` where the model was cut off, so that its last line may be half of one.
     """
     text = raw[: 2 * MAX_CHARS].replace("\r\n", "\n").replace("\r", "\n")
     if len(text) > MAX_CHARS:
@@ -42,7 +42,7 @@ def clean(raw: str, snapshot: Snapshot, *, kept_stop_reason: str | None = None) 
     if not text.strip() or _FORBIDDEN.search(text):
         return None
     window, unit = Window.around(snapshot), snapshot.indent_unit
-    cut_off = kept_stop_reason in ("length", "late", "max_chars")
+    cut_off = kept_stop_reason in ("length", "deadline", "max_chars")
     for _ in range(_MAX_PASSES):
         before = text
         text = _special.cut(text, snapshot)

@@ -142,7 +142,7 @@ def test_in_a_file_of_mixed_indentation_the_cursors_line_decides(at):
 def test_only_a_text_that_was_cut_off_loses_half_a_repeated_line(at):
     snapshot = at("¦\nreturn x\n")
     assert clean("x = 1\nretur", snapshot) == "x = 1\nretur"
-    assert clean("x = 1\nretur", snapshot, kept_stop_reason="late") == "x = 1"
+    assert clean("x = 1\nretur", snapshot, kept_stop_reason="deadline") == "x = 1"
 
 
 def test_a_very_long_text_is_cut_at_a_line(at):
