@@ -69,6 +69,6 @@ def demo(
     """The main job on a real repository: complete, learn, compare, roll back. About five minutes."""
     from tailora.demo import run_demo
 
-    result = asyncio.run(run_demo(package=package, seconds=seconds, quiet=json))
+    result = run_demo(package=package, seconds=seconds, quiet=json)
     if json:
         print_json(result)

@@ -30,7 +30,7 @@ __all__ = ["run_demo"]
 _TRAINING_LIMIT_S = 1_500
 
 
-async def run_demo(*, package: str, seconds: float, quiet: bool) -> dict[str, Any]:
+def run_demo(*, package: str, seconds: float, quiet: bool) -> dict[str, Any]:
     """Runs the demo and returns its figures.
 
     Raises:
@@ -40,7 +40,7 @@ async def run_demo(*, package: str, seconds: float, quiet: bool) -> dict[str, An
     package = package or DEFAULT_PACKAGE
     if not is_ready(DEFAULT_CPU):
         say.step(f"Bringing the base model {DEFAULT_CPU} to this machine (once, about 500 MB)")
-        await asyncio.to_thread(pull_model, DEFAULT_CPU)
+        pull_model(DEFAULT_CPU)
     with tempfile.TemporaryDirectory(prefix="tailora-demo-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         environment = {
@@ -52,11 +52,13 @@ async def run_demo(*, package: str, seconds: float, quiet: bool) -> dict[str, An
         }
         with _environment(environment):
             root = copy_package(package, home)
-            return await _story(say, root, package, environment)
+            spot = _held_out_spot(root)
+            return asyncio.run(_story(say, root, spot, package, environment))
 
 
-async def _story(say: "_Teller", root: Path, package: str, environment: dict[str, str]) -> dict[str, Any]:
-    spot = _held_out_spot(root)
+async def _story(
+    say: "_Teller", root: Path, spot: Spot, package: str, environment: dict[str, str]
+) -> dict[str, Any]:
     editor = Editor(environment)
     client = EngineClient(autostart=False)
     try:

@@ -1,0 +1,42 @@
+# One entry per task, the same for people and CI. `make demo` and `make test` need nothing but Python 3.11+, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format install foundation eval-infilling clean help
+
+help:  ## List the tasks.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: pyproject.toml tools/install
+	PYTHON=$(PYTHON) sh tools/install $(VENV)
+	@touch $@
+
+install: $(VENV)/.installed  ## Install everything into .venv.
+
+demo: $(VENV)/.installed  ## Bring the base model and run the main job: complete, learn, compare, roll back.
+	$(BIN)/tailora model pull
+	$(BIN)/tailora demo
+
+test: $(VENV)/.installed  ## Run all tests (brings the base model for those that need it).
+	$(BIN)/tailora model pull
+	$(BIN)/pytest
+
+check: $(VENV)/.installed  ## Lint, formatting and types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.installed  ## Format and mend what can be mended.
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+foundation: $(VENV)/.installed  ## Train the foundation adapter anew (about 25 minutes on 2 cores).
+	$(BIN)/tailora model pull
+	$(BIN)/python -m tailora_adapters.foundation.build
+
+eval-infilling: $(VENV)/.installed  ## HumanEval single-line infilling: base against foundation adapter.
+	$(BIN)/tailora eval infilling --every 7
+
+clean:  ## Remove the virtual environment and caches.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
