@@ -62,9 +62,7 @@ async def _story(
     editor = Editor(environment)
     client = EngineClient(autostart=False)
     try:
-        say.step(
-            f"Opening {package} (a copy of its source, {sum(1 for _ in root.rglob('*.py'))} Python files)"
-        )
+        say.step(f"Opening {package}: a copy of its source, in a git repository of its own")
         began = time.perf_counter()
         await editor.open(root)
         await editor.wait(lambda status: status["model"] is not None, "the engine's start", seconds=60)

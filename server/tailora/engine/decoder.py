@@ -4,7 +4,8 @@ Two representations of the same weights, chosen per call by the number of tokens
 for long inputs, where arithmetic is the limit, and 4 bits for a few tokens, where memory bandwidth is. LoRA is
 added unmerged, so that an adapter is chosen per request. Knows nothing of text, prompts or requests.
 
-    ids -> embed -> [norm -> qkv (+LoRA) -> rope -> attention -> o (+LoRA) -> norm -> gate, up (+LoRA) -> down (+LoRA)] x n
+    ids -> embed -> [norm -> qkv (+LoRA) -> rope -> attention -> o (+LoRA)
+                     -> norm -> gate, up (+LoRA) -> down (+LoRA)] x layers
         -> norm -> lm_head (last token only)
 """
 
@@ -207,7 +208,9 @@ class LeanDecoder:
             attended = self._attention(qkv, state, number, start, cos, sin)
             x = x + self._linear(attended, layer, "o", number, adapter, few)
             h = self._rms(x, layer.norm_post)
-            gate, up = self._linear(h, layer, "gate_up", number, adapter, few).split(self._inner, dim=-1)
+            gate, up = torch.split(
+                self._linear(h, layer, "gate_up", number, adapter, few), self._inner, dim=-1
+            )
             x = x + self._linear(F.silu(gate) * up, layer, "down", number, adapter, few)
         state.tokens.extend(ids)
         if not want_logits:
@@ -233,7 +236,7 @@ class LeanDecoder:
     ) -> Tensor:
         count, heads, kv, width = qkv.shape[0], self._heads, self._kv_heads, self._width
         end = start + count
-        q, k, v = qkv.view(count, heads + 2 * kv, width).split((heads, kv, kv), dim=1)
+        q, k, v = torch.split(qkv.view(count, heads + 2 * kv, width), [heads, kv, kv], dim=1)
         q, k = _rope(q, cos, sin), _rope(k, cos, sin)
         state.k[number, :, start:end] = k.transpose(0, 1)
         state.v[number, :, start:end] = v.transpose(0, 1)
@@ -242,7 +245,8 @@ class LeanDecoder:
             # Plain matmuls: the fused CPU kernel is an order of magnitude slower for one query with grouped heads.
             grouped = q.view(kv, heads // kv, width)
             scores = (grouped @ keys.transpose(1, 2)).float() * width**-0.5  # (kv, group, end)
-            return (scores.softmax(-1).to(values.dtype) @ values).reshape(1, heads * width)
+            weighted: Tensor = scores.softmax(-1).to(values.dtype) @ values
+            return weighted.reshape(1, heads * width)
         mask = None
         if start:
             mask = torch.ones((count, end), dtype=torch.bool).tril(diagonal=start)
@@ -261,7 +265,8 @@ class LeanDecoder:
 
 
 def _int4(x: Tensor, packed: Packed) -> Tensor:
-    return torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed[0], GROUP, packed[1])
+    product: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed[0], GROUP, packed[1])
+    return product
 
 
 def _rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

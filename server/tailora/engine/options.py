@@ -41,6 +41,8 @@ class EngineOptions:
     """The least time between two training runs of a project."""
     min_changed_files: int = field(default=1, metadata={"min": 1})
     """Training starts when this many files have changed."""
+    train_seconds: float = field(default=600.0, metadata={"min": 10})
+    """The time that one run may train, suspensions included; measuring and the gate come on top."""
     poll_s: float = field(default=120.0, metadata={"min": 1})
     """Where a project is too large for file notifications, it is looked through this often."""
     tcp: bool = False

@@ -114,7 +114,7 @@ async def _serve(
         Rules(options.quiet_s, options.min_gap_s, options.min_changed_files),
         hub.changed,
         broken=lambda: scheduler.broken,
-        worker_command=parts.worker_command,
+        worker_command=(*parts.worker_command, "--seconds", str(options.train_seconds)),
         poll_s=options.poll_s,
     )
     model = Model(options, generator, scheduler, hub.changed, fetch=parts.fetch, is_ready=parts.is_ready)

@@ -69,7 +69,7 @@ class TransformersDecoder:
                 self._peft.eval()
             elif name not in self._loaded:
                 self._peft.load_adapter(str(folder), adapter_name=name)
-        except Exception as error:  # noqa: BLE001 - peft and safetensors raise many kinds; all mean the same
+        except Exception as error:
             raise AdapterCorrupt(f"the adapter in {folder} cannot be loaded: {error}") from error
         if name not in self._loaded:
             self._loaded.append(name)

@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--changed-file-list", type=Path)
     parser.add_argument("--parent-pid", type=int)
+    parser.add_argument("--seconds")
     arguments = parser.parse_args()
     plan = (arguments.root / "plan").read_text()
     files = arguments.changed_file_list.read_text().split()
