@@ -6,16 +6,20 @@ resolved otherwise. Knows nothing of how to fetch or load.
 
 import functools
 import json
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from tailora_adapters.errors import ModelError
 
-__all__ = ["DEFAULT_CPU", "DEFAULT_CUDA", "BaseModel", "Hub", "Part", "find", "known"]
+__all__ = ["DEFAULT_CPU", "DEFAULT_CUDA", "BaseModel", "Hub", "Part", "default_name", "find", "known"]
 
 DEFAULT_CPU = "qwen2.5-coder-0.5b"
 DEFAULT_CUDA = "qwen2.5-coder-7b"
 """From 12 GB of GPU memory."""
+
+_CUDA_MB = 11_500  # a «12 GB» card reports a little less than 12,288
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,26 @@ def known() -> tuple[BaseModel, ...]:
         )
         for entry in json.loads(text)["models"]
     )
+
+
+@functools.cache
+def default_name() -> str:
+    """The model for this machine, by the memory of its NVIDIA GPU, asked of the driver so that torch need not load."""
+    driver = shutil.which("nvidia-smi")
+    if driver is None:
+        return DEFAULT_CPU
+    try:
+        asked = subprocess.run(
+            [driver, "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+        memory = max(int(line) for line in asked.stdout.split())
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return DEFAULT_CPU
+    return DEFAULT_CUDA if memory >= _CUDA_MB else DEFAULT_CPU
 
 
 def find(name: str) -> BaseModel:

@@ -8,10 +8,11 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from tailora.errors import OptionError
+from tailora_adapters.base import catalogue
 from tailora_adapters.paths import config_dir
 
 __all__ = ["EngineOptions", "Quantization", "read_options"]
@@ -23,8 +24,8 @@ Quantization = Literal["auto", "nf4", "int8", "int4", "none"]
 class EngineOptions:
     """Settings of ``[engine]``. Times are in seconds."""
 
-    model: str = "qwen2.5-coder-0.5b"
-    """A name of the catalogue, or the path of a model folder or GGUF file."""
+    model: str = "auto"
+    """A name of the catalogue, or the path of a model folder or GGUF file; ``auto`` goes by the GPU's memory."""
     quantization: Quantization = field(default="auto", metadata={"pattern": "|".join(get_args(Quantization))})
     """``auto``, ``nf4`` and ``int8`` (bitsandbytes), ``int4`` (for CPUs), ``none``."""
     device: str = field(default="auto", metadata={"pattern": r"auto|cpu|mps|cuda(:\d+)?"})
@@ -116,4 +117,7 @@ def read_options(environ: Mapping[str, str] | None = None) -> tuple[EngineOption
             values[name] = _convert(name, raw, option.default, option.metadata)
         except OptionError as error:
             problems.append(str(error))
-    return EngineOptions(**values), problems
+    options = EngineOptions(**values)
+    if options.model == "auto":
+        options = replace(options, model=catalogue.default_name())
+    return options, problems
