@@ -32,6 +32,8 @@ __all__ = ["Request", "Suggestion", "answer"]
 _log = logging.getLogger(__name__)
 
 _PREFIX_CHARS, _SUFFIX_CHARS = 24_000, 8_000
+_PREFIX_STEP = 64
+"""Lines; a multiple of ``base.prompt.ANCHOR_LINES``, so that a long file's prompt begins where it began before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,8 @@ def _body(ls: TailoraServer, query: _Query) -> dict[str, Any]:
     status = ls.board.engine(place.root) or {}
     return {
         "model": (status.get("model") or {}).get("name") or "default",
-        "prompt": _encodable(snapshot.text[max(0, snapshot.offset - _PREFIX_CHARS) : snapshot.offset]),
-        "suffix": _encodable(snapshot.text[snapshot.offset : snapshot.offset + _SUFFIX_CHARS]),
+        "prompt": _encodable(_last_part(snapshot.text[: snapshot.offset])),
+        "suffix": _encodable(snapshot.text[snapshot.offset :][:_SUFFIX_CHARS].replace("\r\n", "\n")),
         "max_tokens": query.options.max_tokens,
         "temperature": 0,
         "stream": True,
@@ -213,6 +215,17 @@ def _body(ls: TailoraServer, query: _Query) -> dict[str, Any]:
             "adapter": "serving",
         },
     }
+
+
+def _last_part(prefix: str) -> str:
+    """The end of ``prefix`` with LF line endings, whole lines from a line that is a multiple of the step."""
+    if len(prefix) > _PREFIX_CHARS:
+        before = prefix.count("\n", 0, len(prefix) - _PREFIX_CHARS)
+        start = (before // _PREFIX_STEP + 1) * _PREFIX_STEP
+        lines = prefix.split("\n", start)
+        # A text with few or endless lines is cut where it has to be.
+        prefix = lines[-1] if len(lines) > start else prefix[-_PREFIX_CHARS:]
+    return prefix.replace("\r\n", "\n")
 
 
 def _encodable(text: str) -> str:
