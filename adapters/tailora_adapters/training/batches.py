@@ -1,6 +1,6 @@
 """Token sequences to padded batches. Right padding needs no attention mask under causal attention.
 
-Knows nothing of models; holds tensors on the CPU.
+Knows nothing of models.
 """
 
 import random
@@ -32,8 +32,8 @@ class Batch:
         return self.ids.numel()
 
 
-def collate(sequences: Sequence[TokenSequence], indices: Sequence[int]) -> Batch:
-    """One batch of the sequences with these indices."""
+def collate(sequences: Sequence[TokenSequence], indices: Sequence[int], device: torch.device) -> Batch:
+    """One batch of the sequences with these indices, on the model's device."""
     chosen = [sequences[i] for i in indices]
     # The last token is only ever a label, so that it need not be computed.
     width = max(len(sequence.ids) for sequence in chosen) - 1
@@ -45,7 +45,13 @@ def collate(sequences: Sequence[TokenSequence], indices: Sequence[int]) -> Batch
             positions.append(row * width + place - 1)
             labels.append(sequence.ids[place])
             owners.append(row)
-    return Batch(tuple(indices), ids, torch.tensor(positions), torch.tensor(labels), torch.tensor(owners))
+    return Batch(
+        tuple(indices),
+        ids.to(device),
+        torch.tensor(positions, device=device),
+        torch.tensor(labels, device=device),
+        torch.tensor(owners),
+    )
 
 
 def shuffled_batches(

@@ -64,7 +64,7 @@ def evaluate(
     nll_sums, tokens, exact, stops = [0.0] * size, [0] * size, [True] * size, [False] * size
     done = 0
     for indices in shuffled_batches(sequences, _BATCH, random.Random(0)):
-        batch = collate(sequences, indices)
+        batch = collate(sequences, indices, decoder.device)
         hidden = decoder.upper(kept.get(batch)).flatten(0, 1)[batch.positions]  # (labels, hidden)
         logits = decoder.logits(hidden)  # (labels, vocabulary)
         losses = F.cross_entropy(logits, batch.labels, reduction="none").tolist()

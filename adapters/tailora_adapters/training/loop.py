@@ -106,7 +106,7 @@ def train(
                 break
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _schedule(done, settings)
-            batch = collate(sequences, indices)
+            batch = collate(sequences, indices, decoder.device)
             loss = _loss(decoder, batch, kept)
             if not torch.isfinite(loss):
                 raise TrainingFailed(f"the loss became {loss.item()} at step {step}: lower the learning rate")
@@ -135,7 +135,7 @@ def _schedule(done: float, settings: TrainSettings) -> float:
 
 def _loss(decoder: SplitDecoder, batch: Batch, kept: "Kept | None") -> Tensor:
     below = kept.get(batch) if kept else decoder.lower(batch.ids)
-    with torch.autocast("cpu", torch.bfloat16, enabled=below.dtype == torch.bfloat16):
+    with torch.autocast(below.device.type, torch.bfloat16, enabled=below.dtype == torch.bfloat16):
         hidden = decoder.upper(below)
     hidden = hidden.flatten(0, 1)[batch.positions]  # (labels, hidden)
     return F.cross_entropy(decoder.logits(hidden), batch.labels)

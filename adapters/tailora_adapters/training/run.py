@@ -19,7 +19,7 @@ import torch
 from peft import PeftModel
 
 from tailora_adapters import foundation
-from tailora_adapters.base.load import Loaded, load_model
+from tailora_adapters.base.load import Loaded, default_device, load_model
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.corpus.select import tally
 from tailora_adapters.corpus.sequences import TokenSequence
@@ -127,7 +127,9 @@ def run(
     report = _Reporter(progress)
     with project.candidate() as candidate:
         report("loading", 0.0, f"loading {model}")
-        loaded = load_model(model)
+        device = default_device()
+        # QLoRA (Dettmers et al., arXiv 2305.14314) where there is a GPU; not measured yet.
+        loaded = load_model(model, quantization="nf4" if device == "cuda" else "none", device=device)
         replay = Reservoir(project.directory / FILE_NAME, seed=settings.seed)
         try:
             data = gather(

@@ -27,6 +27,7 @@ class SplitDecoder:
         decoder = causal_lm.model
         assert 0 <= first_layer <= len(decoder.layers)
         self.first_layer = first_layer
+        self.device: torch.device = causal_lm.device
         self._lower: Any = _view(decoder, decoder.layers[:first_layer], nn.Identity())
         self._upper: Any = _view(decoder, decoder.layers[first_layer:], decoder.norm)
         self._head: Any = causal_lm.lm_head

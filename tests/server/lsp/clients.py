@@ -1,7 +1,8 @@
 """Clients for tests: what real editors say they can do, a typed client and a raw one.
 
 ``Editor`` wraps pytest-lsp's client, which rejects any message that does not fit the specification.
-``RawClient`` writes bytes and counts answers.
+``RawClient`` writes bytes and counts answers. Both start the server without an engine unless they are told
+otherwise; the tests of the real model do.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,18 @@ def environment(home: Path) -> dict[str, str]:
 class Editor:
     """A language client that remembers what it was told."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        command: Sequence[str] = SERVER,
+        env: Mapping[str, str] | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self.home = home
+        self.command = tuple(command)
+        self.env = dict(environment(home) if env is None else env)
+        self.patience_s = patience_s
         self.result: types.InitializeResult | None = None
         self.client: LanguageClient = make_test_lsp_client()
         self.statuses: list[Any] = []
@@ -108,7 +119,7 @@ class Editor:
         options: Any = None,
     ) -> types.InitializeResult:
         """Starts the server and initializes it."""
-        await self.client.start_io(*SERVER, env=environment(self.home))
+        await self.client.start_io(*self.command, env=self.env)
         params = types.InitializeParams(
             capabilities=capabilities,
             workspace_folders=[types.WorkspaceFolder(folder.as_uri(), folder.name) for folder in folders],
@@ -124,7 +135,7 @@ class Editor:
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         """Waits until ``condition`` holds, looking whenever something was told."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(self.patience_s):
             while not (value := condition()):
                 self._news.clear()
                 await self._news.wait()
@@ -191,7 +202,16 @@ class Editor:
 class RawClient:
     """Bytes in, messages out."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        command: Sequence[str] = SERVER,
+        env: Mapping[str, str] | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.command = tuple(command)
+        self.env = env
+        self.patience_s = patience_s
         self.answers: dict[Any, list[dict[str, Any]]] = {}
         self.notifications: list[dict[str, Any]] = []
         self._news = asyncio.Event()
@@ -201,11 +221,11 @@ class RawClient:
     async def start(self, home: Path) -> None:
         """Starts a server."""
         self.process = await asyncio.create_subprocess_exec(
-            *SERVER,
+            *self.command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=environment(home),
+            env=environment(home) if self.env is None else dict(self.env),
         )
         self._reading = asyncio.create_task(self._read())
 
@@ -242,7 +262,7 @@ class RawClient:
 
     async def answer(self, ident: Any, count: int = 1) -> dict[str, Any]:
         """The last of ``count`` answers with this id."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(self.patience_s):
             while len(self.answers.get(ident, [])) < count:
                 self._news.clear()
                 await self._news.wait()
