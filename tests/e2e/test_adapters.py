@@ -1,0 +1,140 @@
+"""Adapters change what is suggested without a restart, never mix, and a broken one costs nothing but itself."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import torch
+from real_model import Hole, Home, Window, add_version, copy_package, cut, lora, ready
+
+pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+
+_WIDTH_OF_ANOTHER_MODEL = 1536
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def window(home: Home, tmp_path: Path) -> AsyncIterator[Window]:
+    """A window with a repository of this test's own, ``tmp_path / "repository"``."""
+    window = await home.window(copy_package(tmp_path / "repository"))
+    yield window
+    await window.stop()
+
+
+@pytest.fixture
+def root(window: Window, tmp_path: Path) -> Path:
+    """The repository that ``window`` has open."""
+    return tmp_path / "repository"
+
+
+@pytest.fixture
+def hole(window: Window, root: Path) -> Hole:
+    """Shown in ``window``."""
+    hole = cut(
+        root / "watchdog/utils/delayed_queue.py",
+        "        self._queue.",
+        "append((element, time.monotonic(), delay))",
+    )
+    window.show(hole)
+    return hole
+
+
+async def _complete(home: Home, root: Path, hole: Hole, adapter: str = "serving") -> tuple[str, Any]:
+    """The engine's own answer, not post-processed: the text, and the last chunk's ``tailora``."""
+    lines = hole.text.splitlines(keepends=True)
+    offset = sum(map(len, lines[: hole.line])) + hole.character
+    body = {
+        "prompt": hole.text[:offset],
+        "suffix": hole.text[offset:],
+        "max_tokens": 16,
+        "tailora": {"project": str(root), "document": "engine", "adapter": adapter},
+    }
+    text, last = "", {}
+    async with home.client() as client, contextlib.aclosing(client.complete(body)) as chunks:
+        async for chunk in chunks:
+            text += chunk["choices"][0]["text"]
+            last = chunk
+    return text, last["tailora"]
+
+
+async def test_another_adapter_other_text_and_back(home, window, root, hole):
+    before = await window.suggestion(hole)
+    raw_before, told_before = await _complete(home, root, hole)
+    assert before
+    assert (await _complete(home, root, hole))[1]["cached_tokens"] == told_before["prompt_tokens"] - 1
+
+    version = add_version(home, root, lora(home.models, 1))
+    swapped = await window.suggestion(hole)
+    assert swapped != before
+    raw_swapped, told = await _complete(home, root, hole)
+    assert raw_swapped != raw_before
+    assert told["adapter"] == version
+
+    answer = await window.command("tailora.rollBack")
+    assert answer.ok, answer.message
+    assert await window.suggestion(hole) == before
+    again, told = await _complete(home, root, hole)
+    assert (again, told["adapter"]) == (raw_before, told_before["adapter"])
+
+    # The same questions to an engine that never saw the other adapter.
+    old = home.engine()
+    answer = await window.command("tailora.restartEngine")
+    assert answer.ok, answer.message
+    assert await window.suggestion(hole) == before
+    assert home.engine().pid != old.pid
+    text, told = await _complete(home, root, hole, adapter=version)
+    assert (text, told["adapter"]) == (raw_swapped, version)
+
+
+async def test_states_of_another_adapter_are_not_used(home, window, root, hole):
+    plain, told_plain = await _complete(home, root, hole)
+    seen = {told_plain["adapter"]: plain}
+    for seed in (1, 2):
+        version = add_version(home, root, lora(home.models, seed))
+        text, told = await _complete(home, root, hole)
+        assert (told["adapter"], told["cached_tokens"]) == (version, 0)
+        seen[version] = text
+    assert len(set(seen.values())) == 3
+    for version, text in seen.items():
+        again, told = await _complete(home, root, hole, adapter=version)
+        assert (again, told["adapter"]) == (text, version)
+        assert told["cached_tokens"] > 0
+
+
+async def test_disabled_and_enabled(home, window, root, hole):
+    before = await window.suggestion(hole)
+    add_version(home, root, lora(home.models, 1))
+    swapped = await window.suggestion(hole)
+    assert swapped != before
+    assert (await window.command("tailora.disable")).ok
+    # Automatic requests may come from the cache, which must know that the adapter is another one.
+    assert await window.suggestion(hole, manual=False) == before
+    assert (await window.command("tailora.enable")).ok
+    assert await window.suggestion(hole, manual=False) == swapped
+
+
+@pytest.mark.parametrize("damage", ["cut off", "not a number", "of another model"])
+async def test_a_broken_adapter(home, window, root, hole, damage):
+    without = await window.suggestion(hole)
+    add_version(home, root, lora(home.models, 1))
+    good = await window.suggestion(hole)
+    if damage == "of another model":
+        state = lora(home.models, 2, width=_WIDTH_OF_ANOTHER_MODEL)
+    else:
+        state = lora(home.models, 2)
+    if damage == "not a number":
+        next(iter(state.values()))[0, 0] = torch.nan
+    bad = add_version(home, root, state)
+    if damage == "cut off":
+        weights = home.store(root).get(bad).path / "adapter_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    text = await window.suggestion(hole)
+    assert text in (good, without)
+    assert text
+    _, told = await _complete(home, root, hole)
+    assert told["adapter"] != bad
+    status = await window.status(lambda told: told.project and f"version {bad}" in told.project.message)
+    assert status.suggestion.shown
+    assert ready(status)

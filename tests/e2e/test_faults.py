@@ -1,0 +1,89 @@
+"""A killed engine and damaged model files: every request is answered, the status says what to do, and it mends."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from real_model import MODEL, SETTINGS, Hole, Home, Window, cut, ready
+
+pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def hole(repository: Path) -> Hole:
+    """Somewhere to ask."""
+    return cut(repository / "watchdog/utils/delayed_queue.py", "self._queue.", "popleft()")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def window(home: Home, repository: Path, hole: Hole) -> AsyncIterator[Window]:
+    """A window on a running engine."""
+    long = {"max_tokens": 512, "max_lines": 100, "multiline": "always"}
+    window = await home.window(repository, settings={"completion": {**SETTINGS["completion"], **long}})
+    window.show(hole)
+    yield window
+    await window.stop()
+
+
+async def test_the_engine_is_killed_in_a_completion(home, window, hole):
+    await window.suggestion(hole)
+    await window.status(ready)
+    killed = home.engine()
+    seen = len(window.statuses)
+    # Other text before the cursor: a whole prompt to read, so the request is still running when it is seen.
+    window.insert(hole.uri, 0, 0, "# An example.\n")
+    moved = Hole(hole.uri, hole.text, hole.line + 1, hole.character, hole.missing)
+    asked = asyncio.create_task(window.suggestion(moved))
+    await home.until(lambda status: status["requests"]["active"])
+    killed.kill()
+    assert await asked is None
+    await window.reason("the engine went away")
+    await window.status(ready if window.statuses[-1].state == "ready" else lambda told: told.state != "error")
+    assert "starting" in [told.state for told in window.statuses[seen:]]
+    assert await window.suggestion(moved)
+    assert home.engine().pid != killed.pid
+    await window.status(ready)
+
+
+def _model_of_links(models: Path, target: Path) -> Path:
+    """The models folder again, of links: nothing is copied."""
+    folder = target / MODEL
+    folder.mkdir(parents=True)
+    for path in (models / MODEL).iterdir():
+        if path.is_file() and not path.name.startswith("."):
+            (folder / path.name).symlink_to(path)
+    for name in ("checked.json", "record.json"):  # the ones that are written
+        (folder / name).unlink(missing_ok=True)
+        shutil.copy(models / MODEL / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "config.json"])
+async def test_a_damaged_model_file(make_home, models, repository, tmp_path, hole, name):
+    folder = _model_of_links(models, tmp_path / "models")
+    whole = os.readlink(folder / name)
+    (folder / name).unlink()
+    with Path(whole).open("rb") as file:
+        (folder / name).write_bytes(file.read(1000))
+    home = make_home(tmp_path / "models")
+    window = await home.window(repository)
+    window.show(hole)
+    assert await window.suggestion(hole) is None
+    status = await window.status(lambda told: told.state == "error")
+    assert f"tailora model pull {MODEL}" in status.message
+    assert name in status.message
+    engine = home.engine()
+
+    (folder / name).unlink()
+    (folder / name).symlink_to(whole)
+    answer = await window.command("tailora.pullModel")
+    assert answer.ok, answer.message
+    await window.status(lambda told: told.state == "ready")
+    assert await window.suggestion(hole)
+    assert home.engine().pid == engine.pid
+    await window.stop()
+    home.end()
