@@ -65,9 +65,9 @@ class Editor:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.home = home
-        self.command = tuple(command)
-        self.env = dict(environment(home) if env is None else env)
-        self.patience_s = patience_s
+        self._command = tuple(command)
+        self._env = dict(environment(home) if env is None else env)
+        self._patience_s = patience_s
         self.result: types.InitializeResult | None = None
         self.client: LanguageClient = make_test_lsp_client()
         self.statuses: list[Any] = []
@@ -119,7 +119,7 @@ class Editor:
         options: Any = None,
     ) -> types.InitializeResult:
         """Starts the server and initializes it."""
-        await self.client.start_io(*self.command, env=self.env)
+        await self.client.start_io(*self._command, env=self._env)
         params = types.InitializeParams(
             capabilities=capabilities,
             workspace_folders=[types.WorkspaceFolder(folder.as_uri(), folder.name) for folder in folders],
@@ -135,7 +135,7 @@ class Editor:
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         """Waits until ``condition`` holds, looking whenever something was told."""
-        async with asyncio.timeout(self.patience_s):
+        async with asyncio.timeout(self._patience_s):
             while not (value := condition()):
                 self._news.clear()
                 await self._news.wait()
@@ -209,9 +209,9 @@ class RawClient:
         env: Mapping[str, str] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self.command = tuple(command)
-        self.env = env
-        self.patience_s = patience_s
+        self._command = tuple(command)
+        self._env = env
+        self._patience_s = patience_s
         self.answers: dict[Any, list[dict[str, Any]]] = {}
         self.notifications: list[dict[str, Any]] = []
         self._news = asyncio.Event()
@@ -221,11 +221,11 @@ class RawClient:
     async def start(self, home: Path) -> None:
         """Starts a server."""
         self.process = await asyncio.create_subprocess_exec(
-            *self.command,
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=environment(home) if self.env is None else dict(self.env),
+            env=environment(home) if self._env is None else dict(self._env),
         )
         self._reading = asyncio.create_task(self._read())
 
@@ -262,7 +262,7 @@ class RawClient:
 
     async def answer(self, ident: Any, count: int = 1) -> dict[str, Any]:
         """The last of ``count`` answers with this id."""
-        async with asyncio.timeout(self.patience_s):
+        async with asyncio.timeout(self._patience_s):
             while len(self.answers.get(ident, [])) < count:
                 self._news.clear()
                 await self._news.wait()
