@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def build_model(architecture: str, **changes: Any) -> Any:
     return model.requires_grad_(False)
 
 
-def write_model(base: Path, architecture: str) -> TinyModel:
+def write_model(base: Path, model: Any, special: tuple[str, ...] = SPECIAL_TOKENS) -> TinyModel:
     """A local model's folder below ``base``, and its conversion as ``base.convert`` leaves it."""
     from tailora_adapters.base import cache
 
@@ -110,8 +110,8 @@ def write_model(base: Path, architecture: str) -> TinyModel:
     # As ``cache.folder_of`` names the conversion of a model on the user's disk.
     folder = models / f"tiny-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:12]}"
     folder.mkdir(parents=True)
-    build_model(architecture).save_pretrained(folder)
-    write_tokenizer(folder)
+    model.save_pretrained(folder)
+    write_tokenizer(folder, special)
     (source / "config.json").write_bytes((folder / "config.json").read_bytes())
     files = {path.name: cache.hash_file(path) for path in sorted(folder.iterdir())}
     record = cache.Record(cache.FORMAT, "tiny", "0" * 64, None, files["tokenizer.json"], files)
@@ -133,13 +133,89 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_model(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     """Qwen2, made once. Not to be written to; where ``load_model`` must find it, ask for ``tiny``."""
-    return write_model(tmp_path_factory.mktemp("qwen2"), "qwen2")
+    return write_model(tmp_path_factory.mktemp("qwen2"), build_model("qwen2"))
 
 
 @pytest.fixture(scope="session")
 def tiny_llama_model(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     """The same without attention biases: Llama."""
-    return write_model(tmp_path_factory.mktemp("llama"), "llama")
+    return write_model(tmp_path_factory.mktemp("llama"), build_model("llama"))
+
+
+@pytest.fixture(scope="session")
+def prefix_only_model(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    """A model whose tokenizer knows no fill-in-the-middle tokens."""
+    return write_model(tmp_path_factory.mktemp("prefix"), build_model("llama"), ("<|endoftext|>",))
+
+
+@pytest.fixture(scope="session")
+def training_examples() -> list[Any]:
+    """Holes in a short file, with no line in two of them."""
+    from tailora_adapters.corpus.examples import make_examples
+    from tailora_adapters.corpus.select import SourceFile
+
+    source = SourceFile(path="shelf.py", language="python", text=TRAINING_TEXT, sha256="", mtime=0.0)
+    return make_examples([source], 40, seed=1, max_per_file=40)
+
+
+@pytest.fixture(scope="session")
+def trained_model(
+    tiny_model: TinyModel, training_examples: list[Any], tmp_path_factory: pytest.TempPathFactory
+) -> TinyModel:
+    """Qwen2 that knows ``training_examples`` by heart: what it writes is decided and hangs on no rounding."""
+    import torch
+
+    from tailora_adapters.base.prompt import PromptBudget
+    from tailora_adapters.base.tokenizer import CodeTokenizer
+    from tailora_adapters.corpus.sequences import encode
+    from tailora_adapters.training.loop import TrainSettings, train
+
+    tokenizer = CodeTokenizer.from_folder(tiny_model.folder)
+    sequences = [encode(tokenizer, example, PromptBudget()) for example in training_examples]
+    model = build_model("qwen2").float().requires_grad_(True)
+    settings = TrainSettings(learning_rate=3e-3, batch=8, max_steps=120, max_epochs=1000)
+    report = train(model, sequences, settings, seed=1)
+    assert report.final_loss < 0.1
+    model = model.to(torch.bfloat16).requires_grad_(False)
+    return write_model(tmp_path_factory.mktemp("trained"), model)
+
+
+@pytest.fixture
+def trained(trained_model: TinyModel, monkeypatch: pytest.MonkeyPatch) -> TinyModel:
+    """The trained model, in the model cache of this test."""
+    monkeypatch.setenv("TAILORA_MODELS", str(trained_model.models))
+    return trained_model
+
+
+@pytest.fixture(scope="session")
+def word_loras(
+    trained_model: TinyModel, training_examples: list[Any], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Adapters of the trained model that fill every hole with one word: ``alpha`` or ``beta``."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from tailora_adapters.base.prompt import PromptBudget
+    from tailora_adapters.base.tokenizer import CodeTokenizer
+    from tailora_adapters.corpus.sequences import encode
+    from tailora_adapters.methods import LoraSettings, attach
+    from tailora_adapters.training.loop import TrainSettings, train
+    from tailora_adapters.training.save import save_adapter
+
+    tokenizer = CodeTokenizer.from_folder(trained_model.folder)
+    result = {}
+    for word in ("alpha", "beta"):
+        base = AutoModelForCausalLM.from_pretrained(trained_model.folder, dtype=torch.bfloat16)
+        model = attach(base, LoraSettings(rank=4, alpha=16))
+        sequences = [
+            encode(tokenizer, replace(example, middle=word), PromptBudget())
+            for example in training_examples[:2]
+        ]
+        settings = TrainSettings(learning_rate=1e-2, batch=2, max_steps=80, max_epochs=1000)
+        assert train(model, sequences, settings, seed=1).final_loss < 0.5
+        result[word] = tmp_path_factory.mktemp(word)
+        save_adapter(model, result[word])
+    return result
 
 
 @pytest.fixture
@@ -238,9 +314,9 @@ def make_lora(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def store_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def store_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """``TAILORA_HOME`` of this test alone."""
     home = tmp_path / "tailora-home"
     monkeypatch.setenv("TAILORA_HOME", str(home))
     monkeypatch.delenv("TAILORA_MODELS", raising=False)
-    yield home
+    return home

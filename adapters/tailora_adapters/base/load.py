@@ -31,6 +31,8 @@ QUANTIZATIONS: tuple[Quantization, ...] = ("auto", "nf4", "int8", "int4", "none"
 _log = logging.getLogger(__name__)
 
 transformers_logging.disable_progress_bar()
+# One line for every matmul of an int8 model: that its inputs are cast to float16.
+logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)

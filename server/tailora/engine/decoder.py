@@ -181,6 +181,9 @@ class LeanDecoder:
         }
         return load_lora(folder, groups, self._layer_count, torch.bfloat16)
 
+    def drop_adapter(self, adapter: LoraWeights) -> None:
+        """What ``load_adapter`` returned is no longer used: nothing else holds it here."""
+
     @torch.inference_mode()
     def forward(
         self,

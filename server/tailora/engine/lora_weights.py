@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -52,14 +53,9 @@ def load_lora(
     try:
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         state = load_file(folder / "adapter_model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
+        scale = _scale(folder, config)
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, SafetensorError) as error:
         raise AdapterCorrupt(f"the adapter in {folder} cannot be read: {error}") from error
-    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("bias", "none") != "none":
-        raise AdapterCorrupt(
-            f"the adapter in {folder} is not a plain LoRA: serve it with quantization 'none'"
-        )
-    rank, alpha = int(config["r"]), float(config["lora_alpha"])
-    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     found: dict[tuple[int, str], GroupLora] = {}
     used = 0
     for layer in range(layers):
@@ -78,6 +74,20 @@ def load_lora(
     if used != len(state):
         raise AdapterCorrupt(f"the adapter in {folder} has weights that do not belong to this base model")
     return found
+
+
+def _scale(folder: Path, config: dict[str, Any]) -> float:
+    odd = ("use_dora", "rank_pattern", "alpha_pattern")
+    if (
+        config.get("peft_type") != "LORA"
+        or any(config.get(key) for key in odd)
+        or config.get("bias", "none") != "none"
+    ):
+        raise AdapterCorrupt(
+            f"the adapter in {folder} is not a plain LoRA: serve it with quantization 'nf4' or 'int8'"
+        )
+    rank, alpha = int(config["r"]), float(config["lora_alpha"])
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 def _group(

@@ -161,7 +161,8 @@ class TorchGenerator:
         if ref.key not in self._adapters:
             self._adapters[ref.key] = self._decoder.load_adapter(ref.path)
             while len(self._adapters) > _KEPT_ADAPTERS:
-                self._adapters.popitem(last=False)
+                _, oldest = self._adapters.popitem(last=False)
+                self._decoder.drop_adapter(oldest)
         self._adapters.move_to_end(ref.key)
         return self._adapters[ref.key]
 

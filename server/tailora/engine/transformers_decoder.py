@@ -1,7 +1,8 @@
 """Any causal model through transformers' own forward pass: correct, slower than the lean decoder on CPUs.
 
 Serves quantizations by bitsandbytes (NF4, int8), CUDA, and architectures that the lean decoder does not know.
-Adapters are peft's, a few kept loaded. CUDA figures are not measured yet. Knows nothing of text or requests.
+Adapters are peft's, loaded until whoever asked for them drops them. CUDA figures are not measured yet. Knows nothing
+of text or requests.
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,6 @@ from tailora_adapters.errors import AdapterCorrupt
 
 __all__ = ["TransformersDecoder", "TransformersState"]
 
-_KEPT_ADAPTERS = 3
-"""Loading slows down as adapters pile up in one model (peft issue 981)."""
-
 
 class TransformersState:
     """A ``DynamicCache`` and the tokens that it stands for."""
@@ -30,7 +28,8 @@ class TransformersState:
     def crop(self, length: int) -> None:
         """Forgets all tokens after the first ``length``."""
         del self.tokens[length:]
-        self.cache.crop(length)
+        if (excess := self.cache.get_seq_length() - length) > 0:
+            self.cache.crop(-excess)
 
     def copy(self, length: int) -> "TransformersState":
         """A state of its own with the first ``length`` tokens."""
@@ -57,7 +56,7 @@ class TransformersDecoder:
         return TransformersState()
 
     def load_adapter(self, folder: Path) -> str:
-        """Loads a PEFT adapter and returns the name that ``forward`` takes.
+        """Loads a PEFT adapter and returns the name that ``forward`` takes until ``drop_adapter``.
 
         Raises:
             AdapterCorrupt: unreadable, or of another model's shape.
@@ -73,9 +72,17 @@ class TransformersDecoder:
             raise AdapterCorrupt(f"the adapter in {folder} cannot be loaded: {error}") from error
         if name not in self._loaded:
             self._loaded.append(name)
-        while len(self._loaded) > _KEPT_ADAPTERS:
-            self._peft.delete_adapter(self._loaded.pop(0))
         return name
+
+    def drop_adapter(self, adapter: str) -> None:
+        """Unloads an adapter: loading slows down as adapters pile up in one model (peft issue 981)."""
+        assert self._peft is not None
+        self._loaded.remove(adapter)
+        if not self._loaded:  # peft cannot be without any
+            self._base, self._peft = self._peft.unload(), None
+            return
+        self._peft.set_adapter(self._loaded[-1])  # peft warns where the active one goes
+        self._peft.delete_adapter(adapter)
 
     @torch.inference_mode()
     def forward(
@@ -106,7 +113,7 @@ class TransformersDecoder:
     def _run(model: torch.nn.Module, inputs: Tensor, state: TransformersState, all_logits: bool) -> Tensor:
         out = model(
             input_ids=inputs,
-            past_key_values=state.cache,
+            cache=state.cache,
             use_cache=True,
             logits_to_keep=0 if all_logits else 1,
         )
