@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
 # Tests are no packages; this makes the helpers importable, the language server's test clients among them.
-sys.path[:0] = [str(HERE), str(HERE.parent / "server" / "lsp")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "server" / "lsp"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from real_model import MODEL, Home, copy_package
 

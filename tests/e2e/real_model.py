@@ -52,8 +52,8 @@ ENGINE, WORKER = "tailora.engine", "tailora_adapters.training.worker"
 """Module names by which the processes of a home are told apart."""
 PATIENCE_S = 180.0
 """Only bounds tests that fail; a busy machine takes long."""
-SETTINGS: Mapping[str, Any] = {"completion": {"deadline_ms": 60_000, "context_chars": 0}}
-"""No deadline that a busy machine could miss, and short prompts."""
+SETTINGS: Mapping[str, Any] = {"completion": {"deadline_ms": 60_000, "context_chars": 0, "max_tokens": 24}}
+"""No deadline that a busy machine could miss; short prompts and answers."""
 
 
 class Home:
@@ -111,12 +111,15 @@ class Home:
 
     async def until(self, condition: Callable[[Any], Any], project: Path | None = None) -> Any:
         """The first engine status that fulfils ``condition``."""
-        async with asyncio.timeout(PATIENCE_S), self.client() as client:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            self.client() as client,
             # Its own client id, so that the end of this stream closes nobody's project.
-            async with contextlib.aclosing(client.events(project, client="an onlooker")) as events:
-                async for status in events:
-                    if condition(status):
-                        return status
+            contextlib.aclosing(client.events(project, client="an onlooker")) as events,
+        ):
+            async for status in events:
+                if condition(status):
+                    return status
         raise AssertionError("the engine ended")
 
 
@@ -155,6 +158,17 @@ class Window(clients.Editor):
         assert item.range.start.line == item.range.end.line == hole.line
         assert isinstance(item.insert_text, str)
         return item.insert_text
+
+    async def do(self, command: str, *arguments: Any) -> None:
+        """Runs a command, which must work."""
+        answer = await self.command(command, *arguments)
+        assert answer["ok"], answer["message"]
+
+    async def refusal(self, command: str, *arguments: Any) -> str:
+        """The message of a command that is refused."""
+        answer = await self.command(command, *arguments)
+        assert not answer["ok"], answer["message"]
+        return str(answer["message"])
 
     async def learning(self, state: str, text: str = "") -> Any:
         """The newest status, as soon as the project's state is ``state`` and its message contains ``text``."""

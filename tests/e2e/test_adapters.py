@@ -72,16 +72,14 @@ async def test_another_adapter_other_text_and_back(home, window, root, hole):
     assert raw_swapped != raw_before
     assert told["adapter"] == version
 
-    answer = await window.command("tailora.rollBack")
-    assert answer.ok, answer.message
+    await window.do("tailora.rollBack")
     assert await window.suggestion(hole) == before
     again, told = await _complete(home, root, hole)
     assert (again, told["adapter"]) == (raw_before, told_before["adapter"])
 
     # The same questions to an engine that never saw the other adapter.
     old = home.engine()
-    answer = await window.command("tailora.restartEngine")
-    assert answer.ok, answer.message
+    await window.do("tailora.restartEngine")
     assert await window.suggestion(hole) == before
     assert home.engine().pid != old.pid
     text, told = await _complete(home, root, hole, adapter=version)
@@ -108,10 +106,10 @@ async def test_disabled_and_enabled(home, window, root, hole):
     add_version(home, root, lora(home.models, 1))
     swapped = await window.suggestion(hole)
     assert swapped != before
-    assert (await window.command("tailora.disable")).ok
+    await window.do("tailora.disable")
     # Automatic requests may come from the cache, which must know that the adapter is another one.
     assert await window.suggestion(hole, manual=False) == before
-    assert (await window.command("tailora.enable")).ok
+    await window.do("tailora.enable")
     assert await window.suggestion(hole, manual=False) == swapped
 
 

@@ -151,8 +151,7 @@ async def test_an_empty_repository_is_too_little_to_learn(home, window, tmp_path
     root = tmp_path / "empty"
     (root / ".git").mkdir(parents=True)
     await _open_folder(home, window, root)
-    answer = await window.command("tailora.trainNow", root.as_uri())
-    assert answer.ok, answer.message
+    await window.do("tailora.trainNow", root.as_uri())
     await home.until(lambda status: "too little" in status["project"]["message"], root)
 
 

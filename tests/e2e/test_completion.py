@@ -33,9 +33,8 @@ async def test_the_first_suggestion(make_home, repository, capsys):
     home = make_home()
     began = time.monotonic()
     window = await home.window(repository, settings={"completion": {"deadline_ms": 60_000}})
-    hole = cut(
-        repository / "watchdog/observers/api.py", "with self._lock:\n            self.", "_handlers.clear()"
-    )
+    before = "        self._not_empty.acquire()\n        self._not_empty.notify()\n        self."
+    hole = cut(repository / "watchdog/utils/delayed_queue.py", before, "_not_empty.release()")
     window.show(hole)
     await window.status(lambda told: told.state not in ("starting", "error"))
     engine_up = time.monotonic()

@@ -102,15 +102,13 @@ async def test_a_workspace_that_is_not_trusted_is_never_learned(home, window, ro
     other = await home.window(other_root, settings=SETTINGS)
     await other.learning("untrusted")
     _edit(other_root, "unlearned")
-    answer = await other.command("tailora.trainNow")
-    assert not answer.ok
-    assert "not trusted" in answer.message
+    assert "not trusted" in await other.refusal("tailora.trainNow")
     # A later edit where learning is allowed has its effect, the earlier one has none.
     _edit(root, "learned")
     worker = await _in_training(home, root)
     assert str(root) in worker.cmdline()
-    told = await other.command("tailora.status")
-    assert (told.project.state, told.project.changed_files) == ("untrusted", 0)
+    project = (await other.command("tailora.status"))["project"]
+    assert (project["state"], project["changed_files"]) == ("untrusted", 0)
     assert not home.store(other_root).directory.exists()
     await other.stop()
 
@@ -118,15 +116,13 @@ async def test_a_workspace_that_is_not_trusted_is_never_learned(home, window, ro
 async def test_pause_and_resume(home, window, root):
     _edit(root, "first")
     worker = await _in_training(home, root)
-    answer = await window.command("tailora.pauseLearning")
-    assert answer.ok, answer.message
+    await window.do("tailora.pauseLearning")
     await window.learning("paused")
     worker.wait()
     _edit(root, "second")
     await home.until(lambda status: status["project"]["changed_files"], root)
-    assert (await window.command("tailora.status")).project.state == "paused"
-    answer = await window.command("tailora.resumeLearning")
-    assert answer.ok, answer.message
+    assert (await window.command("tailora.status"))["project"]["state"] == "paused"
+    await window.do("tailora.resumeLearning")
     assert (await _in_training(home, root)).pid != worker.pid
 
 
@@ -185,16 +181,12 @@ async def test_adapters_that_cannot_be_written(home, disk, window, root, hole, f
     before = await window.suggestion(hole)
     disk.fill() if fault == "full" else disk.make_read_only()
     try:
-        answer = await window.command("tailora.trainNow")
-        assert answer.ok, answer.message
+        await window.do("tailora.trainNow")
         status = await window.status(lambda told: told.project and advice in told.project.message)
         assert status.project.state == "idle"
         assert await window.suggestion(hole) == before
-        answer = await window.command("tailora.pauseLearning")
-        assert not answer.ok
-        assert advice in answer.message
+        assert advice in await window.refusal("tailora.pauseLearning")
     finally:
         disk.clear()
-    answer = await window.command("tailora.pauseLearning")
-    assert answer.ok, answer.message
+    await window.do("tailora.pauseLearning")
     await window.learning("paused")
