@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from tailora_adapters.errors import AdapterCorrupt
@@ -53,7 +54,7 @@ def resume(model: PreTrainedModel, adapter: Path) -> PeftModel:
     """
     try:
         return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise AdapterCorrupt(f"the adapter in {adapter} cannot be loaded: {error}") from error
 
 

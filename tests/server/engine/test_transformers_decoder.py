@@ -1,6 +1,6 @@
 """Any model through transformers: bitsandbytes on the CPU, states that are cut and copied, peft's adapters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ IDS = [int(i) for i in torch.randint(0, 440, (60,), generator=torch.Generator().
 
 
 @pytest.fixture
-def decoder(tiny: Any) -> Iterator[TransformersDecoder]:
-    yield TransformersDecoder(load_model(tiny.name).model)
+def decoder(tiny: Any) -> TransformersDecoder:
+    return TransformersDecoder(load_model(tiny.name).model)
 
 
 def near(ours: torch.Tensor, theirs: torch.Tensor, limit: float = 0.07) -> bool:
