@@ -1,0 +1,99 @@
+"""Training lowers the loss, repeats itself for a seed, keeps to its time, and stops when the loss is lost."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import pytest
+import torch
+
+from tailora_adapters.base.load import load_model
+from tailora_adapters.base.prompt import PromptBudget
+from tailora_adapters.corpus.sequences import TokenSequence, encode
+from tailora_adapters.errors import TrainingFailed
+from tailora_adapters.methods import LoraSettings, attach, freeze_below
+from tailora_adapters.training import loop
+from tailora_adapters.training.loop import StepReport, TrainSettings, train
+
+BUDGET = PromptBudget(prefix=40, suffix=12)
+SETTINGS = TrainSettings(learning_rate=5e-3, batch=4, max_steps=25, max_epochs=100)
+
+
+@pytest.fixture
+def sequences(tokenizer: Any, training_examples: list[Any]) -> list[TokenSequence]:
+    return [encode(tokenizer, example, BUDGET) for example in training_examples[:8]]
+
+
+def new(tiny: Any, first_layer: int = 0) -> Any:
+    torch.manual_seed(5)
+    model = attach(load_model(tiny.name).model, LoraSettings(rank=4, alpha=16))
+    freeze_below(model, first_layer)
+    return model
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in model.named_parameters() if "lora_" in name}
+
+
+@pytest.mark.parametrize("first_layer", [0, 2])
+def test_loss_falls(tiny: Any, sequences: list[TokenSequence], first_layer: int) -> None:
+    model = new(tiny, first_layer)
+    before = weights(model)
+    steps: list[StepReport] = []
+    settings = dataclasses.replace(SETTINGS, first_layer=first_layer)
+    report = train(model, sequences, settings, seed=1, on_step=steps.append)
+    assert report.steps == len(steps) == 25
+    assert sum(step.loss for step in steps[-4:]) < 0.75 * sum(step.loss for step in steps[:4])
+    assert [step.step for step in steps] == list(range(1, 26))
+    assert all(a.fraction <= b.fraction for a, b in itertools.pairwise(steps))
+    assert not model.training
+    changed = {name for name, weight in weights(model).items() if not torch.equal(weight, before[name])}
+    assert {int(name.split(".layers.")[1].split(".")[0]) for name in changed} == set(range(first_layer, 4))
+
+
+def test_deterministic(tiny: Any, sequences: list[TokenSequence]) -> None:
+    settings = dataclasses.replace(SETTINGS, max_steps=6, batch=2)
+    results = []
+    for seed in (1, 1, 2):
+        model = new(tiny)
+        results.append((train(model, sequences, settings, seed=seed).final_loss, weights(model)))
+    (loss, first), (again, second), (other, _) = results
+    assert loss == again != other
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_kept_activations_change_nothing(
+    tiny: Any, sequences: list[TokenSequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(SETTINGS, max_steps=6, first_layer=2)
+    kept = train(new(tiny, 2), sequences, settings, seed=1)
+    monkeypatch.setattr(loop, "Kept", lambda decoder, sequences: None)
+    plain = train(new(tiny, 2), sequences, settings, seed=1)
+    assert kept.final_loss == pytest.approx(plain.final_loss, rel=0.01)
+
+
+def test_loss_that_is_no_number(tiny: Any, sequences: list[TokenSequence]) -> None:
+    model = new(tiny)
+    with torch.no_grad():
+        next(p for p in model.parameters() if p.requires_grad).fill_(float("nan"))
+    with pytest.raises(TrainingFailed, match="step 0"):
+        train(model, sequences, SETTINGS, seed=1)
+
+
+def test_keeps_to_its_time(
+    tiny: Any, sequences: list[TokenSequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(clock)))  # a second passes at every look
+    steps: list[StepReport] = []
+    settings = dataclasses.replace(SETTINGS, max_seconds=10.0, max_steps=10_000)
+    report = train(new(tiny), sequences, settings, seed=1, on_step=steps.append)
+    assert 1 <= report.steps <= 10
+    assert steps[-1].fraction > 0.5  # the schedule followed the clock
+    assert settings.as_dict()["max_seconds"] == 10.0
+    assert SETTINGS.as_dict()["max_seconds"] is None
+
+
+def test_epochs_bound_the_steps(tiny: Any, sequences: list[TokenSequence]) -> None:
+    settings = dataclasses.replace(SETTINGS, max_epochs=1.5, batch=4)
+    assert train(new(tiny), sequences, settings, seed=1).steps == 3
