@@ -76,9 +76,9 @@ def show(version: Version, project: Project = Path(), json: Json = False) -> Non
     out.print(f"version {version}, {found.status}, {manifest.created}, from {manifest.parent}")
     out.print(f"trained on {manifest.data.examples} examples from {len(manifest.data.files)} files:")
     for file in manifest.data.files:
-        out.print(f"  {file.path} ({file.examples})", markup=False)
+        out.print(f"  {file.path} ({file.examples})")
     for reason, count in manifest.data.rejected.items():
-        out.print(f"  left out: {count} {reason}", markup=False)
+        out.print(f"  left out: {count} {reason}")
     cost = manifest.cost
     out.print(
         f"cost: {cost.seconds:.0f} s, {cost.peak_rss_mb:.0f} MB at most, {cost.tokens_per_second:.0f} tokens/s"

@@ -61,7 +61,8 @@ def run() -> int:
     try:
         app(standalone_mode=True)
     except TailoraError as error:
-        err.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        err.print("[red]error:[/red] ", end="", markup=True)
+        err.print(str(error), soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         err.print("interrupted")

@@ -46,10 +46,10 @@ def doctor(
         colours = {"ok": "green", "warning": "yellow", "problem": "red"}
         for finding in findings:
             colour = colours[finding.level]
-            out.print(f"[{colour}]{finding.level:<8}[/{colour}] {finding.check:<9} ", end="")
-            out.print(finding.message, markup=False)
+            out.print(f"[{colour}]{finding.level:<8}[/{colour}] {finding.check:<9} ", end="", markup=True)
+            out.print(finding.message)
             if finding.advice:
-                out.print(f"{'':<19}{finding.advice}", markup=False)
+                out.print(f"{'':<19}{finding.advice}")
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
 

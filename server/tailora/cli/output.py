@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 __all__ = ["err", "out", "print_json", "progress_bar"]
 
-out = Console(highlight=False, soft_wrap=True)
-"""Results."""
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True, markup=False)
+"""Results. Paths and messages may hold brackets, so markup is only for what asks for it."""
+err = Console(stderr=True, highlight=False, markup=False)
 """Progress, warnings, errors."""
 
 
@@ -43,7 +43,7 @@ def progress_bar() -> Iterator[Callable[[float, str], None]]:
         yield line
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),

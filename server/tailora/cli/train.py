@@ -46,9 +46,9 @@ def print_gate(done: dict[str, object]) -> None:
     gate = done["gate"]
     assert isinstance(gate, dict)
     for check in gate["checks"]:
-        out.print(
-            f"  {'[green]passed[/green]' if check['passed'] else '[red]failed[/red]'}  {check['message']}"
-        )
+        word = "[green]passed[/green]" if check["passed"] else "[red]failed[/red]"
+        out.print(f"  {word}  ", end="", markup=True)
+        out.print(check["message"])
     out.print(f"version {done['version']} {done['decision']}: {done['reason']}")
 
 
@@ -65,6 +65,6 @@ def _explain(path: Path, json: bool) -> None:
         )
         return
     for file in selection.files:
-        out.print(f"learned   {file.path}", markup=False)
+        out.print(f"learned   {file.path}")
     for item in selection.rejected:
-        out.print(f"left out  {item}", markup=False)
+        out.print(f"left out  {item}")

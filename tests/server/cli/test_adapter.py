@@ -1,0 +1,132 @@
+"""``tailora adapter``: what was learned can be seen, chosen, switched off, taken along and deleted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailora_adapters.manifest import BaseInfo, Check, Cost, DataInfo, FileInfo, GateResult, Manifest
+from tailora_adapters.store import ProjectStore, Store
+
+GATE = GateResult(
+    "promoted",
+    "better",
+    (Check("loss", True, 1.0, 0.9, "held-out [loss] lower"),),
+    {"base_nll": 2.0, "candidate_nll": 1.5},
+)
+
+
+@pytest.fixture
+def project(home: Path, tmp_path: Path, make_lora: Any) -> ProjectStore:
+    """Versions 1 and 2, of which 2 serves, and 3, which was rejected."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    project = Store().project(root)
+    for seed in (1, 2, 3):
+        with project.candidate() as candidate:
+            for path in make_lora(seed).iterdir():
+                (candidate.path / path.name).write_bytes(path.read_bytes())
+            candidate.commit(
+                Manifest(
+                    base=BaseInfo("tiny", "0", "0"),
+                    parent="foundation",
+                    seed=seed,
+                    data=DataInfo(30, 900, 8, (FileInfo("a[b].py", "0", 30),), {"generated": 2}),
+                    cost=Cost(12.0, 800.0, 100.0),
+                    gate=GATE,
+                )
+            )
+    project.promote("1")
+    project.promote("2")
+    project.reject("3", GateResult("rejected", "loss against base: worse"))
+    return project
+
+
+@pytest.fixture
+def adapter(tailora: Any, project: ProjectStore) -> Any:
+    return lambda *arguments: tailora("adapter", *arguments, "--project", project.root)
+
+
+def test_list(adapter: Any, project: ProjectStore) -> None:
+    found = adapter("list", "--json").json
+    assert found["project"] == str(project.root)
+    assert [row["status"] for row in found["versions"]] == ["retired", "serving", "rejected"]
+    assert found["versions"][0]["base_nll"] == 2.0
+    assert found["versions"][2]["reason"] == "loss against base: worse"
+    shown = adapter("list").out
+    assert "loss 2.0 -> 1.5" in shown
+    assert "rejected" in shown
+
+
+def test_list_of_nothing(tailora: Any, tmp_path: Path, home: Path) -> None:
+    assert "nothing was learned" in tailora("adapter", "list", "-p", tmp_path).out
+    assert tailora("adapter", "list", "--json", "-p", tmp_path).json["versions"] == []
+    assert not home.exists()
+
+
+def test_show(adapter: Any) -> None:
+    found = adapter("show", "2", "--json").json
+    assert found["status"] == "serving"
+    assert found["data"]["files"][0]["path"] == "a[b].py"
+    shown = adapter("show", "2").out
+    assert "a[b].py (30)" in shown
+    assert "left out: 2 generated" in shown
+    assert "held-out [loss] lower" in shown
+
+
+def test_use_and_rollback(adapter: Any, project: ProjectStore) -> None:
+    assert adapter("use", "1").out == "version 1 serves now\n"
+    assert project.serving().version == "1"  # type: ignore[union-attr]
+    assert adapter("rollback").out == "version 2 serves now\n"
+    assert adapter("rollback").out == "the foundation adapter serves now\n"
+    assert project.serving() is None
+    refused = adapter("use", "3")
+    assert refused.code == 1
+    assert "was rejected" in refused.err
+
+
+def test_disable_and_enable(adapter: Any, project: ProjectStore) -> None:
+    adapter("disable")
+    assert project.serving() is None
+    assert adapter("list", "--json").json["disabled"] is True
+    assert "enable" in adapter("list").out
+    assert adapter("enable").out == "version 2 serves now\n"
+    assert project.serving() is not None
+
+
+def test_export(adapter: Any, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    assert adapter("export", "2", target).code == 0
+    assert json.loads((target / "adapter_config.json").read_text())["peft_type"] == "LORA"
+    again = adapter("export", "2", target)
+    assert again.code == 1
+    assert "not an empty folder" in again.err
+
+
+def test_delete(adapter: Any, project: ProjectStore) -> None:
+    assert adapter("delete", "2", "--yes").code == 0
+    assert [version.version for version in project.versions()] == ["1", "3"]
+    assert project.serving().version == "1"  # type: ignore[union-attr]
+    assert adapter("delete", "--yes").code == 0
+    assert project.versions() == []
+
+
+def test_delete_asks(adapter: Any, project: ProjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    assert adapter("delete").code == 1
+    assert len(project.versions()) == 3
+
+
+def test_corrupt_version(adapter: Any, project: ProjectStore) -> None:
+    path = project.get("1").path / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-5])
+    refused = adapter("use", "1")
+    assert refused.code == 1
+    assert "adapter_model.safetensors" in refused.err
+    assert project.serving().version == "2"  # type: ignore[union-attr]
+    (project.get("1").path / "manifest.json").write_text("{")
+    assert adapter("show", "1").code == 1

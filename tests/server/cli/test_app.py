@@ -1,0 +1,103 @@
+"""One tree of commands; what a user can act on is one line and exit code 1."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailora import __version__
+from tailora_adapters.base import catalogue
+
+
+def test_version_and_help(tailora: Any) -> None:
+    assert tailora("--version").out.strip() == __version__
+    shown = tailora("--help")
+    assert shown.code == 0
+    for command in ("lsp", "engine", "status", "stop", "doctor", "demo", "train", "model", "adapter", "eval"):
+        assert command in shown.out
+
+
+def test_unknown_command(tailora: Any) -> None:
+    assert tailora("no-such-command").code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("adapter", "show", "7"),
+        ("adapter", "use", "../../etc"),
+        ("model", "info", "[/odd] [name]"),
+        ("model", "info", "no-such-model"),
+        ("model", "info", "qwen2.5-coder-0.5b"),
+        ("eval", "infilling", "--data", "/no/such/file"),
+        ("train", "/no/such/repository", "--explain"),
+    ],
+)
+def test_error_is_one_line(tailora: Any, arguments: tuple[str, ...]) -> None:
+    result = tailora(*arguments)
+    assert result.code == 1
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+
+
+def test_model_list(tailora: Any) -> None:
+    rows = tailora("model", "list", "--json").json
+    assert [row["name"] for row in rows] == [model.name for model in catalogue.known()]
+    assert [row["name"] for row in rows if row["default"]] == ["qwen2.5-coder-0.5b"]
+    assert not any(row["ready"] for row in rows)
+    shown = tailora("model", "list").out
+    assert "485 MB to fetch" in shown
+    assert "(default)" in shown
+
+
+def test_model_info_and_remove(
+    tailora: Any, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    shutil.copytree(tiny.models, tmp_path / "models")
+    monkeypatch.setenv("TAILORA_MODELS", str(tmp_path / "models"))
+    found = tailora("model", "info", tiny.name, "--json").json
+    assert found["name"] == "tiny"
+    assert found["bytes"] > 100_000
+    assert "model.safetensors" in found["files"]
+    assert "source_sha256" in tailora("model", "info", tiny.name).out
+    assert tailora("model", "remove", tiny.name).code == 0
+    assert tailora("model", "info", tiny.name).code == 1
+    assert Path(tiny.name).is_dir()  # the user's own folder stays
+
+
+def test_train_explain(tailora: Any, tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    (root / "node_modules").mkdir(parents=True)
+    (root / "main.py").write_text("def main(values):\n    return max(values)\n\n\n" * 20)
+    (root / "node_modules" / "x.js").write_text("var x = 1\n")
+    (root / "secret.py").write_text("key = 'AKIA" + "IOSFODNN7" + "EXAMPLQ'\n")
+    (root / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
+    found = tailora("train", root, "--explain", "--json").json
+    assert found["learned"] == ["main.py"]
+    reasons = {item["path"]: item["reason"] for item in found["left_out"]}
+    assert "secret.py" in reasons
+    shown = tailora("train", root, "--explain").out
+    assert "learned   main.py" in shown
+    assert "secret.py" in shown
+
+
+def test_train_too_little(tailora: Any, tiny: Any, tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    root.mkdir()
+    (root / "main.py").write_text("def main():\n    return 1\n")
+    result = tailora("train", root, "--model", tiny.name, "--json")
+    assert result.code == 0
+    done = json.loads(result.out)
+    assert done["decision"] == "too_little_data"
+    assert "needed" in done["reason"]
+    assert "loading" in result.err
+
+
+def test_status_without_an_engine(tailora: Any) -> None:
+    assert tailora("status", "--json").json == {"engine": None}
+    assert "no engine is running" in tailora("status").out
+    assert tailora("stop").code == 1
