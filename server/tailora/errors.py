@@ -1,11 +1,11 @@
 """Every error that the serving side raises on purpose, as one tree below ``tailora_adapters.errors.TailoraError``.
 
-    TailoraError
-    ├── EngineError              talking to the engine
-    │   ├── EngineUnreachable    no engine and none could be started; raised by engine.client, shown in the status
-    │   └── EngineRefused        the engine answered with an error; carries its ``code``
-    ├── PromptTooLong            a prompt that cannot be cut to the context length; raised by a generator
-    └── OptionError              a setting with a bad value; names its key, recovered by the default
+TailoraError
+├── EngineError              talking to the engine
+│   ├── EngineUnreachable    no engine and none could be started; raised by engine.client, shown in the status
+│   └── EngineRefused        the engine answered with an error; carries its ``code``
+├── PromptTooLong            a prompt that cannot be cut to the context length; raised by a generator
+└── OptionError              a setting with a bad value; names its key, recovered by the default
 """
 
 from tailora_adapters.errors import TailoraError

