@@ -16,11 +16,13 @@ ContextOf = Mapping[str, Sequence[tuple[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """``ids[start:]`` is the middle and its end token; only these carry loss."""
+    """``ids[start:]`` is the middle and its end token; these carry loss, and the prompt's code may."""
 
     ids: tuple[int, ...]
     start: int
     example: FimExample
+    code: tuple[int, ...] = ()
+    """Places of the prompt whose token follows from those before it: no control tokens, nothing right behind one."""
 
     @property
     def labels(self) -> int:
@@ -38,7 +40,15 @@ def encode(
     prompt = build_prompt(
         tokenizer, example.prefix, example.suffix, context=context, path=example.path, budget=budget
     )
-    return TokenSequence((*prompt, *tokenizer.encode(example.middle), tokenizer.end_id), len(prompt), example)
+    control = tokenizer.stop_ids
+    code = tuple(
+        place
+        for place in range(1, len(prompt))
+        if prompt[place] not in control and prompt[place - 1] not in control
+    )
+    return TokenSequence(
+        (*prompt, *tokenizer.encode(example.middle), tokenizer.end_id), len(prompt), example, code
+    )
 
 
 def encode_all(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
 
-__all__ = ["Batch", "collate", "shuffled_batches"]
+__all__ = ["Batch", "collate", "prompt_labels", "shuffled_batches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,24 @@ class Batch:
     def tokens(self) -> int:
         """Positions computed, padding included."""
         return self.ids.numel()
+
+
+def prompt_labels(
+    sequences: Sequence[TokenSequence], batch: Batch, count: int, rng: random.Random
+) -> tuple[Tensor, Tensor]:
+    """Up to ``count`` places of the batch's prompts, drawn at random, and the code tokens that they predict."""
+    width = batch.ids.shape[1]
+    places = [
+        (row * width + place - 1, sequences[index].ids[place])
+        for row, index in enumerate(batch.indices)
+        for place in sequences[index].code
+    ]
+    drawn = rng.sample(places, min(count, len(places)))
+    device = batch.ids.device
+    return (
+        torch.tensor([place for place, _ in drawn], dtype=torch.long, device=device),
+        torch.tensor([label for _, label in drawn], dtype=torch.long, device=device),
+    )
 
 
 def collate(sequences: Sequence[TokenSequence], indices: Sequence[int], device: torch.device) -> Batch:

@@ -38,7 +38,7 @@ class DataSettings:
     """Sizes of a run."""
 
     examples: int = 320
-    held_out: int = 72
+    held_out: int = 64
     generic: int = 16
     min_examples: int = 48
     min_held_out: int = 12

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import TrainingFailed
-from tailora_adapters.training.batches import Batch, collate, shuffled_batches
+from tailora_adapters.training.batches import Batch, collate, prompt_labels, shuffled_batches
 from tailora_adapters.training.split import SplitDecoder
 
 __all__ = ["Kept", "StepReport", "TrainReport", "TrainSettings", "train"]
@@ -38,6 +38,11 @@ class TrainSettings:
     """The schedule follows the clock where this would end the run before ``max_steps`` do."""
     clip: float = 1.0
     weight_decay: float = 0.0
+    prompt_labels: int = 0
+    """Tokens of a batch's prompts that carry loss too: a repository's names and idioms stand there, and the forward
+    pass has been paid for."""
+    prompt_weight: float = 0.5
+    """Weight of their mean loss beside that of the middles."""
     first_layer: int = 0
     """Layers below it are not trained; their activations are kept between epochs."""
 
@@ -107,7 +112,8 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _schedule(done, settings)
             batch = collate(sequences, indices, decoder.device)
-            loss = _loss(decoder, batch, kept)
+            extra = prompt_labels(sequences, batch, settings.prompt_labels, rng)
+            loss = _loss(decoder, batch, kept, extra, settings.prompt_weight)
             if not torch.isfinite(loss):
                 raise TrainingFailed(f"the loss became {loss.item()} at step {step}: lower the learning rate")
             torch.autograd.backward(loss)
@@ -133,12 +139,17 @@ def _schedule(done: float, settings: TrainSettings) -> float:
     return settings.final_share + (1 - settings.final_share) * cosine
 
 
-def _loss(decoder: SplitDecoder, batch: Batch, kept: "Kept | None") -> Tensor:
+def _loss(
+    decoder: SplitDecoder, batch: Batch, kept: "Kept | None", extra: tuple[Tensor, Tensor], weight: float
+) -> Tensor:
     below = kept.get(batch) if kept else decoder.lower(batch.ids)
     with torch.autocast(below.device.type, torch.bfloat16, enabled=below.dtype == torch.bfloat16):
-        hidden = decoder.upper(below)
-    hidden = hidden.flatten(0, 1)[batch.positions]  # (labels, hidden)
-    return F.cross_entropy(decoder.logits(hidden), batch.labels)
+        hidden = decoder.upper(below).flatten(0, 1)  # (batch * seq, hidden)
+    loss = F.cross_entropy(decoder.logits(hidden[batch.positions]), batch.labels)
+    positions, labels = extra
+    if len(labels):
+        loss = loss + weight * F.cross_entropy(decoder.logits(hidden[positions]), labels)
+    return loss
 
 
 class Kept:

@@ -57,7 +57,9 @@ class RunSettings:
     """Everything that decides about a run, for its manifest."""
 
     data: DataSettings = DataSettings()
-    train: TrainSettings = TrainSettings(learning_rate=4e-4, batch=4, max_steps=160, max_epochs=2.0)
+    train: TrainSettings = TrainSettings(
+        learning_rate=3e-4, batch=4, max_steps=240, max_epochs=2.0, prompt_labels=256
+    )
     gate: GateSettings = GateSettings()
     lora: LoraSettings = LoraSettings()
     lower_share: float = 0.5

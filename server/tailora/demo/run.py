@@ -65,7 +65,7 @@ async def _story(
         say.step(f"Opening {package}: a copy of its source, in a git repository of its own")
         began = time.perf_counter()
         await editor.open(root)
-        await editor.wait(lambda status: status["model"] is not None, "the engine's start", seconds=60)
+        await editor.wait(lambda status: status.get("model") is not None, "the engine's start", seconds=60)
         say.note(f"language server and engine up after {time.perf_counter() - began:.1f} s")
 
         say.step(f"Typing in {spot.path.relative_to(root)}, line {spot.line + 1}, as an editor would")
