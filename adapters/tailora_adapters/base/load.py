@@ -8,7 +8,6 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -19,14 +18,11 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 from transformers.utils import logging as transformers_logging
 
 from tailora_adapters.base import cache, catalogue
+from tailora_adapters.base.device import Quantization
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.errors import ModelError
 
-__all__ = ["QUANTIZATIONS", "Loaded", "Quantization", "default_device", "load_model", "pick_quantization"]
-
-Quantization = Literal["auto", "nf4", "int8", "int4", "none"]
-QUANTIZATIONS: tuple[Quantization, ...] = ("auto", "nf4", "int8", "int4", "none")
-"""``nf4`` and ``int8`` by bitsandbytes; ``int4``: packed by the engine's own decoder (CPU); ``none``: bfloat16."""
+__all__ = ["Loaded", "load_model"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,18 +39,6 @@ class Loaded:
     tokenizer: CodeTokenizer
     folder: Path
     record: cache.Record
-
-
-def default_device() -> str:
-    """``cuda`` where there is a usable GPU, else ``cpu``."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def pick_quantization(wanted: Quantization, device: str) -> Quantization:
-    """Resolves ``auto``: NF4 on CUDA (QLoRA's choice), packed 4 bits on the CPU (fastest there)."""
-    if wanted != "auto":
-        return wanted
-    return "nf4" if device.startswith("cuda") else "int4"
 
 
 def load_model(name: str, *, quantization: Quantization = "none", device: str = "cpu") -> Loaded:

@@ -1,18 +1,20 @@
 """The promotion gate: pure decisions from scores, every check with its number and its limit.
 
 Candidate, base (with the foundation adapter where there is one) and what serves now are scored on the same
-held-out holes; differences are taken hole by hole, and chance is ruled out by a paired bootstrap (Efron and
-Tibshirani 1993). Knows nothing of models, files or training.
+held-out holes, and compared hole by hole: the loss must be lower beyond chance (paired bootstrap, Efron and
+Tibshirani 1993), exact match and stopping must not be worse beyond chance (exact sign test on the holes that
+changed, Dixon and Mood 1946). Knows nothing of models, files or training.
 """
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tailora_adapters.manifest import Check, GateResult
 from tailora_adapters.training.evaluate import Scores
 
-__all__ = ["GateSettings", "decide", "probability_better"]
+__all__ = ["GateSettings", "decide", "probability_better", "probability_by_chance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,8 @@ class GateSettings:
 
     confidence: float = 0.9
     """Bootstrap probability that the candidate's loss is lower, at least."""
-    exact_match_margin: float = 0.02
-    """Share of holes by which exact match may be lower and still count as not worse."""
-    stop_margin: float = 0.05
-    """Share of holes by which stopping right behind the hole may be lower."""
+    significance: float = 0.1
+    """Exact match and stopping count as worse if chance alone gives so many losses with less than this probability."""
     generic_margin: float = 0.05
     """Relative loss on generic code by which the candidate may be worse than the base."""
     norm_limit: float = 4.0
@@ -93,33 +93,34 @@ def decide(
     )
 
 
-def _better(name: str, candidate: Scores, reference: Scores, settings: GateSettings) -> Sequence[Check]:
+def probability_by_chance(candidate: Sequence[bool], reference: Sequence[bool]) -> float:
+    """How probable so many losses, or more, are among the holes that changed, if either way is equally likely."""
+    lost = sum(r and not c for c, r in zip(candidate, reference, strict=True))
+    changed = sum(r != c for c, r in zip(candidate, reference, strict=True))
+    return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
+
+
+def _better(name: str, candidate: Scores, reference: Scores, settings: GateSettings) -> Iterator[Check]:
     probability = probability_better(candidate, reference)
-    exact_limit = reference.exact_match - settings.exact_match_margin
-    stop_limit = reference.stop_rate - settings.stop_margin
-    return (
-        Check(
-            f"loss against {name}",
-            candidate.nll < reference.nll and probability >= settings.confidence,
-            round(probability, 4),
-            settings.confidence,
-            f"held-out loss {candidate.nll:.3f}, {name} {reference.nll:.3f}, lower with probability {probability:.2f}",
-        ),
-        Check(
-            f"exact match against {name}",
-            candidate.exact_match >= exact_limit,
-            round(candidate.exact_match, 4),
-            round(exact_limit, 4),
-            f"{candidate.exact_match:.1%} of the holes filled exactly, {name} {reference.exact_match:.1%}",
-        ),
-        Check(
-            f"stopping against {name}",
-            candidate.stop_rate >= stop_limit,
-            round(candidate.stop_rate, 4),
-            round(stop_limit, 4),
-            f"stops behind {candidate.stop_rate:.1%} of the holes, {name} {reference.stop_rate:.1%}",
-        ),
+    yield Check(
+        f"loss against {name}",
+        candidate.nll < reference.nll and probability >= settings.confidence,
+        round(probability, 4),
+        settings.confidence,
+        f"held-out loss {candidate.nll:.3f}, {name} {reference.nll:.3f}, lower with probability {probability:.2f}",
     )
+    for what, ours, theirs, text in (
+        ("exact match", candidate.exact, reference.exact, "of the holes filled exactly"),
+        ("stopping", candidate.stops, reference.stops, "of the holes stopped behind"),
+    ):
+        chance = probability_by_chance(ours, theirs)
+        yield Check(
+            f"{what} against {name}",
+            chance >= settings.significance,
+            round(chance, 4),
+            settings.significance,
+            f"{sum(ours) / len(ours):.1%} {text}, {name} {sum(theirs) / len(theirs):.1%}",
+        )
 
 
 def _figures(

@@ -19,7 +19,8 @@ import torch
 from peft import PeftModel
 
 from tailora_adapters import foundation
-from tailora_adapters.base.load import Loaded, default_device, load_model
+from tailora_adapters.base.device import default_device
+from tailora_adapters.base.load import Loaded, load_model
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.corpus.select import tally
 from tailora_adapters.corpus.sequences import TokenSequence

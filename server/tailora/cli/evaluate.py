@@ -28,7 +28,7 @@ def infilling(
 ) -> None:
     """HumanEval single-line infilling: the bare base model against the foundation adapter."""
     from tailora.evaluation import infilling as benchmark
-    from tailora_adapters.base.load import QUANTIZATIONS
+    from tailora_adapters.base.device import QUANTIZATIONS
 
     chosen = next((known for known in QUANTIZATIONS if known == quantization), None)
     if chosen is None:

@@ -28,6 +28,7 @@ _BASE_URL = "http://engine"
 _HEALTH_TIMEOUT_S = 10.0
 """For one try. A busy engine answers in milliseconds; one that does not answer for this long is stuck."""
 _START_TIMEOUT_S = 60.0
+_END_TIMEOUT_S = 10.0
 _FRESH_S = 2.0
 """An engine that answered this recently is not asked again before a request."""
 
@@ -120,13 +121,17 @@ class EngineClient:
         assert self._http is not None
         with contextlib.suppress(httpx2.HTTPError):
             await self._http.post("/v1/shutdown", timeout=_HEALTH_TIMEOUT_S)
-        deadline = self._clock() + 10.0
+        if not await self._has_left(old):
+            raise EngineUnreachable(f"an engine of an older version (process {old.pid}) does not end; end it")
+
+    async def _has_left(self, old: Endpoint) -> bool:
+        """Waits until an engine that was told to end is not found any more; whether that happened in time."""
+        deadline = self._clock() + _END_TIMEOUT_S
         while psutil.pid_exists(old.pid) and endpoint.read() == old:
             if self._clock() > deadline:
-                raise EngineUnreachable(
-                    f"an engine of an older version (process {old.pid}) does not end; end it"
-                )
+                return False
             await asyncio.sleep(0.05)
+        return True
 
     async def _start(self) -> None:
         started = self._launcher.start()
@@ -305,11 +310,12 @@ class EngineClient:
         return await self.post("/v1/model/load")
 
     async def shutdown(self) -> None:
-        """Ends the engine, if one runs. Never starts one."""
+        """Ends the engine, if one runs; it takes no more requests when this returns. Never starts one."""
         async with self._lock:
-            if await self._connect() and self._http is not None:
+            if await self._connect() and self._http is not None and (old := self._endpoint) is not None:
                 with contextlib.suppress(httpx2.HTTPError):
                     await self._http.post("/v1/shutdown", json={}, timeout=_HEALTH_TIMEOUT_S)
+                await self._has_left(old)
                 await self._disconnect()
 
     async def aclose(self) -> None:

@@ -4,6 +4,7 @@ Holds state and puts it into words; starting watchers and training is up to ``pr
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tailora.engine.watcher import Watcher
 from tailora.engine.worker import Worker
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.manifest import GateResult, encode
-from tailora_adapters.store import ProjectStore
+from tailora_adapters.store import AdapterVersion, ProjectStore
 
 __all__ = ["OpenBy", "Project", "Snapshot", "snapshot_of"]
 
@@ -35,6 +36,8 @@ class Snapshot:
     disabled: bool = False
     paused: bool = False
     last_gate: dict[str, Any] | None = None
+    damaged: str | None = None
+    """Which version would serve if its files were whole, and what is wrong with them."""
     problem: str | None = None
 
 
@@ -54,16 +57,26 @@ def snapshot_of(store: ProjectStore) -> Snapshot:
     """Reads the store; a store that cannot be read is a snapshot with a problem."""
     try:
         serving = store.serving()
-        judged = [(v.version, v.manifest.gate) for v in store.versions() if v.manifest and v.manifest.gate]
+        versions = store.versions()
+        judged = [(v.version, v.manifest.gate) for v in versions if v.manifest and v.manifest.gate]
         return Snapshot(
             serving=serving.version if serving else None,
             serving_sha256=serving.sha256 if serving else None,
             disabled=store.disabled,
             paused=store.paused,
             last_gate=gate_dict(*judged[-1]) if judged else None,
+            damaged=_damaged(versions, serving),
         )
     except (TailoraError, OSError) as error:
         return Snapshot(problem=f"the adapters of this project cannot be read: {error}")
+
+
+def _damaged(versions: Sequence[AdapterVersion], serving: AdapterVersion | None) -> str | None:
+    newer = versions if serving is None else [v for v in versions if int(v.version) > int(serving.version)]
+    damaged = [version for version in newer if version.status == "corrupt"]
+    if not damaged:
+        return None
+    return f"version {damaged[-1].version} is damaged and does not serve: {damaged[-1].problem}"
 
 
 class Project:
@@ -135,7 +148,7 @@ class Project:
         """The status's ``project``."""
         snapshot = self.snapshot()
         state, message = self._state(now, rules, snapshot, other_trains=other_trains)
-        notes = [message, self.watch_note, snapshot.problem]
+        notes = [message, self.watch_note, snapshot.problem, snapshot.damaged]
         if snapshot.serving_sha256 in broken:
             why = broken[snapshot.serving_sha256]
             notes.append(f"version {snapshot.serving} cannot be read and does not serve: {why}")

@@ -1,6 +1,7 @@
 """The engine's own ``Generator``: a prompt, a KV state that may already hold most of it, tokens one by one.
 
 Chooses the decoder for the machine; everything else is the same for all of them. Runs on the generation thread.
+transformers and peft are imported only where the lean decoder cannot serve: they would double the time to start.
 Knows nothing of HTTP, projects or scheduling.
 """
 
@@ -18,10 +19,9 @@ from torch import Tensor
 from tailora.engine.decoder import LeanDecoder, supports
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStats, GenerationStep
 from tailora.engine.kv import KvPool
-from tailora.engine.transformers_decoder import TransformersDecoder
 from tailora.errors import PromptTooLong
 from tailora_adapters.base import cache, catalogue
-from tailora_adapters.base.load import Quantization, default_device, load_model, pick_quantization
+from tailora_adapters.base.device import Quantization, default_device, pick_quantization
 from tailora_adapters.base.prompt import PromptBudget, build_prompt
 from tailora_adapters.base.tokenizer import CodeTokenizer, TextStream
 
@@ -108,6 +108,9 @@ class TorchGenerator:
             # Packed weights are the lean decoder's own; any other model serves them dense, and says so.
             if self._quantization == "int4":
                 self._quantization = "none"
+            from tailora.engine.transformers_decoder import TransformersDecoder
+            from tailora_adapters.base.load import load_model
+
             loaded = load_model(self._name, quantization=self._quantization, device=self._device)
             self._decoder = TransformersDecoder(loaded.model)
         if not self._tokenizer.fim.fills_holes:

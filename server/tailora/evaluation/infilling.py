@@ -18,7 +18,7 @@ from tailora.engine.generator import AdapterRef, GenerationRequest
 from tailora.engine.torch_generator import TorchGenerator
 from tailora.evaluation.sandbox import passes
 from tailora_adapters import foundation
-from tailora_adapters.base.load import Quantization
+from tailora_adapters.base.device import Quantization
 from tailora_adapters.errors import TailoraError
 
 __all__ = ["DATA_FILE", "Problem", "evaluate", "find_data", "read_problems"]

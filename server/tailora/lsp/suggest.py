@@ -208,7 +208,8 @@ def _body(ls: TailoraServer, query: _Query) -> dict[str, Any]:
         "stream": True,
         "tailora": {
             "project": str(place.root) if place.root else None,
-            "document": query.request.uri + query.request.kind,
+            # Two windows may have the same file open: neither is to end the other's requests.
+            "document": f"{ls.link.client.client_id}:{query.request.uri}{query.request.kind}",
             "path": place.relative,
             "language": snapshot.language,
             "context": [{"path": item.path, "text": _encodable(item.text)} for item in context],

@@ -47,7 +47,12 @@ class Folders:
     def set(self, uris: list[str]) -> None:
         """Takes these folders instead of the ones before. Those that are not files here are left out."""
         paths = [os.path.normpath(path) for uri in uris if (path := path_of(uri))]
-        self._roots = {path: Path(path).resolve() for path in paths}
+        # Not ``Path.resolve``, which raises where links lead in a circle (up to Python 3.12).
+        roots = {path: Path(os.path.realpath(path)) for path in paths}
+        for path in [path for path, root in roots.items() if root.is_symlink()]:
+            _log.warning("%s is a loop of symbolic links and is left out", path)
+            del roots[path]
+        self._roots = roots
 
     def by_uri(self, uri: str) -> Path | None:
         """The root that a folder's URI, or that of a file in it, stands for."""
