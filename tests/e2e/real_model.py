@@ -92,10 +92,17 @@ class Home:
         """The adapters of a project."""
         return Store(self.path / "data" / "projects").project(root)
 
-    async def window(self, *folders: Path, settings: Mapping[str, Any] = SETTINGS) -> "Window":
-        """An editor with ``folders`` open, on a server that starts an engine if none runs."""
+    async def window(
+        self, *folders: Path, settings: Mapping[str, Any] = SETTINGS, up: bool = True
+    ) -> "Window":
+        """An editor with ``folders`` open, on a server that starts an engine if none runs.
+
+        ``up``: wait until an engine answers.
+        """
         window = Window(self.path, command=SERVER, env=self.env, patience_s=PATIENCE_S)
         await window.start(clients.vscode(), list(folders), settings)
+        if up:
+            await window.status(lambda told: told.model is not None)
         return window
 
     @contextlib.asynccontextmanager
@@ -211,8 +218,8 @@ def copy_utilities(root: Path) -> Path:
     return root
 
 
-def lora(models: Path, seed: int, *, strength: float = 0.05, width: int = 0) -> dict[str, torch.Tensor]:
-    """A random LoRA on every output projection of the attention: rank 4, clearly felt.
+def lora(models: Path, seed: int, *, strength: float = 0.15, width: int = 0) -> dict[str, torch.Tensor]:
+    """A random LoRA on every output projection of the attention: rank 4, clearly felt, not yet babbling.
 
     ``width``: of a hidden state, where it is not to be the base model's.
     """

@@ -65,7 +65,7 @@ async def test_another_adapter_other_text_and_back(home, window, root, hole):
     assert before
     assert (await _complete(home, root, hole))[1]["cached_tokens"] == told_before["prompt_tokens"] - 1
 
-    version = add_version(home, root, lora(home.models, 1))
+    version = add_version(home, root, lora(home.models, 8))
     swapped = await window.suggestion(hole)
     assert swapped != before
     raw_swapped, told = await _complete(home, root, hole)
@@ -103,7 +103,7 @@ async def test_states_of_another_adapter_are_not_used(home, window, root, hole):
 
 async def test_disabled_and_enabled(home, window, root, hole):
     before = await window.suggestion(hole)
-    add_version(home, root, lora(home.models, 1))
+    add_version(home, root, lora(home.models, 7))
     swapped = await window.suggestion(hole)
     assert swapped != before
     await window.do("tailora.disable")
@@ -116,12 +116,12 @@ async def test_disabled_and_enabled(home, window, root, hole):
 @pytest.mark.parametrize("damage", ["cut off", "not a number", "of another model"])
 async def test_a_broken_adapter(home, window, root, hole, damage):
     without = await window.suggestion(hole)
-    add_version(home, root, lora(home.models, 1))
+    add_version(home, root, lora(home.models, 6))
     good = await window.suggestion(hole)
     if damage == "of another model":
-        state = lora(home.models, 2, width=_WIDTH_OF_ANOTHER_MODEL)
+        state = lora(home.models, 3, width=_WIDTH_OF_ANOTHER_MODEL)
     else:
-        state = lora(home.models, 2)
+        state = lora(home.models, 3)
     if damage == "not a number":
         next(iter(state.values()))[0, 0] = torch.nan
     bad = add_version(home, root, state)

@@ -22,7 +22,7 @@ _AUTOMATIC = types.InlineCompletionTriggerKind.Automatic.value
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def windows(home: Home, repository: Path) -> AsyncIterator[tuple[Window, Window]]:
     """Two windows that were started at the same moment, without an engine."""
-    both = await asyncio.gather(home.window(repository), home.window(repository))
+    both = await asyncio.gather(*(home.window(repository, up=False) for _ in range(2)))
     yield both
     for window in both:
         if window.client._server.returncode is None:
@@ -32,7 +32,7 @@ async def windows(home: Home, repository: Path) -> AsyncIterator[tuple[Window, W
 async def test_the_first_suggestion(make_home, repository, capsys):
     home = make_home()
     began = time.monotonic()
-    window = await home.window(repository, settings={"completion": {"deadline_ms": 60_000}})
+    window = await home.window(repository, settings={"completion": {"deadline_ms": 60_000}}, up=False)
     before = "        self._not_empty.acquire()\n        self._not_empty.notify()\n        self."
     hole = cut(repository / "watchdog/utils/delayed_queue.py", before, "_not_empty.release()")
     window.show(hole)

@@ -49,9 +49,9 @@ class Folders:
         paths = [os.path.normpath(path) for uri in uris if (path := path_of(uri))]
         # Not ``Path.resolve``, which raises where links lead in a circle (up to Python 3.12).
         roots = {path: Path(os.path.realpath(path)) for path in paths}
-        for path in [path for path, root in roots.items() if root.is_symlink()]:
-            _log.warning("%s is a loop of symbolic links and is left out", path)
-            del roots[path]
+        for loop in [given for given, root in roots.items() if root.is_symlink()]:
+            _log.warning("%s is a loop of symbolic links and is left out", loop)
+            del roots[loop]
         self._roots = roots
 
     def by_uri(self, uri: str) -> Path | None:
