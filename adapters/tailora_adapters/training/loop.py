@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from peft import PeftModel
 from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import TrainingFailed
 from tailora_adapters.training.batches import Batch, collate, prompt_labels, shuffled_batches
+from tailora_adapters.training.head import frozen_cross_entropy
 from tailora_adapters.training.split import SplitDecoder
 
 __all__ = ["Kept", "StepReport", "TrainReport", "TrainSettings", "train"]
@@ -145,10 +145,10 @@ def _loss(
     below = kept.get(batch) if kept else decoder.lower(batch.ids)
     with torch.autocast(below.device.type, torch.bfloat16, enabled=below.dtype == torch.bfloat16):
         hidden = decoder.upper(below).flatten(0, 1)  # (batch * seq, hidden)
-    loss = F.cross_entropy(decoder.logits(hidden[batch.positions]), batch.labels)
+    loss = frozen_cross_entropy(hidden[batch.positions], decoder.head_weight, batch.labels)
     positions, labels = extra
     if len(labels):
-        loss = loss + weight * F.cross_entropy(decoder.logits(hidden[positions]), labels)
+        loss = loss + weight * frozen_cross_entropy(hidden[positions], decoder.head_weight, labels)
     return loss
 
 

@@ -41,6 +41,11 @@ class SplitDecoder:
         """(batch, seq, hidden) -> the decoder's last hidden states, (batch, seq, hidden)."""
         return cast(Tensor, self._upper(inputs_embeds=activations, use_cache=False).last_hidden_state)
 
+    @property
+    def head_weight(self) -> Tensor:
+        """The frozen output matrix, (vocabulary, hidden)."""
+        return cast(Tensor, self._head.weight)
+
     def logits(self, hidden: Tensor) -> Tensor:
         """(labels, hidden) -> (labels, vocabulary), float32."""
         return cast(Tensor, self._head(hidden).float())

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tailora_adapters.training.evaluate import Scores
-from tailora_adapters.training.gate import GateSettings, decide, probability_better
+from tailora_adapters.training.gate import GateSettings, decide, probability_better, probability_by_chance
 
 HOLES = 40
 
@@ -75,10 +75,17 @@ def test_each_check_by_its_name(changes: dict[str, object], expected: list[str])
 
 
 def test_limits_are_settings() -> None:
-    loose = GateSettings(exact_match_margin=0.2, stop_margin=0.3, norm_limit=9)
+    loose = GateSettings(significance=0.001, norm_limit=9)
     worse = scores(1.5, exact=0.4, stops=0.6)
     assert decide(worse, BASE, None, generic=None, norm_ratio=5, settings=loose).decision == "promoted"
     assert decide(worse, BASE, None, generic=None, norm_ratio=5).decision == "rejected"
+
+
+def test_a_hole_or_two_that_turned_worse_may_be_chance() -> None:
+    assert probability_by_chance([False, True, True], [True, False, True]) == pytest.approx(0.75)
+    assert probability_by_chance([False] * 4, [True] * 4) == pytest.approx(1 / 16)
+    assert probability_by_chance([True] * 4, [True] * 4) == 1.0
+    assert failed(candidate=scores(1.5, exact=0.45)) == []
 
 
 def test_lower_by_luck_is_not_better() -> None:
