@@ -59,7 +59,7 @@ class RunSettings:
 
     data: DataSettings = DataSettings()
     train: TrainSettings = TrainSettings(
-        learning_rate=3e-4, batch=4, max_steps=240, max_epochs=2.0, prompt_labels=256
+        learning_rate=8e-4, batch=4, max_steps=240, max_epochs=2.0, prompt_labels=384, prompt_weight=1.0
     )
     gate: GateSettings = GateSettings()
     lora: LoraSettings = LoraSettings()

@@ -63,7 +63,7 @@ def stop() -> None:
 
 def demo(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
-    seconds: Annotated[float, typer.Option(help="Time for training proper.")] = 150.0,
+    seconds: Annotated[float, typer.Option(help="Time for training proper.")] = 140.0,
     package: Annotated[str, typer.Option(help="Installed package whose source is the repository.")] = "",
 ) -> None:
     """The main job on a real repository: complete, learn, compare, roll back. About five minutes."""

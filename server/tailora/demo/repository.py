@@ -13,7 +13,7 @@ from tailora_adapters.errors import TailoraError
 
 __all__ = ["DEFAULT_PACKAGE", "Spot", "copy_package", "find_spot"]
 
-DEFAULT_PACKAGE = "watchdog"
+DEFAULT_PACKAGE = "cattrs"
 
 
 @dataclass(frozen=True, slots=True)

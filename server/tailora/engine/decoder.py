@@ -193,14 +193,15 @@ class LeanDecoder:
         *,
         want_logits: bool = True,
         all_logits: bool = False,
+        dense: bool = False,
     ) -> Tensor | None:
-        """Reads ``ids`` after what ``state`` holds, and extends it.
+        """Reads ``ids`` after what ``state`` holds, and extends it; with ``dense``, never by the packed weights.
 
         Returns logits, float32: of the last token (vocabulary,), or with ``all_logits`` (len(ids), vocabulary).
         """
         start, count = len(state.tokens), len(ids)
         state.reserve(start + count)
-        few = self.packed and count <= _FEW
+        few = self.packed and count <= _FEW and not dense
         cos, sin = self._cos[start : start + count], self._sin[start : start + count]
         x = self._embedding[torch.tensor(ids)]  # (tokens, hidden)
         for number, layer in enumerate(self._layers):
@@ -219,7 +220,7 @@ class LeanDecoder:
         if not want_logits:
             return None
         x = self._rms(x if all_logits else x[-1:], self._norm)
-        logits = _int4(x, self._head_packed) if self._head_packed and x.shape[0] <= _FEW else x @ self._head.T
+        logits = _int4(x, self._head_packed) if self._head_packed and few else x @ self._head.T
         return logits.float() if all_logits else logits[0].float()
 
     def _linear(

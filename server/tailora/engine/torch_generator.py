@@ -180,7 +180,8 @@ class TorchGenerator:
                 return None
             chunk = ids[begin : begin + _PREFILL_CHUNK]
             last = begin + _PREFILL_CHUNK >= len(ids)
-            logits = self._decoder.forward(chunk, state, adapter, want_logits=last)
+            # Dense however short the rest is: what a prompt gives must not depend on how much of it was cached.
+            logits = self._decoder.forward(chunk, state, adapter, want_logits=last, dense=True)
         stats.prefill_ms = (time.perf_counter() - began) * 1000
         return logits
 

@@ -93,6 +93,7 @@ class TransformersDecoder:
         *,
         want_logits: bool = True,
         all_logits: bool = False,
+        dense: bool = False,
     ) -> Tensor | None:
         """As ``LeanDecoder.forward``."""
         inputs = torch.tensor([list(ids)], device=self._base.device)
