@@ -19,6 +19,7 @@ import torch
 from peft import PeftModel
 
 from tailora_adapters import foundation
+from tailora_adapters._store_files import writing
 from tailora_adapters.base.device import default_device
 from tailora_adapters.base.load import Loaded, load_model
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
@@ -151,7 +152,8 @@ def run(
         train_report = session.train()
         gate = session.judge()
         report("gating", 1.0, gate.reason)
-        save_adapter(session.model, candidate.path)
+        with writing(candidate.path):
+            save_adapter(session.model, candidate.path)
         manifest = _manifest(session, gate, train_report, time.monotonic() - began)
         version = candidate.commit(manifest)
         if gate.decision == "promoted":

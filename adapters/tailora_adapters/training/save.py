@@ -1,11 +1,13 @@
 """A trained adapter to disk in the standard PEFT format, in bfloat16. Knows nothing of versions or manifests."""
 
+import errno
 import tempfile
 from pathlib import Path
 
 import torch
 from peft import PeftModel
 from peft.utils import get_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from tailora_adapters.base.cache import hash_file
@@ -28,7 +30,10 @@ def save_adapter(model: PeftModel, folder: Path) -> str:
         for name, tensor in get_peft_model_state_dict(model).items()
     }
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        save_file(state, Path(work) / WEIGHTS_FILE, metadata={"format": "pt"})
+        try:
+            save_file(state, Path(work) / WEIGHTS_FILE, metadata={"format": "pt"})
+        except SafetensorError as error:  # what safetensors makes of a full disk
+            raise OSError(errno.ENOSPC if "os error 28" in str(error) else errno.EIO, str(error)) from error
         config = model.peft_config["default"]
         config.base_model_name_or_path = None
         config.inference_mode = True

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tailora_adapters import threads
 from tailora_adapters.errors import TailoraError
 
 __all__ = ["main"]
@@ -38,6 +39,7 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if arguments.parent_pid is not None:
         threading.Thread(target=_follow, args=(arguments.parent_pid,), daemon=True).start()
+    threads.settle()
     emit = _Emitter(out)
     try:
         done = _run(arguments, emit)

@@ -15,5 +15,7 @@ def main() -> int:
 
         return serve(sys.argv[2:])
     from tailora.cli.app import run
+    from tailora_adapters import threads
 
+    threads.settle()
     return run()

@@ -188,7 +188,7 @@ class _Teller:
         self._console.print(f"   {text}", markup=False)
 
     def code(self, spot: Spot, suggestion: str | None, remark: str) -> None:
-        typed = spot.text.split("\n")[spot.line].strip()
+        typed = spot.text.split("\n")[spot.line].lstrip()
         shown = (suggestion or "(nothing)").replace("\n", "\n     ")
         self._console.print(f"     {typed}", end="", markup=False)
         self._console.print(shown, style="reverse", markup=False)

@@ -32,6 +32,7 @@ from tailora.engine.projects import Projects
 from tailora.engine.scheduler import Scheduler
 from tailora.engine.serving import Serving
 from tailora.engine.status import StatusHub
+from tailora_adapters import threads
 from tailora_adapters.paths import cache_dir
 from tailora_adapters.store import Store
 
@@ -64,10 +65,7 @@ def run(options: EngineOptions | None = None, parts: Parts | None = None) -> Non
     Raises:
         EngineError, OSError: it cannot listen; says why.
     """
-    # Threads that spin while they wait for each other stand still where another process wants the cores: 565 prompt
-    # tokens took 55 s beside one busy process, 3.3 s with waiting threads. On quiet cores waiting costs: 2.2 s
-    # instead of 1.9 s, and 39 ms a token instead of 28. Read when torch is loaded; the worker inherits it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threads.settle()  # the worker inherits it
     problems: list[str] = []
     if options is None:
         options, problems = read_options()

@@ -82,6 +82,7 @@ class StatusHub:
         self._listeners.add(changed)
         try:
             last: dict[str, Any] | None = None
+            said = time.monotonic()
             while not self._closed:
                 changed.clear()
                 status = self.compose(project)
@@ -90,10 +91,14 @@ class StatusHub:
                 if seen != last:
                     last = seen
                     yield status
+                    said = time.monotonic()
                     await asyncio.sleep(self._interval_s)
                 try:
-                    await asyncio.wait_for(changed.wait(), self._keepalive_s)
+                    # Changes that show nothing new do not put off the sign of life.
+                    due = said + self._keepalive_s - time.monotonic()
+                    await asyncio.wait_for(changed.wait(), max(0.0, due))
                 except TimeoutError:
                     yield None
+                    said = time.monotonic()
         finally:
             self._listeners.discard(changed)
