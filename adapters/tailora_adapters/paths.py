@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,12 @@ def config_dir() -> Path:
 def runtime_dir() -> Path:
     """The engine's socket, lock and token. Short, because a Unix socket's path holds about 100 bytes."""
     home = _home()
-    return home / "run" if home else Path(platformdirs.user_runtime_dir("tailora", appauthor=False))
+    if home:
+        return home / "run"
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR it names a folder in the temporary one; the engine makes it private or takes another.
+        warnings.simplefilter("ignore")
+        return Path(platformdirs.user_runtime_dir("tailora", appauthor=False))
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:

@@ -52,6 +52,7 @@ def convert(
 
 def _save(source: Path, target: Path, progress: Progress) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ["TQDM_DISABLE"] = "1"  # progress is told to the caller
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging

@@ -134,6 +134,6 @@ def _figures(
     figures: dict[str, float] = {"held_out": float(len(candidate.exact))}
     for name, scores in rows.items():
         figures[f"{name}_nll"] = round(scores.nll, 4)
-        figures[f"{name}_exact_match"] = round(scores.exact_match, 4)
-        figures[f"{name}_stop_rate"] = round(scores.stop_rate, 4)
+        figures[f"{name}_exact_match"] = round(scores.exact_match, 6)
+        figures[f"{name}_stop_rate"] = round(scores.stop_rate, 6)
     return figures
