@@ -20,6 +20,7 @@ def frozen_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tens
 
     hidden (labels, width), weight (vocabulary, width), labels (labels,).
     """
+    assert not weight.requires_grad, "no gradient is computed for the matrix"
     loss: Tensor = _FrozenCrossEntropy.apply(hidden, weight, labels)
     return loss
 

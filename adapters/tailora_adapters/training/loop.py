@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from peft import PeftModel
 from torch import Tensor
 
@@ -145,11 +146,17 @@ def _loss(
     below = kept.get(batch) if kept else decoder.lower(batch.ids)
     with torch.autocast(below.device.type, torch.bfloat16, enabled=below.dtype == torch.bfloat16):
         hidden = decoder.upper(below).flatten(0, 1)  # (batch * seq, hidden)
-    loss = frozen_cross_entropy(hidden[batch.positions], decoder.head_weight, batch.labels)
+    loss = _cross_entropy(decoder, hidden[batch.positions], batch.labels)
     positions, labels = extra
     if len(labels):
-        loss = loss + weight * frozen_cross_entropy(hidden[positions], decoder.head_weight, labels)
+        loss = loss + weight * _cross_entropy(decoder, hidden[positions], labels)
     return loss
+
+
+def _cross_entropy(decoder: SplitDecoder, hidden: Tensor, labels: Tensor) -> Tensor:
+    if decoder.head_weight.requires_grad:  # full fine-tuning
+        return F.cross_entropy(decoder.logits(hidden), labels)
+    return frozen_cross_entropy(hidden, decoder.head_weight, labels)
 
 
 class Kept:

@@ -17,7 +17,7 @@ from torch import Tensor
 __all__ = ["GROUP", "PACKED_FILE", "Packed", "dequantize", "load_packed", "quantize"]
 
 GROUP = 32
-PACKED_FILE = "packed-int4-1.safetensors"
+PACKED_FILE = "packed-int4-2.safetensors"
 """The number changes with the form or the method of the quantization."""
 
 Packed = tuple[Tensor, Tensor]
@@ -25,13 +25,15 @@ Packed = tuple[Tensor, Tensor]
 
 _SHRINKS = (1.0, 0.93, 0.86, 0.8)
 _BLOCK = 1 << 18
+_REFITS = 3
 _log = logging.getLogger(__name__)
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     """(out, in) -> int32 values 0..15 of the same shape and (in / 32, out, 2) bfloat16 scales and zeros.
 
-    The range of every group is narrowed by the factor that gives it the least squared error.
+    Of several narrowed ranges, every group takes the one with the least squared error; scale and zero are then fitted
+    to the values by least squares, and the values to them, in turns.
     """
     rows = max(1, _BLOCK // weight.shape[1])  # blocks that stay in the processor's cache
     parts = [_quantize_rows(weight[begin : begin + rows]) for begin in range(0, weight.shape[0], rows)]
@@ -45,20 +47,33 @@ def _quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     middle, half = (low + high) / 2, (high - low) / 2
     best = torch.full_like(low, torch.inf)
     best_scale, best_zero = low, low
-    for shrink in _SHRINKS:
-        scale = (half * (shrink * 2 / 15)).clamp(min=1e-8).to(torch.bfloat16).float()
-        zero = (middle - half * shrink + 8 * scale).to(torch.bfloat16).float()
-        error = (
-            (_values(groups, scale, zero).sub_(8).mul_(scale).add_(zero).sub_(groups))
-            .square_()
-            .sum(-1, keepdim=True)
-        )
+    starts = [
+        (half * (shrink * 2 / 15), middle - half * shrink + 8 * half * (shrink * 2 / 15))
+        for shrink in _SHRINKS
+    ]
+    for turn in range(len(starts) + _REFITS):
+        if turn < len(starts):
+            scale, zero = starts[turn]
+        else:
+            scale, zero = _least_squares(groups, _values(groups, best_scale, best_zero).sub_(8))
+        scale = scale.clamp(min=1e-8).to(torch.bfloat16).float()
+        zero = zero.to(torch.bfloat16).float()
+        error = _values(groups, scale, zero).sub_(8).mul_(scale).add_(zero).sub_(groups)
+        error = error.square_().sum(-1, keepdim=True)
         better = error < best
         best = torch.where(better, error, best)
         best_scale = torch.where(better, scale, best_scale)
         best_zero = torch.where(better, zero, best_zero)
     q = _values(groups, best_scale, best_zero).to(torch.int32).reshape(out, width)
     return q, torch.cat((best_scale, best_zero), dim=-1).transpose(0, 1).to(torch.bfloat16)
+
+
+def _least_squares(groups: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    """The scale and zero that fit ``q * scale + zero`` best to every group, (…, 1) each."""
+    q_mean, mean = q.mean(-1, keepdim=True), groups.mean(-1, keepdim=True)
+    spread = (q - q_mean).square().sum(-1, keepdim=True).clamp(min=1e-8)
+    scale = ((q - q_mean) * (groups - mean)).sum(-1, keepdim=True) / spread
+    return scale, mean - scale * q_mean
 
 
 def _values(groups: Tensor, scale: Tensor, zero: Tensor) -> Tensor:

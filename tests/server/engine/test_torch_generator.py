@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStep, Snippet
+from tailora.engine.packing import PACKED_FILE
 from tailora.engine.torch_generator import TorchGenerator, prepare
 from tailora.errors import PromptTooLong
 from tailora_adapters.errors import AdapterCorrupt, ModelError, ModelMissing
@@ -63,7 +64,7 @@ class Scripted:
         return self.State()
 
     def forward(
-        self, ids: Sequence[int], state: Any, adapter: None, *, want_logits: bool = True
+        self, ids: Sequence[int], state: Any, adapter: None, *, want_logits: bool = True, dense: bool = False
     ) -> torch.Tensor | None:
         state.tokens.extend(ids)
         self.read.append(len(ids))
@@ -340,7 +341,7 @@ def test_missing_models(store_home: Path, tiny_model: Any) -> None:
 
 def test_prepare_packs_once(trained: Any) -> None:
     messages: list[str] = []
-    (trained.folder / "packed-int4-1.safetensors").unlink(missing_ok=True)
+    (trained.folder / PACKED_FILE).unlink(missing_ok=True)
     prepare(trained.name, lambda _fraction, message: messages.append(message))
     assert messages
     before = len(messages)
