@@ -97,7 +97,8 @@ def probability_by_chance(candidate: Sequence[bool], reference: Sequence[bool]) 
     """How probable so many losses, or more, are among the holes that changed, if either way is equally likely."""
     lost = sum(r and not c for c, r in zip(candidate, reference, strict=True))
     changed = sum(r != c for c, r in zip(candidate, reference, strict=True))
-    return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
+    ways: int = sum(math.comb(changed, k) for k in range(lost, changed + 1))
+    return ways / math.pow(2, changed)
 
 
 def _better(name: str, candidate: Scores, reference: Scores, settings: GateSettings) -> Iterator[Check]:

@@ -21,7 +21,7 @@ def frozen_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tens
     hidden (labels, width), weight (vocabulary, width), labels (labels,).
     """
     assert not weight.requires_grad, "no gradient is computed for the matrix"
-    loss: Tensor = _FrozenCrossEntropy.apply(hidden, weight, labels)
+    loss: Tensor = _FrozenCrossEntropy.apply(hidden, weight, labels)  # type: ignore[no-untyped-call]
     return loss
 
 
