@@ -20,8 +20,10 @@ from peft import PeftModel
 
 from tailora_adapters import foundation
 from tailora_adapters._store_files import writing
+from tailora_adapters.base import cache, catalogue
 from tailora_adapters.base.device import default_device
 from tailora_adapters.base.load import Loaded, load_model
+from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.corpus.select import tally
 from tailora_adapters.corpus.sequences import TokenSequence
@@ -130,15 +132,12 @@ def run(
     began = time.monotonic()
     report = _Reporter(progress)
     with project.candidate() as candidate:
-        report("loading", 0.0, f"loading {model}")
-        device = default_device()
-        # QLoRA (Dettmers et al., arXiv 2305.14314) where there is a GPU; not measured yet.
-        loaded = load_model(model, quantization="nf4" if device == "cuda" else "none", device=device)
+        folder, _ = cache.open_record(catalogue.find(model))
         replay = Reservoir(project.directory / FILE_NAME, seed=settings.seed)
         try:
             data = gather(
                 root,
-                loaded.tokenizer,
+                CodeTokenizer.from_folder(folder),
                 settings.data,
                 changed=changed,
                 trained=_trained(project),
@@ -148,6 +147,10 @@ def run(
             )
         except TooLittleData as error:
             return Outcome("too_little_data", str(error))
+        report("loading", 0.0, f"loading {model}")
+        device = default_device()
+        # QLoRA (Dettmers et al., arXiv 2305.14314) where there is a GPU; not measured yet.
+        loaded = load_model(model, quantization="nf4" if device == "cuda" else "none", device=device)
         session = _Session(loaded, project, settings, data, report)
         train_report = session.train()
         gate = session.judge()

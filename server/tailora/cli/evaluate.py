@@ -34,7 +34,7 @@ def infilling(
     if chosen is None:
         raise typer.BadParameter(f"{quantization!r} is not one of {', '.join(QUANTIZATIONS)}")
     problems = benchmark.read_problems(benchmark.find_data(data), every)
-    err.print(f"{len(problems)} problems; about 6 s each on 2 cores")
+    err.print(f"{len(problems)} problems; about 4 s each on 2 cores")
     with progress_bar() as progress:
         result = benchmark.evaluate(
             problems, model or default_model(), quantization=chosen, progress=progress

@@ -46,8 +46,8 @@ def test_promoted_and_continued(repository: Path, tiny: Any, store: Store) -> No
     outcome = learn(repository, tiny, store, progress=lambda stage, done, _: seen.append((stage, done)))
     assert outcome.decision == "promoted", outcome.reason
     assert list(dict.fromkeys(stage for stage, _ in seen)) == [
-        "loading",
         "selecting",
+        "loading",
         "preparing",
         "training",
         "gating",

@@ -43,7 +43,9 @@ def test_protocol(environment: None, tiny: Any, repository: Path, tmp_path: Path
     assert {"base_nll", "candidate_nll", "checks"} <= set(done["gate"])
     assert {event["event"] for event in progress} == {"progress"}
     stages = list(dict.fromkeys(event["stage"] for event in progress))
-    assert stages == ["loading", "selecting", "preparing", "training", "gating"]
+    assert stages == ["selecting", "loading", "preparing", "training", "gating"]
+    fractions = [event["fraction"] for event in progress]
+    assert fractions == sorted(fractions), "a bar that goes back"
     assert all(0 <= event["fraction"] <= 1 for event in progress)
     assert Store().project(repository).get("1").status == (
         "serving" if done["decision"] == "promoted" else "rejected"
