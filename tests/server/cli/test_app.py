@@ -94,7 +94,7 @@ def test_train_too_little(tailora: Any, tiny: Any, tmp_path: Path) -> None:
     done = json.loads(result.out)
     assert done["decision"] == "too_little_data"
     assert "needed" in done["reason"]
-    assert "loading" in result.err
+    assert "selecting" in result.err
 
 
 def test_status_without_an_engine(tailora: Any) -> None:
