@@ -8,12 +8,25 @@ import functools
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tailora_adapters.errors import ModelError
 
-__all__ = ["DEFAULT_CPU", "DEFAULT_CUDA", "BaseModel", "Hub", "Part", "default_name", "find", "known"]
+__all__ = [
+    "DEFAULT_CPU",
+    "DEFAULT_CUDA",
+    "BaseModel",
+    "Hub",
+    "Part",
+    "Shape",
+    "default_name",
+    "find",
+    "gpu_memory_mb",
+    "known",
+]
 
 DEFAULT_CPU = "qwen2.5-coder-0.5b"
 DEFAULT_CUDA = "qwen2.5-coder-7b"
@@ -43,6 +56,58 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a decoder of the Llama and Qwen2 family, as its ``config.json`` gives them."""
+
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    layers: int
+    vocabulary: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Shape":
+        """The shape that a ``config.json`` describes.
+
+        Raises:
+            KeyError: a size is missing.
+        """
+        heads, hidden = config["num_attention_heads"], config["hidden_size"]
+        return cls(
+            hidden=hidden,
+            intermediate=config["intermediate_size"],
+            heads=heads,
+            kv_heads=config["num_key_value_heads"],
+            head_width=config.get("head_dim") or hidden // heads,
+            layers=config["num_hidden_layers"],
+            vocabulary=config["vocab_size"],
+        )
+
+    @property
+    def matrices(self) -> dict[str, tuple[int, int]]:
+        """(out, in) of a layer's weights, those that are read together as one."""
+        attention = self.heads * self.head_width
+        return {
+            "qkv": (attention + 2 * self.kv_heads * self.head_width, self.hidden),
+            "o": (self.hidden, attention),
+            "gate_up": (2 * self.intermediate, self.hidden),
+            "down": (self.hidden, self.intermediate),
+        }
+
+    @property
+    def layer_weights(self) -> int:
+        """How many weights one layer has; biases and norms are too few to count."""
+        return sum(out * width for out, width in self.matrices.values())
+
+    @property
+    def head_weights(self) -> int:
+        """How many weights the output matrix has."""
+        return self.vocabulary * self.hidden
+
+
+@dataclass(frozen=True, slots=True)
 class BaseModel:
     """One entry of the catalogue, or a model on the user's disk."""
 
@@ -52,6 +117,8 @@ class BaseModel:
     download_mb: int = 0
     memory_mb: int = 0
     """What the engine holds without a GPU, about."""
+    shape: Shape | None = None
+    """None where only the model's files say it."""
     hub: Hub | None = None
     gguf_sha256: str | None = None
     gguf_bytes: int | None = None
@@ -68,6 +135,7 @@ def known() -> tuple[BaseModel, ...]:
         BaseModel(
             **{
                 **entry,
+                "shape": Shape(**entry["shape"]),
                 "hub": Hub(**entry["hub"]),
                 "packaged": tuple(Part(**part) for part in entry["packaged"]),
             }
@@ -77,11 +145,11 @@ def known() -> tuple[BaseModel, ...]:
 
 
 @functools.cache
-def default_name() -> str:
-    """The model for this machine, by the memory of its NVIDIA GPU, asked of the driver so that torch need not load."""
+def gpu_memory_mb() -> int | None:
+    """Memory of the largest NVIDIA GPU, asked of the driver so that torch need not load; None without one."""
     driver = shutil.which("nvidia-smi")
     if driver is None:
-        return DEFAULT_CPU
+        return None
     try:
         asked = subprocess.run(
             [driver, "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
@@ -90,10 +158,14 @@ def default_name() -> str:
             timeout=10,
             check=True,
         )
-        memory = max(int(line) for line in asked.stdout.split())
+        return max(int(line) for line in asked.stdout.split())
     except (OSError, subprocess.SubprocessError, ValueError):
-        return DEFAULT_CPU
-    return DEFAULT_CUDA if memory >= _CUDA_MB else DEFAULT_CPU
+        return None
+
+
+def default_name() -> str:
+    """The model for this machine where nobody chose one: by the memory of its GPU."""
+    return DEFAULT_CUDA if (gpu_memory_mb() or 0) >= _CUDA_MB else DEFAULT_CPU
 
 
 def find(name: str) -> BaseModel:

@@ -1,14 +1,32 @@
 """Which device there is, and which representation of the weights goes with it. Imports torch, nothing larger."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-__all__ = ["QUANTIZATIONS", "Quantization", "default_device", "pick_quantization"]
+__all__ = ["QUANTIZATIONS", "Gpu", "Quantization", "default_device", "find_gpu", "pick_quantization"]
 
 Quantization = Literal["auto", "nf4", "int8", "int4", "none"]
 QUANTIZATIONS: tuple[Quantization, ...] = ("auto", "nf4", "int8", "int4", "none")
 """``nf4`` and ``int8`` by bitsandbytes; ``int4``: packed by the engine's own decoder (CPU); ``none``: bfloat16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU that torch can use. Written from torch's documentation; not tried on CUDA yet."""
+
+    name: str
+    memory_mb: int
+    """In all, not what is free."""
+
+
+def find_gpu() -> Gpu | None:
+    """The first CUDA device; None without one."""
+    if not torch.cuda.is_available():
+        return None
+    found = torch.cuda.get_device_properties(0)
+    return Gpu(found.name, found.total_memory >> 20)
 
 
 def default_device() -> str:

@@ -1,0 +1,291 @@
+"""What this machine is, and which representation of the weights is fastest on it: measured once, kept in the cache.
+
+A measurement is kept in a file named by all that it depends on (processor, its flags, cores, torch, shape), so that a
+home shared by several machines keeps one for each; a file that is damaged or names another machine is measured again.
+Imports torch only to measure. Knows nothing of models' names and of what a user wants.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from tailora_adapters.base.catalogue import Shape
+from tailora_adapters.paths import cache_dir, write_json
+
+__all__ = [
+    "MOST_FEW",
+    "Measured",
+    "OtherWork",
+    "Representation",
+    "choose_representation",
+    "cores",
+    "decide",
+    "fingerprint",
+    "keep",
+    "kept",
+    "kept_representation",
+    "processor_flags",
+]
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[float, str], None]
+
+MOST_FEW = 8
+"""More tokens at once are never tried on packed weights."""
+_USUAL_FEW = 6
+_CLEAR = 1.1
+"""A measurement that differs by less than this factor decides nothing."""
+_SECONDS = (0.6, 1.0)
+"""For many tokens and for few, beside the making of the weights."""
+_LEAST_WEIGHTS = 1 << 20
+"""Of a layer. Smaller ones are a matter of dispatch, not of representation."""
+_BUSY = 0.25
+"""With a larger share of the cores at other work, an unusual finding is not kept."""
+_FLAG_STARTS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "fphp", "i8mm", "sve")
+"""Of those that matter to matrix products, on x86 and ARM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """How a model's weights are multiplied fastest on this machine."""
+
+    dense: Literal["bfloat16", "float32"]
+    """For long inputs. The weights stay in bfloat16; ``float32``: a layer's are widened when it is computed."""
+    packed: bool
+    """Whether a few tokens are computed from weights in 4 bits."""
+    few: int
+    """Up to so many tokens that is faster, 1 to ``MOST_FEW``; 0 where it never is."""
+    found: str
+    """What was found, in one sentence."""
+
+    @property
+    def usual(self) -> bool:
+        """Whether both representations serve as they were meant to. Where not, completions are slow; ``found`` says why."""
+        return self.dense == "bfloat16" and self.packed
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Least seconds that one layer took."""
+
+    bfloat16: float
+    """On 64 tokens."""
+    float32: float
+    """On 64 tokens, the widening of the weights counted."""
+    dense: tuple[float, ...]
+    """On 1 to ``MOST_FEW`` tokens, in the faster of the two."""
+    packed: tuple[float, ...] | None
+    """On as many, in 4 bits; None where the kernel is not there or computes wrongly."""
+
+
+Measure = Callable[[Shape, Progress], Measured]
+
+
+def choose_representation(
+    config: Mapping[str, Any],
+    progress: Progress = lambda _done, _text: None,
+    *,
+    measure: Measure | None = None,
+) -> Representation:
+    """The representation for a model with this ``config.json`` on this machine, with torch's present number of threads.
+
+    Kept from an earlier call where there was one; else measured now, which takes up to 3 seconds but on very slow
+    processors. ``measure`` is for tests.
+
+    Raises:
+        KeyError: the configuration lacks a size.
+    """
+    import torch
+
+    shape = Shape.from_config(config)
+    key = _representation_key(shape, torch.get_num_threads())
+    found = _read_representation(key)
+    if found is not None:
+        return found
+    if shape.layer_weights < _LEAST_WEIGHTS:
+        return _untimed(shape)
+    progress(0.0, "measuring the processor (once)")
+    others = OtherWork()
+    measured = (measure or _measure)(shape, progress)
+    representation = decide(measured)
+    busy = others.share() > _BUSY
+    if representation.usual or not busy:
+        keep("representation", key, {"representation": asdict(representation), "seconds": asdict(measured)})
+    _log.info("%s%s", representation.found, " (measured beside other work)" if busy else "")
+    progress(1.0, representation.found)
+    return representation
+
+
+def kept_representation(config: Mapping[str, Any], threads: int = 0) -> Representation | None:
+    """What ``choose_representation`` found earlier for so many threads (0: torch's own number); None before.
+
+    Raises:
+        KeyError: the configuration lacks a size.
+    """
+    import torch
+
+    key = _representation_key(Shape.from_config(config), threads or torch.get_num_threads())
+    return _read_representation(key)
+
+
+def _untimed(shape: Shape) -> Representation:
+    """For a model so small that it stays in the processor's cache, where times say nothing."""
+    from tailora.engine.synthetic import packed_is_right
+
+    if packed_is_right(shape.hidden):
+        return Representation("bfloat16", True, _USUAL_FEW, "the model is too small for a measurement")
+    return Representation("bfloat16", False, 0, "torch has no right 4-bit product for this processor")
+
+
+def decide(measured: Measured) -> Representation:
+    """The faster representation; the usual one where the difference is less than 10 %."""
+    slower = measured.bfloat16 / measured.float32
+    dense: Literal["bfloat16", "float32"] = "float32" if slower > _CLEAR else "bfloat16"
+    if dense == "bfloat16":
+        words = "prompts are read in bfloat16"
+    elif {"avx512_bf16", "amx_bf16", "bf16"} & processor_flags():
+        words = f"bf16 is {slower:.1f} times slower than float32 here: prompts are read in float32"
+    else:
+        words = "no bf16 in this processor: prompts are read in float32"
+    few, told = _few(measured.dense, measured.packed)
+    return Representation(dense, packed=few > 0, few=few, found=f"{words}, {told}")
+
+
+def _few(dense: tuple[float, ...], packed: tuple[float, ...] | None) -> tuple[int, str]:
+    """Up to how many tokens packed weights are faster, and that in words."""
+    if packed is None:
+        return 0, "and single tokens too, as torch has no right 4-bit product for this processor"
+    gains = [slow / fast for slow, fast in zip(dense, packed, strict=True)]
+    few = next((n for n in range(_USUAL_FEW) if gains[n] < 1 / _CLEAR), _USUAL_FEW)
+    while few >= _USUAL_FEW and few < len(gains) and gains[few] > _CLEAR:
+        few += 1
+    if not few:
+        return 0, f"and single tokens too, as 4 bits are {1 / gains[0]:.1f} times slower here"
+    return few, f"up to {few} tokens at once in 4 bits, one of them {gains[0]:.1f} times faster so"
+
+
+def _measure(shape: Shape, progress: Progress) -> Measured:
+    from tailora.engine.synthetic import Form, SyntheticModel, fastest, packed_is_right
+
+    right = packed_is_right(shape.hidden)
+    model = SyntheticModel(shape, packed=right, head=False)
+    bfloat16, float32 = fastest([model.layer(64, "bfloat16"), model.layer(64, "float32")], _SECONDS[0])
+    progress(0.5, "measuring the processor (once)")
+    dense: Form = "float32" if bfloat16 > _CLEAR * float32 else "bfloat16"
+    forms: list[Form] = [dense, "packed"] if right else [dense]
+    counts = range(1, MOST_FEW + 1)
+    times = fastest([model.layer(count, form) for form in forms for count in counts], _SECONDS[1])
+    few = tuple(times[MOST_FEW:])
+    return Measured(bfloat16, float32, tuple(times[:MOST_FEW]), few or None)
+
+
+def _representation_key(shape: Shape, threads: int) -> dict[str, Any]:
+    return {**fingerprint(threads), "shape": asdict(shape)}
+
+
+def _read_representation(key: dict[str, Any]) -> Representation | None:
+    content = kept("representation", key)
+    try:
+        found = Representation(**content["representation"]) if content else None
+    except (KeyError, TypeError):
+        return None
+    if found is not None and found.dense in ("bfloat16", "float32") and found.few in range(MOST_FEW + 1):
+        return found
+    return None
+
+
+def fingerprint(threads: int) -> dict[str, Any]:
+    """What measurements of speed depend on, as JSON. Imports no torch."""
+    return {
+        "processor": _processor(),
+        "flags": sorted(processor_flags()),
+        "cores": cores(),
+        "threads": threads,
+        "torch": importlib.metadata.version("torch"),
+    }
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def _cpuinfo() -> dict[str, str]:
+    """Linux's description of the first core; empty elsewhere."""
+    try:
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _processor() -> str:
+    named = _cpuinfo().get("model name") or platform.processor() or "unknown"
+    return f"{platform.machine()} {named}"
+
+
+def processor_flags() -> frozenset[str]:
+    """Those instruction sets of the processor that matter to matrix products; empty where the system does not say."""
+    flags = _cpuinfo().get("flags") or _cpuinfo().get("Features") or ""
+    return frozenset(flag for flag in flags.split() if flag.startswith(_FLAG_STARTS))
+
+
+def _file(kind: str, key: dict[str, Any]) -> Path:
+    mark = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    return cache_dir() / "machine" / f"{kind}-{mark}.json"
+
+
+def kept(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:
+    """What ``keep`` wrote for this ``key``; None where nothing whole is there."""
+    try:
+        content = json.loads(_file(kind, key).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(content, dict) or content.get("key") != key:
+        return None
+    return content
+
+
+def keep(kind: str, key: dict[str, Any], content: dict[str, Any]) -> None:
+    """Writes a measurement to the cache. Where that is not possible it is made again next time; that is logged."""
+    try:
+        write_json(_file(kind, key), {"key": key, **content})
+    except OSError as error:
+        _log.warning("the measurement of this machine cannot be kept: %s", error)
+
+
+class OtherWork:
+    """How much of the processor others use while something is measured: since the object was made."""
+
+    def __init__(self) -> None:
+        self._before = self._times()
+
+    def share(self) -> float:
+        """Between 0 and 1, of all cores."""
+        busy, own, now = (after - before for after, before in zip(self._times(), self._before, strict=True))
+        return min(1.0, max(0.0, (busy - own) / max(1e-6, now * (psutil.cpu_count() or 1))))
+
+    @staticmethod
+    def _times() -> tuple[float, float, float]:
+        """CPU seconds that all used, and that this process used; seconds."""
+        machine, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        idle = machine.idle + getattr(machine, "iowait", 0.0)
+        # On Linux a guest's time is counted as the user's too.
+        guests = getattr(machine, "guest", 0.0) + getattr(machine, "guest_nice", 0.0)
+        return sum(machine) - guests - idle, own.user + own.system, time.monotonic()
