@@ -24,6 +24,7 @@ from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.paths import cache_dir, write_json
 
 __all__ = [
+    "BUSY",
     "MOST_FEW",
     "Measured",
     "OtherWork",
@@ -36,6 +37,8 @@ __all__ = [
     "kept",
     "kept_representation",
     "processor_flags",
+    "processor_name",
+    "representation_for",
 ]
 
 _log = logging.getLogger(__name__)
@@ -51,7 +54,7 @@ _SECONDS = (0.6, 1.0)
 """For many tokens and for few, beside the making of the weights."""
 _LEAST_WEIGHTS = 1 << 20
 """Of a layer. Smaller ones are a matter of dispatch, not of representation."""
-_BUSY = 0.25
+BUSY = 0.25
 """With a larger share of the cores at other work, an unusual finding is not kept."""
 _FLAG_STARTS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "fphp", "i8mm", "sve")
 """Of those that matter to matrix products, on x86 and ARM."""
@@ -72,7 +75,7 @@ class Representation:
 
     @property
     def usual(self) -> bool:
-        """Whether both representations serve as they were meant to. Where not, completions are slow; ``found`` says why."""
+        """Whether both representations serve as they were meant to. If not, completions are slow: see ``found``."""
         return self.dense == "bfloat16" and self.packed
 
 
@@ -107,9 +110,15 @@ def choose_representation(
     Raises:
         KeyError: the configuration lacks a size.
     """
+    return representation_for(Shape.from_config(config), progress, measure=measure)
+
+
+def representation_for(
+    shape: Shape, progress: Progress = lambda _done, _text: None, *, measure: Measure | None = None
+) -> Representation:
+    """``choose_representation`` for a model of this shape."""
     import torch
 
-    shape = Shape.from_config(config)
     key = _representation_key(shape, torch.get_num_threads())
     found = _read_representation(key)
     if found is not None:
@@ -120,7 +129,7 @@ def choose_representation(
     others = OtherWork()
     measured = (measure or _measure)(shape, progress)
     representation = decide(measured)
-    busy = others.share() > _BUSY
+    busy = others.share() > BUSY
     if representation.usual or not busy:
         keep("representation", key, {"representation": asdict(representation), "seconds": asdict(measured)})
     _log.info("%s%s", representation.found, " (measured beside other work)" if busy else "")
@@ -209,7 +218,7 @@ def _read_representation(key: dict[str, Any]) -> Representation | None:
 def fingerprint(threads: int) -> dict[str, Any]:
     """What measurements of speed depend on, as JSON. Imports no torch."""
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "flags": sorted(processor_flags()),
         "cores": cores(),
         "threads": threads,
@@ -235,7 +244,8 @@ def _cpuinfo() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Architecture and model, as the system calls them."""
     named = _cpuinfo().get("model name") or platform.processor() or "unknown"
     return f"{platform.machine()} {named}"
 

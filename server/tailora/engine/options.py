@@ -1,16 +1,17 @@
 """The engine's settings: defaults, then the user's ``config.toml``, then ``TAILORA_ENGINE_*``.
 
 A repository has no say here: one engine serves all of a user's projects. A bad value never stops the engine;
-it is named, and its default is used.
+it is named, and its default is used. The model ``auto`` becomes a name here.
 """
 
 import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+from tailora.engine.recommend import auto_model, kept_calibration, recommend
 from tailora.errors import OptionError
 from tailora_adapters.base import catalogue
 from tailora_adapters.paths import config_dir
@@ -25,8 +26,11 @@ class EngineOptions:
     """Settings of ``[engine]``. Times are in seconds."""
 
     model: str = field(default_factory=catalogue.default_name)
-    """A name of the catalogue, or the path of a model folder or GGUF file; ``auto``, or nothing, goes by the GPU's
-    memory."""
+    """A name of the catalogue, or the path of a model folder or GGUF file. ``auto``: what `tailora model recommend`
+    found for this machine (``read_options`` puts a name in its place); nothing: by the GPU's memory."""
+    latency_ms: int = field(default=0, metadata={"min": 0, "max": 60_000})
+    """The longest that a typed suggestion may take by ``auto`` and `tailora model recommend`, in milliseconds; 0: 300
+    with a GPU, 800 without."""
     quantization: Quantization = field(default="auto", metadata={"pattern": "|".join(get_args(Quantization))})
     """``auto``, ``nf4`` and ``int8`` (bitsandbytes), ``int4`` (for CPUs), ``none``."""
     device: str = field(default="auto", metadata={"pattern": r"auto|cpu|mps|cuda(:\d+)?"})
@@ -119,6 +123,16 @@ def read_options(environ: Mapping[str, str] | None = None) -> tuple[EngineOption
             values[name] = _convert(name, raw, getattr(defaults, name), option.metadata)
         except OptionError as error:
             problems.append(str(error))
-    if values.get("model") == "auto":
-        del values["model"]
-    return EngineOptions(**values), problems
+    options = EngineOptions(**values)
+    if options.model == "auto":
+        options, told = _decide_model(options)
+        problems += told
+    return options, problems
+
+
+def _decide_model(options: EngineOptions) -> tuple[EngineOptions, list[str]]:
+    """``options`` with the name of a model, by what was measured earlier: nothing is measured here."""
+    calibration = kept_calibration(threads=options.threads, device=options.device)
+    recommendation = recommend(calibration, options.latency_ms) if calibration else None
+    name, told = auto_model(recommendation)
+    return replace(options, model=name), [f"engine.model: {told}"] if told else []

@@ -8,7 +8,6 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import psutil
@@ -19,7 +18,7 @@ from torch import Tensor
 from tailora.engine.packing import GROUP, Packed, dequantize, quantize
 from tailora_adapters.base.catalogue import Shape
 
-__all__ = ["KEYS", "Form", "ModelTimes", "SyntheticModel", "fastest", "packed_is_right", "time_model"]
+__all__ = ["KEYS", "Form", "SyntheticModel", "fastest", "packed_is_right", "time_model"]
 
 Form = Literal["bfloat16", "float32", "packed"]
 """How weights are multiplied: as stored; widened on the fly; in 4 bits."""
@@ -32,16 +31,6 @@ _COPIES_BYTES = 256 << 20
 _BLOCK = 1 << 20
 _TOLERANCE = 0.02
 """Of the largest value: bfloat16 keeps 8 bits."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelTimes:
-    """Milliseconds: one layer on 64 tokens, on 1 and on 4, and the output matrix on one token."""
-
-    many: float
-    one: float
-    four: float
-    head: float
 
 
 def fastest(
@@ -172,17 +161,15 @@ class SyntheticModel:
             torch.cuda.synchronize()
 
 
-def time_model(shape: Shape, *, dense: Form, packed: bool, device: str, seconds: float) -> ModelTimes:
-    """Times of a model of this shape, in about ``seconds`` beside the making of its weights.
+def time_model(shape: Shape, *, dense: Form, few: int, device: str, seconds: float) -> list[float]:
+    """Least seconds of one layer on 64 tokens, on 1 and on 4, and of the output matrix on one token.
 
-    ``dense``: how many tokens are read; ``packed``: whether a few are by packed weights.
+    Takes about ``seconds`` beside the making of the weights. Up to ``few`` tokens are computed by packed weights, more
+    by dense ones in the form ``dense``.
     """
-    model = SyntheticModel(shape, device=device, packed=packed)
-    few: Form = "packed" if packed else dense
-    many, one, four, head = fastest(
-        [model.layer(64, dense), model.layer(1, few), model.layer(4, few), model.head()], seconds
-    )
-    return ModelTimes(many=many * 1000, one=one * 1000, four=four * 1000, head=head * 1000)
+    model = SyntheticModel(shape, device=device, packed=few > 0)
+    forms: dict[int, Form] = {count: "packed" if count <= few else dense for count in (64, 1, 4)}
+    return fastest([*(model.layer(count, form) for count, form in forms.items()), model.head()], seconds)
 
 
 def _copies(shape: Shape, size: int, most: int) -> int:
