@@ -55,7 +55,7 @@ class CompletionOptions:
 
     enabled: bool = _setting(True, repository="off")
     """Whether anything is suggested."""
-    debounce_ms: int = _setting(60, high=5000)
+    debounce_ms: int = _setting(15, high=5000)
     """Pause in typing, in milliseconds, before an automatic suggestion is computed."""
     max_lines: int = _setting(12, low=1, high=100, repository=True)
     """Most lines of one suggestion."""
@@ -71,6 +71,10 @@ class CompletionOptions:
     """Most characters of other files that go into a prompt."""
     max_file_kb: int = _setting(1024, low=1, high=8192)
     """Documents larger than this, in KiB of text, get no suggestions."""
+    ahead: bool = _setting(True)
+    """Whether the engine goes on while you read a suggestion: with its next lines, and with what would follow it."""
+    adapter: str = _setting("serving", choices=("serving", "foundation", "none"))
+    """Which adapter answers: the project's own where there is one, always the shipped one, or the bare base model."""
     popup: bool = _setting(False)
     """Whether suggestions are served as `textDocument/completion` too, for editors without inline completion.
     Read once, at start."""

@@ -18,7 +18,7 @@ def test_defaults():
     options, errors = merge({}, {}, {})
     assert options == Options()
     assert errors == []
-    assert options.completion.debounce_ms == 60
+    assert options.completion.debounce_ms == 15
     assert not options.learning.trusted
 
 
@@ -48,11 +48,11 @@ def test_camel_case_and_snake_case_from_the_client():
     [
         (
             {"completion": {"debounce_ms": "abc"}},
-            'completion.debounce_ms: "abc" is not a whole number from 0 to 5000; using 60',
+            'completion.debounce_ms: "abc" is not a whole number from 0 to 5000; using 15',
         ),
         (
             {"completion": {"debounceMs": True}},
-            "completion.debounce_ms: true is not a whole number from 0 to 5000; using 60",
+            "completion.debounce_ms: true is not a whole number from 0 to 5000; using 15",
         ),
         (
             {"completion": {"max_lines": 0}},

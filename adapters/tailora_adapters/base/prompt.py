@@ -1,8 +1,15 @@
 """From prefix, suffix and snippets to the token ids of a fill-in-the-middle prompt within a budget.
 
 Serving and training build their prompts here, so that a model is trained on what it will be asked. The invariant:
-what stands first changes least (snippets, then the prefix from a line that is a multiple of ``ANCHOR_LINES``),
-so that a KV cache survives typing. Knows nothing of models.
+what stands first changes least, so that a KV cache survives typing. Where a format puts the suffix behind the prefix,
+the hole therefore begins some lines above the cursor, and the lines from there on stand behind the middle token, as if
+the model had written them (the tail)::
+
+    snippets  <prefix> head <suffix> suffix <middle> tail|
+              head:  whole lines, from a multiple of ANCHOR_LINES to a multiple of TAIL_LINES
+              tail:  the rest up to the cursor, all that typing changes
+
+Knows nothing of models.
 """
 
 from collections.abc import Sequence
@@ -11,10 +18,12 @@ from dataclasses import dataclass
 from tailora_adapters.base.fim import PREFIX, SUFFIX
 from tailora_adapters.base.tokenizer import CodeTokenizer
 
-__all__ = ["ANCHOR_LINES", "PromptBudget", "build_prompt"]
+__all__ = ["ANCHOR_LINES", "TAIL_LINES", "Prompt", "PromptBudget", "build_prompt"]
 
 ANCHOR_LINES = 16
 """A prefix that is cut begins at a line whose number is a multiple of this; callers that cut earlier keep to it."""
+TAIL_LINES = 8
+"""The tail begins at a line whose number is a multiple of this, which divides ``ANCHOR_LINES``."""
 
 _CHARS_PER_TOKEN = 8
 """More characters than a token of code has on average (3 to 4): bounds what is tokenized of a long text."""
@@ -27,6 +36,17 @@ class PromptBudget:
     prefix: int = 512
     suffix: int = 96
     context: int = 192
+    tail: int = 160
+    """A longer tail begins at the cursor's line; a line that is longer still belongs to the head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model reads before it fills the hole."""
+
+    ids: list[int]
+    tail: int
+    """Place in ``ids`` of the first token of the tail; ``len(ids)`` where there is none."""
 
 
 def build_prompt(
@@ -37,23 +57,39 @@ def build_prompt(
     context: Sequence[tuple[str, str]] = (),
     path: str | None = None,
     budget: PromptBudget = PromptBudget(),
-) -> list[int]:
-    """Token ids of the prompt; the middle is what follows them.
+) -> Prompt:
+    """The prompt; the middle is what follows it.
 
     ``context`` holds (path, text) pairs, the most stable first; those that no longer fit are left out whole.
     Line endings should be LF.
     """
+    template = tokenizer.fim.template
+    head, tail = prefix, list[int]()
+    if template[-1] != PREFIX:
+        head, tail = _split(tokenizer, prefix, budget.tail)
     ids = _context_ids(tokenizer, context, path, budget.context)
-    for part in tokenizer.fim.template:
+    for part in template:
         if part == PREFIX:
-            ids += _prefix_ids(tokenizer, prefix, budget.prefix)
+            ids += _prefix_ids(tokenizer, head, budget.prefix)
         elif part == SUFFIX:
             ids += _suffix_ids(tokenizer, suffix, budget.suffix)
         else:
             identifier = tokenizer.token_id(part)
             assert identifier is not None, f"{part} was in the vocabulary when the format was chosen"
             ids.append(identifier)
-    return ids
+    return Prompt(ids + tail, len(ids))
+
+
+def _split(tokenizer: CodeTokenizer, prefix: str, budget: int) -> tuple[str, list[int]]:
+    """Head, and the tokens of the tail."""
+    lines = prefix.split("\n")
+    current = len(lines) - 1
+    for first in (current - current % TAIL_LINES, current):
+        tail = "\n".join(lines[first:])
+        ids = tokenizer.encode(tail) if len(tail) <= budget * _CHARS_PER_TOKEN else []
+        if len(ids) <= budget and (ids or not tail):
+            return prefix[: len(prefix) - len(tail)], ids
+    return prefix, []
 
 
 def _context_ids(

@@ -16,17 +16,20 @@ ContextOf = Mapping[str, Sequence[tuple[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """``ids[start:]`` is the middle and its end token; these carry loss, and the prompt's code may."""
+    """``ids[start:]`` is the middle and its end token, on which a model is judged."""
 
     ids: tuple[int, ...]
     start: int
+    tail: int
+    """Where the prompt's tail begins (``base.prompt``): as much part of the hole as the middle, so that it is learned
+    from too."""
     example: FimExample
     code: tuple[int, ...] = ()
-    """Places of the prompt whose token follows from those before it: no control tokens, nothing right behind one."""
+    """Places of the prompt before the tail whose token follows from those before it: no control tokens, nothing right behind one."""
 
     @property
     def labels(self) -> int:
-        """Number of tokens that carry loss."""
+        """Number of tokens that a model is judged on."""
         return len(self.ids) - self.start
 
 
@@ -40,14 +43,14 @@ def encode(
     prompt = build_prompt(
         tokenizer, example.prefix, example.suffix, context=context, path=example.path, budget=budget
     )
-    control = tokenizer.stop_ids
+    ids, control = prompt.ids, tokenizer.stop_ids
     code = tuple(
         place
-        for place in range(1, len(prompt))
-        if prompt[place] not in control and prompt[place - 1] not in control
+        for place in range(1, prompt.tail)
+        if ids[place] not in control and ids[place - 1] not in control
     )
     return TokenSequence(
-        (*prompt, *tokenizer.encode(example.middle), tokenizer.end_id), len(prompt), example, code
+        (*ids, *tokenizer.encode(example.middle), tokenizer.end_id), len(ids), prompt.tail, example, code
     )
 
 

@@ -35,8 +35,8 @@ __all__ = ["main"]
 
 SEED = 20261124
 LORA = LoraSettings(rank=8, alpha=16)
-TRAIN = TrainSettings(learning_rate=3e-4, warmup_share=0.1, batch=4, max_steps=200, max_epochs=1.0)
-EXAMPLES_PER_PACKAGE = 26
+TRAIN = TrainSettings(learning_rate=3e-4, warmup_share=0.1, batch=4, max_steps=280, max_epochs=1.0)
+EXAMPLES_PER_PACKAGE = 40
 HELD_OUT_PER_PACKAGE = 32
 MAX_PROMPT = 320
 MIX = SpanMix(line_end=0.35, line=0.40, block=0.18, random=0.07, from_margin=0.5, with_newline=0.4)

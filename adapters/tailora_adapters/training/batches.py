@@ -35,14 +35,16 @@ class Batch:
 def prompt_labels(
     sequences: Sequence[TokenSequence], batch: Batch, count: int, rng: random.Random
 ) -> tuple[Tensor, Tensor]:
-    """Up to ``count`` places of the batch's prompts, drawn at random, and the code tokens that they predict."""
+    """The places of the batch's tails and up to ``count`` others of its prompts, drawn at random, and the code tokens
+    that they predict."""
     width = batch.ids.shape[1]
-    places = [
-        (row * width + place - 1, sequences[index].ids[place])
-        for row, index in enumerate(batch.indices)
-        for place in sequences[index].code
-    ]
-    drawn = rng.sample(places, min(count, len(places)))
+    drawn: list[tuple[int, int]] = []
+    others: list[tuple[int, int]] = []
+    for row, index in enumerate(batch.indices):
+        sequence = sequences[index]
+        for part, places in ((others, sequence.code), (drawn, range(sequence.tail, sequence.start))):
+            part += [(row * width + place - 1, sequence.ids[place]) for place in places]
+    drawn += rng.sample(others, min(count, len(others)))
     device = batch.ids.device
     return (
         torch.tensor([place for place, _ in drawn], dtype=torch.long, device=device),

@@ -40,8 +40,8 @@ class TrainSettings:
     clip: float = 1.0
     weight_decay: float = 0.0
     prompt_labels: int = 0
-    """Tokens of a batch's prompts that carry loss too: a repository's names and idioms stand there, and the forward
-    pass has been paid for."""
+    """Tokens of a batch's prompts that carry loss too, beside those of the tails: a repository's names and idioms stand
+    there, and the forward pass has been paid for."""
     prompt_weight: float = 0.5
     """Weight of their mean loss beside that of the middles."""
     first_layer: int = 0

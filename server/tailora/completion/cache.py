@@ -52,9 +52,7 @@ class TypedThrough:
         return len(self._entries)
 
     def put(self, key: CacheKey, snapshot: Snapshot, suggestion: str) -> None:
-        """Remembers ``suggestion`` as the answer at the snapshot's cursor. An empty one is not remembered."""
-        if not suggestion:
-            return
+        """Remembers ``suggestion`` as the answer at the snapshot's cursor; an empty one says that there is none."""
         offset = snapshot.offset
         place = _Place(
             key,
@@ -72,7 +70,8 @@ class TypedThrough:
     def get(self, key: CacheKey, snapshot: Snapshot) -> str | None:
         """The rest of a suggestion of which the user has typed the beginning (or nothing yet), newest first.
 
-        None where there is no such suggestion or all of it was typed.
+        Empty where it is known that there is nothing to suggest; None where nothing is known, or where all of a
+        suggestion was typed.
         """
         text, offset = snapshot.text, snapshot.offset
         length_after = len(text) - offset
@@ -82,7 +81,7 @@ class TypedThrough:
             typed = offset - place.offset
             if place.uri != snapshot.uri or place.key != key or place.length_after != length_after:
                 continue
-            if not 0 <= typed < len(suggestion) or text[place.offset : offset] != suggestion[:typed]:
+            if not 0 <= typed < max(1, len(suggestion)) or text[place.offset : offset] != suggestion[:typed]:
                 continue
             after = _after(text, offset) if after is None else after
             if place.after == after and place.before == _before(text, place.offset):

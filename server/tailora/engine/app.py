@@ -173,8 +173,12 @@ class _Routes:
         parsed = completions.parse(await read_fields(request))
         services.model.refuse_while_fetching()
         project = _root(parsed.project) if parsed.project is not None else None
-        job = services.scheduler.submit(parsed.generation, project=project, wanted=parsed.adapter)
-        return completions.CompletionResponse(job, stream=parsed.stream, model=services.model.name)
+        job = services.scheduler.submit(
+            parsed.generation, project=project, wanted=parsed.adapter, background=parsed.background
+        )
+        return completions.CompletionResponse(
+            job, stream=parsed.stream, model=services.model.name, stats=parsed.stats
+        )
 
     async def pull(self, request: Request) -> Response:
         self._services.model.pull((await read_fields(request)).text("name", None))

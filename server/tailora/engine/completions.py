@@ -39,6 +39,9 @@ class CompletionRequest:
     project: str | None
     adapter: str
     stream: bool
+    background: bool
+    stats: bool
+    """Whether every chunk, and not only the last one, says what it cost."""
 
 
 def parse(body: Fields) -> CompletionRequest:
@@ -58,17 +61,26 @@ def parse(body: Fields) -> CompletionRequest:
         path=extra.text("path", None),
         language=extra.text("language", None),
         document=extra.text("document", None),
-        max_tokens=body.integer("max_tokens", _DEFAULT_TOKENS, 1, _MAX_TOKENS),
+        max_tokens=body.integer("max_tokens", _DEFAULT_TOKENS, 0, _MAX_TOKENS),
         stop=_stops(body),
         temperature=body.number("temperature", 0.0, 0.0, 2.0),
         top_p=body.number("top_p", 1.0, 0.0, 1.0),
         seed=body.integer("seed", None, -(2**63), 2**63 - 1),
+        speculation=extra.flag("speculation", True),
+        reuse=extra.flag("reuse", True),
     )
     adapter = extra.text("adapter", "serving")
     project = extra.text("project", None)
     if adapter not in ("serving", "foundation", "none") and project is None:
         raise BadRequest("tailora.adapter names a version, so tailora.project must say of which project")
-    return CompletionRequest(generation, project, adapter, body.flag("stream", False))
+    return CompletionRequest(
+        generation,
+        project,
+        adapter,
+        body.flag("stream", False),
+        extra.flag("background", False),
+        extra.flag("stats", False),
+    )
 
 
 def _prompt(body: Fields) -> str:
@@ -96,9 +108,10 @@ class CompletionResponse:
     An error before the first token has an HTTP status of its own, a later one comes in the stream.
     """
 
-    def __init__(self, job: Job, *, stream: bool, model: str) -> None:
+    def __init__(self, job: Job, *, stream: bool, model: str, stats: bool = False) -> None:
         self._job = job
         self._stream = stream
+        self._stats = stats
         self._head = {
             "id": f"cmpl-{secrets.token_hex(12)}",
             "object": "text_completion",
@@ -146,7 +159,10 @@ class CompletionResponse:
                 if step.finish_reason is not None:
                     await self._send_event(send, self._last_chunk(step.text, step))
                 elif step.text:
-                    await self._send_event(send, self._chunk(step.text, None))
+                    chunk = self._chunk(step.text, None)
+                    await self._send_event(
+                        send, {**chunk, "tailora": self._own(step)} if self._stats else chunk
+                    )
         except Exception as error:  # noqa: BLE001 - the protocol's boundary: logged and answered
             if not started:
                 await error_response(error)(scope, receive, send)
@@ -172,16 +188,22 @@ class CompletionResponse:
             "completion_tokens": stats.completion_tokens,
             "total_tokens": stats.prompt_tokens + stats.completion_tokens,
         }
-        own = {
+        return {**self._chunk(text, step.finish_reason), "usage": usage, "tailora": self._own(step)}
+
+    def _own(self, step: GenerationStep) -> dict[str, Any]:
+        stats = step.stats
+        return {
             "adapter": self._job.adapter,
             "prompt_tokens": stats.prompt_tokens,
             "cached_tokens": stats.cached_tokens,
             "completion_tokens": stats.completion_tokens,
             "queue_ms": round(self._job.queue_ms, 1),
             "prefill_ms": round(stats.prefill_ms, 1),
+            "first_token_ms": round(stats.first_token_ms, 1),
             "decode_ms": round(stats.decode_ms, 1),
+            "drafted_tokens": stats.drafted_tokens,
+            "accepted_tokens": stats.accepted_tokens,
         }
-        return {**self._chunk(text, step.finish_reason), "usage": usage, "tailora": own}
 
 
 async def _start(send: Send, media_type: str, length: int | None = None) -> None:

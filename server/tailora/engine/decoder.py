@@ -7,6 +7,9 @@ added unmerged, so that an adapter is chosen per request. Knows nothing of text,
     ids -> embed -> [norm -> qkv (+LoRA) -> rope -> attention -> o (+LoRA)
                      -> norm -> gate, up (+LoRA) -> down (+LoRA)] x layers
         -> norm -> lm_head (last token only)
+
+The residual stream is float32. A long input can be stopped between two layers; what was computed stays in the state and
+is taken up again if the same input comes next, so that someone who types faster than a prompt is read loses nothing.
 """
 
 import json
@@ -24,9 +27,9 @@ from tailora.engine.lora_weights import LoraWeights, load_lora
 from tailora.engine.packing import GROUP, Packed, load_packed
 from tailora_adapters.errors import ModelCorrupt
 
-__all__ = ["LeanDecoder", "LeanState", "supports"]
+__all__ = ["FEW", "LeanDecoder", "LeanState", "supports"]
 
-_FEW = 6
+FEW = 6
 """Up to so many tokens at once, the packed weights are faster."""
 
 _GROUPS = {
@@ -50,17 +53,34 @@ def supports(config: dict[str, Any]) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Halted:
+    """An input that was stopped before ``layer``."""
+
+    ids: list[int]
+    layer: int
+    x: Tensor  # (tokens, hidden)
+
+
 class LeanState:
     """Keys and values of the tokens read: (layers, kv heads, capacity, head width) each."""
 
     def __init__(self, layers: int, heads: int, width: int, capacity: int, dtype: torch.dtype) -> None:
         self.tokens: list[int] = []
+        self.halted: _Halted | None = None
         self.k = torch.empty((layers, heads, capacity, width), dtype=dtype)
         self.v = torch.empty((layers, heads, capacity, width), dtype=dtype)
 
+    @property
+    def halted_ids(self) -> list[int]:
+        """The input after ``tokens`` that was stopped between two layers."""
+        return self.halted.ids if self.halted is not None else []
+
     def crop(self, length: int) -> None:
         """Forgets all tokens after the first ``length``."""
-        del self.tokens[length:]
+        if length < len(self.tokens):
+            self.halted = None
+            del self.tokens[length:]
 
     def copy(self, length: int) -> "LeanState":
         """A state of its own with the first ``length`` tokens."""
@@ -96,9 +116,15 @@ class LeanDecoder:
     """Weights and forward pass. One thread at a time."""
 
     def __init__(
-        self, folder: Path, *, packed: bool, progress: Callable[[float], None] = lambda _: None
+        self,
+        folder: Path,
+        *,
+        packed: bool,
+        float32: bool = False,
+        progress: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """Loads from a converted model's folder.
+        """Loads from a converted model's folder. ``float32``: the dense weights are widened on the fly, for processors
+        that multiply in bfloat16 slowly.
 
         Raises:
             ModelCorrupt: a weight is missing.
@@ -113,6 +139,7 @@ class LeanDecoder:
         self._eps: float = config["rms_norm_eps"]
         self.max_length: int = config["max_position_embeddings"]
         self.packed = packed
+        self._float32 = float32
         try:
             self._read(load_file(folder / "model.safetensors"), folder, progress)
         except KeyError as error:
@@ -124,7 +151,8 @@ class LeanDecoder:
         steps = torch.arange(0, self._width, 2, dtype=torch.float32) / self._width
         angles = torch.outer(torch.arange(self.max_length, dtype=torch.float32), theta**-steps)
         self._cos = torch.cat((angles, angles), dim=-1).cos()  # (positions, width)
-        self._sin = torch.cat((angles, angles), dim=-1).sin()
+        self._sin = torch.cat((-angles, angles), dim=-1).sin()
+        self._future = torch.full((FEW, FEW), -torch.inf).triu(diagonal=1)
 
     def _read(self, state: dict[str, Tensor], folder: Path, progress: Callable[[float], None]) -> None:
         self._embedding = state["model.embed_tokens.weight"]
@@ -193,34 +221,50 @@ class LeanDecoder:
         *,
         want_logits: bool = True,
         all_logits: bool = False,
-        dense: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Tensor | None:
-        """Reads ``ids`` after what ``state`` holds, and extends it; with ``dense``, never by the packed weights.
+        """Reads ``ids`` after what ``state`` holds, and extends it.
 
         Returns logits, float32: of the last token (vocabulary,), or with ``all_logits`` (len(ids), vocabulary).
+        None where none are wanted, or where ``cancelled`` was true between two layers of an input too long for
+        the packed weights; the state is then not extended, but holds what was computed for the next call with
+        the same ``ids``.
         """
         start, count = len(state.tokens), len(ids)
         state.reserve(start + count)
-        few = self.packed and count <= _FEW and not dense
-        cos, sin = self._cos[start : start + count], self._sin[start : start + count]
-        x = self._embedding[torch.tensor(ids)]  # (tokens, hidden)
-        for number, layer in enumerate(self._layers):
+        few = self.packed and count <= FEW
+        if count == 1:
+            attend: _Attend = self._attend_one
+        else:
+            attend = self._attend_few if count <= FEW else self._attend_many
+        cos, sin = self._cos[start : start + count, None], self._sin[start : start + count, None]
+        halted, state.halted = state.halted, None
+        if halted is not None and halted.ids == ids:
+            x, first = halted.x, halted.layer
+        else:
+            x, first = self._embedding[torch.tensor(ids)].float(), 0  # (tokens, hidden)
+        for number in range(first, self._layer_count):
+            if count > FEW and cancelled():
+                state.halted = _Halted(list(ids), number, x)
+                return None
+            layer = self._layers[number]
             h = self._rms(x, layer.norm_in)
             qkv = self._linear(h, layer, "qkv", number, adapter, few)
             if layer.bias is not None:
                 qkv = qkv + layer.bias
-            attended = self._attention(qkv, state, number, start, cos, sin)
+            attended = self._attention(qkv, state, number, start, cos, sin, attend)
             x = x + self._linear(attended, layer, "o", number, adapter, few)
             h = self._rms(x, layer.norm_post)
             gate, up = torch.split(
                 self._linear(h, layer, "gate_up", number, adapter, few), self._inner, dim=-1
             )
-            x = x + self._linear(F.silu(gate) * up, layer, "down", number, adapter, few)
+            x = x + self._linear(F.silu(gate).mul_(up), layer, "down", number, adapter, few)
         state.tokens.extend(ids)
         if not want_logits:
             return None
         x = self._rms(x if all_logits else x[-1:], self._norm)
-        logits = _int4(x, self._head_packed) if self._head_packed and few else x @ self._head.T
+        packed = self._head_packed if len(x) <= FEW else None
+        logits = _int4(x, packed) if packed else self._dense(x, self._head)
         return logits.float() if all_logits else logits[0].float()
 
     def _linear(
@@ -230,30 +274,63 @@ class LeanDecoder:
         if few:
             y = _int4(x, layer.packed[group])
         else:
-            parts = [F.linear(x, weight) for weight in getattr(layer, group)]
+            parts = [self._dense(x, weight) for weight in getattr(layer, group)]
             y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         lora = adapter.get((number, group)) if adapter else None
-        return y if lora is None else y + lora.delta(x)
+        return y if lora is None else lora.add_to(y, x)
+
+    def _dense(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self._float32:
+            return F.linear(x.float(), weight.float()).to(x.dtype)
+        return F.linear(x, weight)
 
     def _attention(
-        self, qkv: Tensor, state: LeanState, number: int, start: int, cos: Tensor, sin: Tensor
+        self,
+        qkv: Tensor,
+        state: LeanState,
+        number: int,
+        start: int,
+        cos: Tensor,
+        sin: Tensor,
+        attend: "_Attend",
     ) -> Tensor:
         count, heads, kv, width = qkv.shape[0], self._heads, self._kv_heads, self._width
         end = start + count
-        q, k, v = torch.split(qkv.view(count, heads + 2 * kv, width), [heads, kv, kv], dim=1)
-        q, k = _rope(q, cos, sin), _rope(k, cos, sin)
+        qkv = qkv.view(count, heads + 2 * kv, width)
+        q, k = torch.split(_rope(qkv[:, : heads + kv], cos, sin), [heads, kv], dim=1)
         state.k[number, :, start:end] = k.transpose(0, 1)
-        state.v[number, :, start:end] = v.transpose(0, 1)
-        keys, values = state.k[number, :, :end], state.v[number, :, :end]  # (kv, end, width)
-        if count == 1:
-            # Plain matmuls: the fused CPU kernel is an order of magnitude slower for one query with grouped heads.
-            grouped = q.view(kv, heads // kv, width)
-            scores = (grouped @ keys.transpose(1, 2)).float() * width**-0.5  # (kv, group, end)
-            weighted: Tensor = scores.softmax(-1).to(values.dtype) @ values
-            return weighted.reshape(1, heads * width)
+        state.v[number, :, start:end] = qkv[:, heads + kv :].transpose(0, 1)
+        attended = attend(q, state.k[number, :, :end], state.v[number, :, :end])
+        return attended.reshape(count, heads * width)
+
+    # Plain matmuls for up to FEW queries: the fused CPU kernel is an order of magnitude slower with grouped
+    # heads. One query is computed apart from several, though it is a case of them: it needs fewer calls.
+
+    def _attend_one(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """(1, heads, width), (kv heads, end, width) twice -> (kv heads, heads / kv heads, width)."""
+        grouped = q.view(self._kv_heads, -1, self._width)
+        scores = (grouped @ keys.transpose(1, 2)).float() * self._width**-0.5  # (kv, group, end)
+        weighted: Tensor = scores.softmax(-1).to(values.dtype) @ values
+        return weighted
+
+    def _attend_few(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """(tokens, heads, width), (kv heads, end, width) twice -> (tokens, heads, width)."""
+        count, kv, width, end = q.shape[0], self._kv_heads, self._width, keys.shape[1]
+        grouped = (
+            q.view(count, kv, -1, width).transpose(0, 1).reshape(kv, -1, width)
+        )  # (kv, tokens * group, width)
+        scores = (grouped @ keys.transpose(1, 2)).float() * width**-0.5
+        scores = scores.view(kv, count, -1, end)
+        scores[..., end - count :] += self._future[:count, None, :count]
+        weighted: Tensor = scores.softmax(-1).to(values.dtype).view(kv, -1, end) @ values
+        return weighted.view(kv, count, -1, width).transpose(0, 1)
+
+    def _attend_many(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """(tokens, heads, width), (kv heads, end, width) twice -> (tokens, heads, width)."""
+        count, end = q.shape[0], keys.shape[1]
         mask = None
-        if start:
-            mask = torch.ones((count, end), dtype=torch.bool).tril(diagonal=start)
+        if end > count:
+            mask = torch.ones((count, end), dtype=torch.bool).tril(diagonal=end - count)
         out = F.scaled_dot_product_attention(
             q.transpose(0, 1)[None],
             keys[None],
@@ -262,10 +339,13 @@ class LeanDecoder:
             is_causal=mask is None,
             enable_gqa=True,
         )  # (1, heads, tokens, width)
-        return out[0].transpose(0, 1).reshape(count, heads * width)
+        return out[0].transpose(0, 1)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), (self._hidden,), weight, self._eps).to(x.dtype)
+        return F.rms_norm(x, (self._hidden,), weight, self._eps).to(torch.bfloat16)
+
+
+_Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _int4(x: Tensor, packed: Packed) -> Tensor:
@@ -274,7 +354,5 @@ def _int4(x: Tensor, packed: Packed) -> Tensor:
 
 
 def _rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotates (tokens, heads, width) by position, in float32 as transformers does for these models' tables."""
-    half = x.shape[-1] // 2
-    turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
-    return (x * cos[:, None] + turned * sin[:, None]).to(x.dtype)
+    """Rotates (tokens, heads, width) by position, in float32; the first half of ``sin`` carries the minus sign."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin).to(x.dtype)

@@ -34,7 +34,8 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One completion. Greedy when ``temperature`` is 0."""
+    """One completion. Greedy when ``temperature`` is 0. With ``max_tokens`` 0 the prompt is only read, so that a
+    request that begins like it is answered sooner."""
 
     prefix: str
     suffix: str = ""
@@ -48,6 +49,10 @@ class GenerationRequest:
     top_p: float = 1.0
     seed: int | None = None
     adapter: AdapterRef | None = None
+    speculation: bool = True
+    """Whether tokens may be guessed and then checked; what is written stays the same."""
+    reuse: bool = True
+    """Whether what earlier requests read may be used. Only measurements want False."""
 
 
 @dataclass(slots=True)
@@ -59,6 +64,10 @@ class GenerationStats:
     completion_tokens: int = 0
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
+    first_token_ms: float = 0.0
+    """From the start of the generation to the first token."""
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +108,5 @@ class Generator(Protocol):
         """
 
     def info(self) -> dict[str, object]:
-        """``name``, ``quantization``, ``device``, ``fim`` (whether the model fills holes). Any thread."""
+        """``name``, ``quantization``, ``device``, ``fim`` (whether the model fills holes), ``note`` (why it is slower
+        than it could be, or None). Any thread."""

@@ -28,11 +28,15 @@ class Job:
         wanted: str,
         submitted: float,
         on_end: Callable[["Job"], None],
+        *,
+        background: bool = False,
     ) -> None:
         self.request = request
         self.project = project
         self.wanted = wanted
         self.submitted = submitted
+        self.background = background
+        """Whether nobody waits for it yet: it makes way for any other request."""
         self.adapter = "none"
         """Label of the adapter that is used, known from the first step on."""
         self.queue_ms = 0.0

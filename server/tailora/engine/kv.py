@@ -1,14 +1,19 @@
 """KV states of recent prompts, so that a keystroke costs only the tokens that changed.
 
-The invariant: a state is only ever continued under the adapter (by hash of its weights) that computed it. Knows
-nothing of models beyond copying and cropping; used on the generation thread only.
+Many states, each a whole prompt, rather than a tree of shared blocks: attention wants its keys in one piece, and a
+shared beginning of a few hundred tokens is copied in milliseconds. The invariants: a state is only ever continued
+under the adapter (by hash of its weights) that computed it, and a request never takes away what another place still
+needs. Knows nothing of models beyond copying and cropping; used on the generation thread only.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 __all__ = ["KvPool", "KvState"]
+
+_KEEP = 64
+"""A state that would lose more tokens than this to a request is copied: its place may be returned to."""
 
 
 class KvState(Protocol):
@@ -17,6 +22,10 @@ class KvState(Protocol):
     @property
     def tokens(self) -> list[int]:
         """Tokens read, in order."""
+
+    @property
+    def halted_ids(self) -> Sequence[int]:
+        """Tokens after these whose reading was stopped half way, and goes on if they come next."""
 
     def crop(self, length: int) -> None:
         """Forgets all tokens after the first ``length``."""
@@ -31,49 +40,66 @@ State = TypeVar("State", bound=KvState)
 @dataclass(slots=True)
 class _Slot(Generic[State]):
     adapter: str
-    document: str | None
     state: State
-    used: int = field(default=0)
 
 
 class KvPool(Generic[State]):
-    """At most ``size`` states, the least recently used one leaves."""
+    """States of at most ``max_tokens`` tokens in all, the least recently used ones leave first."""
 
-    def __init__(self, size: int = 8) -> None:
-        self._size = size
-        self._slots: list[_Slot[State]] = []
-        self._clock = 0
+    def __init__(self, max_tokens: int) -> None:
+        self.max_tokens = max_tokens
+        self._slots: list[_Slot[State]] = []  # the most recently used last
 
-    def take(self, adapter: str, document: str | None, prompt: Sequence[int]) -> State | None:
+    def take(self, adapter: str, prompt: Sequence[int]) -> State | None:
         """A state that holds the longest beginning of ``prompt`` that is at hand (not all of it: at least one
-        token is left to compute), or None. It leaves the pool until it is put back."""
+        token is left to compute), or None. It is the caller's until it is put back."""
         best: _Slot[State] | None = None
-        best_length = 0
-        for slot in self._slots:
-            length = _common(slot.state.tokens, prompt) if slot.adapter == adapter else 0
-            if length > best_length:
-                best, best_length = slot, length
+        best_length, best_score = 0, 0.0
+        for slot in reversed(self._slots):
+            if slot.adapter != adapter:
+                continue
+            length = _common(slot.state.tokens, prompt)
+            score = length + 0.5 * _halted(slot.state, prompt, length)
+            if score > best_score:
+                best, best_length, best_score = slot, length, score
         best_length = min(best_length, len(prompt) - 1)
-        if best is None or best_length <= 0:
+        if best is None or best_length < 0:
             return None
-        # Another document's state keeps its own tail: only the shared beginning is copied.
-        if best.document == document or best_length >= len(best.state.tokens) // 2:
-            self._slots.remove(best)
-            best.state.crop(best_length)
-            return best.state
-        state: State = best.state.copy(best_length)  # type: ignore[assignment]
-        return state
+        if len(best.state.tokens) - best_length > _KEEP:
+            state: State = best.state.copy(best_length)  # type: ignore[assignment]
+            return state
+        self._slots.remove(best)
+        best.state.crop(best_length)
+        return best.state
 
-    def put(self, adapter: str, document: str | None, state: State) -> None:
-        """Keeps a state; an older one of the same document goes."""
-        self._clock += 1
-        if document is not None:
-            self._slots = [
-                slot for slot in self._slots if slot.document != document or slot.adapter != adapter
-            ]
-        self._slots.append(_Slot(adapter, document, state, self._clock))
-        if len(self._slots) > self._size:
-            self._slots.remove(min(self._slots, key=lambda slot: slot.used))
+    def put(self, adapter: str, state: State) -> None:
+        """Keeps a state; those that hold nothing beyond it go."""
+        tokens = state.tokens
+        self._slots = [
+            slot
+            for slot in self._slots
+            if slot.adapter != adapter
+            or slot.state.tokens != tokens[: len(slot.state.tokens)]
+            or (slot.state.halted_ids and not _halted(slot.state, tokens, len(slot.state.tokens)))
+        ]
+        self._slots.append(_Slot(adapter, state))
+        self.shrink(self.max_tokens)
+
+    def shrink(self, max_tokens: int) -> None:
+        """Forgets the least recently used states until at most ``max_tokens`` are held, but never the newest."""
+        held = self.tokens
+        while held > max_tokens and len(self._slots) > 1:
+            held -= len(self._slots.pop(0).state.tokens)
+
+    def sequences(self) -> Iterator[list[int]]:
+        """The tokens of every state, the most recently used first."""
+        for slot in reversed(self._slots):
+            yield slot.state.tokens
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are held."""
+        return sum(len(slot.state.tokens) for slot in self._slots)
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -81,6 +107,13 @@ class KvPool(Generic[State]):
 
     def __len__(self) -> int:
         return len(self._slots)
+
+
+def _halted(state: KvState, prompt: Sequence[int], length: int) -> int:
+    """How many of the tokens that ``state`` was stopped in come next in ``prompt``: all or none."""
+    ids = state.halted_ids
+    fits = length == len(state.tokens) and list(prompt[length : length + len(ids)]) == list(ids)
+    return len(ids) if fits else 0
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:

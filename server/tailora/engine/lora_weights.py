@@ -33,9 +33,9 @@ class GroupLora:
     a: Tensor  # (in, ranks)
     b: Tensor  # (ranks, out)
 
-    def delta(self, x: Tensor) -> Tensor:
-        """(tokens, in) -> (tokens, out)."""
-        return (x @ self.a) @ self.b
+    def add_to(self, y: Tensor, x: Tensor) -> Tensor:
+        """Adds the update for ``x`` (tokens, in) to ``y`` (tokens, out), in place."""
+        return y.addmm_(x @ self.a, self.b)
 
 
 LoraWeights = Mapping[tuple[int, str], GroupLora]

@@ -1,8 +1,9 @@
 """Decides which request the one generation thread works on, and keeps the model loaded while it is needed.
 
 Requests come from the event loop as ``Job`` objects, the generator is touched by the generation thread only.
-The newest request of a document replaces its older ones, the newest waiting request runs first, and a fault
-in the generator costs one request. Knows nothing of HTTP; adapters come from a function that it is given.
+The newest request of a document replaces its older ones, the newest waiting request runs first, work ahead of need
+makes way for any request, and a fault in the generator costs one request. Knows nothing of HTTP; adapters come from
+a function that it is given.
 """
 
 import asyncio
@@ -128,17 +129,23 @@ class Scheduler:
         return len(self._alive)
 
     def submit(
-        self, request: GenerationRequest, *, project: str | None = None, wanted: str = "serving"
+        self,
+        request: GenerationRequest,
+        *,
+        project: str | None = None,
+        wanted: str = "serving",
+        background: bool = False,
     ) -> Job:
         """Takes a request; the answer comes by iterating over the job.
 
-        Older jobs of the same project and document end with ``superseded`` before this returns.
+        Older jobs of the same project and document end with ``superseded`` before this returns, and so do all
+        ``background`` ones unless this is one too.
         """
         self.last_request = self._clock()
-        job = Job(request, project, wanted, self.last_request, self._ended)
-        if request.document is not None:
-            same = (project, request.document)
-            for older in [job for job in self._alive if (job.project, job.request.document) == same]:
+        job = Job(request, project, wanted, self.last_request, self._ended, background=background)
+        for older in list(self._alive):
+            same = older.project == project and older.request.document == request.document is not None
+            if same or (older.background and not background):
                 older.supersede()
         self._alive.add(job)
         self._set_busy(True)
@@ -239,7 +246,10 @@ class Scheduler:
                 )
                 if self._closing:
                     break
-                job = self._waiting.pop() if self._waiting else None
+                # The newest first, and what nobody waits for last.
+                job = max(reversed(self._waiting), key=lambda job: not job.background, default=None)
+                if job is not None:
+                    self._waiting.remove(job)
                 load, self._wants_load = self._wants_load, False
                 unload, self._wants_unload = self._wants_unload and job is None and not load, False
                 forget, self._forget_failure = self._forget_failure, False

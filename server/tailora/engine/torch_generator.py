@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor
 
-from tailora.engine.decoder import LeanDecoder, supports
+from tailora.engine.decoder import FEW, LeanDecoder, supports
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStats, GenerationStep
 from tailora.engine.kv import KvPool
+from tailora.engine.speculation import PromptLookup
 from tailora.errors import PromptTooLong
 from tailora_adapters.base import cache, catalogue
 from tailora_adapters.base.device import Quantization, default_device, pick_quantization
@@ -29,9 +31,17 @@ __all__ = ["TorchGenerator", "prepare"]
 
 _log = logging.getLogger(__name__)
 
-_PREFILL_CHUNK = 64
-"""Tokens read between two looks at ``cancelled``."""
+_PREFILL_CHUNK = 256
+"""Tokens read at once. The lean decoder looks at ``cancelled`` between its layers too."""
 _KEPT_ADAPTERS = 4
+_MAX_DRAFT = FEW - 1
+"""Tokens guessed at most, so that checking them stays on the packed weights."""
+_KV_TOKENS = 12_000
+"""Tokens whose keys and values are kept: 12 KB each for the 0.5B model."""
+_LOW_MEMORY = 1 << 30
+"""With less free memory than this, in bytes, a quarter of the tokens is kept."""
+_SHORT_OF_MEMORY = "little memory is left: fewer prompts are kept, so that suggestions may take longer"
+_LAST_KEPT = 32
 
 
 def prepare(model: str, progress: Callable[[float, str], None]) -> None:
@@ -61,13 +71,17 @@ class TorchGenerator:
         device: str = "auto",
         threads: int = 0,
         budget: PromptBudget = PromptBudget(),
-        kv_states: int = 8,
+        kv_tokens: int = _KV_TOKENS,
     ) -> None:
         self._name = model
         self._device = default_device() if device == "auto" else device
         self._quantization = pick_quantization(quantization, self._device)
         self._budget = budget
-        self._pool: KvPool[Any] = KvPool(kv_states)
+        self._pool: KvPool[Any] = KvPool(kv_tokens)
+        self._kv_tokens = kv_tokens
+        self._last: OrderedDict[str | None, list[int]] = OrderedDict()
+        """Tokens of the last suggestion in each document: likely parts of the next one."""
+        self._memory_is_short = False
         self._decoder: Any = None
         self._tokenizer: CodeTokenizer | None = None
         self._adapters: OrderedDict[str, Any] = OrderedDict()
@@ -87,6 +101,7 @@ class TorchGenerator:
             "quantization": self._quantization,
             "device": self._device,
             "fim": None if tokenizer is None else tokenizer.fim.fills_holes,
+            "note": _SHORT_OF_MEMORY if self._memory_is_short else None,
         }
 
     def load(self, progress: Callable[[float, str], None]) -> None:
@@ -122,6 +137,7 @@ class TorchGenerator:
         self._decoder = None
         self._adapters.clear()
         self._pool.clear()
+        self._last.clear()
 
     def generate(self, request: GenerationRequest, cancelled: Callable[[], bool]) -> Iterator[GenerationStep]:
         """See ``Generator.generate``."""
@@ -138,25 +154,41 @@ class TorchGenerator:
             path=request.path,
             budget=self._budget,
         )
-        if not prompt:
-            prompt = [tokenizer.end_id]
-        if len(prompt) + request.max_tokens > self._decoder.max_length:
+        ids = prompt.ids or [tokenizer.end_id]
+        if len(ids) + request.max_tokens > self._decoder.max_length:
             raise PromptTooLong(
-                f"{len(prompt)} prompt tokens and {request.max_tokens} to write exceed the model's context"
+                f"{len(ids)} prompt tokens and {request.max_tokens} to write exceed the model's context"
                 f" of {self._decoder.max_length}: ask for fewer tokens"
             )
-        stats = GenerationStats(prompt_tokens=len(prompt))
-        state = self._pool.take(key, request.document, prompt)
+        stats = GenerationStats(prompt_tokens=len(ids))
+        began = time.perf_counter()
+        self._mind_memory()
+        state = self._pool.take(key, ids) if request.reuse else None
         if state is None:
-            state = self._decoder.new_state(len(prompt) + request.max_tokens)
+            state = self._decoder.new_state(len(ids) + request.max_tokens)
         stats.cached_tokens = len(state.tokens)
         try:
-            logits = self._prefill(prompt[len(state.tokens) :], state, adapter, stats, cancelled)
-            if logits is not None:
-                yield from self._decode(request, tokenizer, logits, state, adapter, stats, cancelled)
+            logits = self._prefill(ids, prompt.tail, state, adapter, cancelled)
+            stats.prefill_ms = (time.perf_counter() - began) * 1000
+            if logits is None:
+                return
+            if not request.max_tokens:
+                yield GenerationStep("", "length", stats)
+                return
+            yield from self._decode(request, ids, logits, state, adapter, stats, cancelled)
         finally:
-            if state.tokens:
-                self._pool.put(key, request.document, state)
+            if request.reuse and (state.tokens or state.halted_ids):
+                self._pool.put(key, state)
+
+    def _mind_memory(self) -> None:
+        """Keeps less where memory is short, before anything fails."""
+        short = psutil.virtual_memory().available < _LOW_MEMORY
+        self._pool.max_tokens = self._kv_tokens // 4 if short else self._kv_tokens
+        if short != self._memory_is_short:
+            self._memory_is_short = short
+            if short:
+                _log.warning(_SHORT_OF_MEMORY)
+        self._pool.shrink(self._pool.max_tokens)
 
     def _adapter(self, ref: AdapterRef | None) -> Any:
         if ref is None:
@@ -170,55 +202,106 @@ class TorchGenerator:
         return self._adapters[ref.key]
 
     def _prefill(
-        self, ids: list[int], state: Any, adapter: Any, stats: GenerationStats, cancelled: Callable[[], bool]
+        self, ids: list[int], tail: int, state: Any, adapter: Any, cancelled: Callable[[], bool]
     ) -> Tensor | None:
-        """Logits after the prompt, or None when cancelled; what was read stays in ``state`` either way."""
-        began = time.perf_counter()
+        """Logits after the prompt, or None when cancelled; what was read stays in ``state`` either way.
+
+        What typing leaves alone, ``ids[:tail]``, is read in chunks of its own: they are found again.
+        """
         logits: Tensor | None = None
-        for begin in range(0, len(ids), _PREFILL_CHUNK):
+        begin = len(state.tokens)
+        while begin < len(ids):
             if cancelled():
                 return None
-            chunk = ids[begin : begin + _PREFILL_CHUNK]
-            last = begin + _PREFILL_CHUNK >= len(ids)
-            # Dense however short the rest is: what a prompt gives must not depend on how much of it was cached.
-            logits = self._decoder.forward(chunk, state, adapter, want_logits=last, dense=True)
-        stats.prefill_ms = (time.perf_counter() - began) * 1000
+            end = min(begin + _PREFILL_CHUNK, tail if begin < tail else len(ids))
+            logits = self._decoder.forward(
+                ids[begin:end], state, adapter, want_logits=end == len(ids), cancelled=cancelled
+            )
+            if len(state.tokens) < end:
+                return None
+            begin = end
         return logits
 
     def _decode(
         self,
         request: GenerationRequest,
-        tokenizer: CodeTokenizer,
+        ids: list[int],
         logits: Tensor,
         state: Any,
         adapter: Any,
         stats: GenerationStats,
         cancelled: Callable[[], bool],
     ) -> Iterator[GenerationStep]:
+        assert self._tokenizer is not None
         began = time.perf_counter()
-        sampler = _Sampler(request)
-        stream = TextStream(tokenizer)
+        stats.first_token_ms = stats.prefill_ms
+        stream = TextStream(self._tokenizer)
         stops = _StopStrings(request.stop)
-        while stats.completion_tokens < request.max_tokens:
-            if cancelled():
-                return
-            token = sampler.pick(logits)
-            if token in tokenizer.stop_ids:
-                yield GenerationStep(stops.flush(), "stop", stats)
-                return
-            stats.completion_tokens += 1
-            text, stopped = stops.push(stream.push(token))
-            stats.decode_ms = (time.perf_counter() - began) * 1000
-            if stopped:
-                yield GenerationStep(text, "stop", stats)
-                return
-            yield GenerationStep(text, None, stats)
-            if stats.completion_tokens < request.max_tokens:
+        lookup = None
+        if request.speculation and request.temperature <= 0:
+            last = self._last.get(request.document, ())
+            lookup = PromptLookup(ids, (last, *self._pool.sequences()), self._tokenizer.stop_ids)
+        written: list[int] = []
+        try:
+            for token in self._tokens(logits, state, adapter, _Sampler(request), lookup, stats, cancelled):
+                stats.decode_ms = (time.perf_counter() - began) * 1000
+                if token in self._tokenizer.stop_ids:
+                    yield GenerationStep(stops.flush(), "stop", stats)
+                    return
+                written.append(token)
+                stats.completion_tokens += 1
+                text, stopped = stops.push(stream.push(token))
+                if stopped:
+                    yield GenerationStep(text, "stop", stats)
+                    return
+                yield GenerationStep(text, None, stats)
+                if len(written) >= request.max_tokens:
+                    break
                 if cancelled():
                     return
+            if not cancelled():
+                yield GenerationStep(stops.flush(), "length", stats)
+        finally:
+            self._last[request.document] = written
+            self._last.move_to_end(request.document)
+            if len(self._last) > _LAST_KEPT:
+                self._last.popitem(last=False)
+
+    def _tokens(
+        self,
+        logits: Tensor,
+        state: Any,
+        adapter: Any,
+        sampler: "_Sampler",
+        lookup: PromptLookup | None,
+        stats: GenerationStats,
+        cancelled: Callable[[], bool],
+    ) -> Iterator[int]:
+        """Tokens without end, until cancelled. The same ones with and without ``lookup``: a guess is only kept
+        where the model would have written it."""
+        token = sampler.pick(logits)
+        while True:
+            yield token
+            if cancelled():
+                return
+            if lookup is None:
                 logits = self._decoder.forward([token], state, adapter)
-                stats.decode_ms = (time.perf_counter() - began) * 1000
-        yield GenerationStep(stops.flush(), "length", stats)
+                token = sampler.pick(logits)
+                continue
+            lookup.append(token)
+            guesses = lookup.guess(min(_MAX_DRAFT, self._decoder.max_length - len(state.tokens) - 1))
+            stats.drafted_tokens += len(guesses)
+            rows = self._decoder.forward([token, *guesses], state, adapter, all_logits=True)
+            picks = [sampler.pick(row) for row in rows]
+            right = 0
+            while right < len(guesses) and picks[right] == guesses[right]:
+                right += 1
+            state.crop(len(state.tokens) - (len(guesses) - right))
+            stats.accepted_tokens += right
+            for guess in guesses[:right]:
+                lookup.append(guess)
+                yield guess
+            token = picks[right]
 
 
 class _Sampler:
@@ -238,7 +321,7 @@ class _Sampler:
         if self._temperature <= 0:
             return int(logits.argmax())
         probabilities = (logits / self._temperature).softmax(-1)
-        ordered, ids = probabilities.sort(descending=True)
+        ordered, ids = probabilities.sort(descending=True, stable=True)
         ordered[ordered.cumsum(-1) - ordered > self._top_p] = 0
         return int(ids[torch.multinomial(ordered, 1, generator=self._random)])
 

@@ -5,7 +5,7 @@ Adapters are peft's, loaded until whoever asked for them drops them. CUDA figure
 of text or requests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +20,9 @@ __all__ = ["TransformersDecoder", "TransformersState"]
 
 class TransformersState:
     """A ``DynamicCache`` and the tokens that it stands for."""
+
+    halted_ids: tuple[int, ...] = ()
+    """Nothing: transformers' forward pass is not stopped half way."""
 
     def __init__(self) -> None:
         self.tokens: list[int] = []
@@ -93,9 +96,9 @@ class TransformersDecoder:
         *,
         want_logits: bool = True,
         all_logits: bool = False,
-        dense: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Tensor | None:
-        """As ``LeanDecoder.forward``."""
+        """As ``LeanDecoder.forward``, but not to be cancelled."""
         inputs = torch.tensor([list(ids)], device=self._base.device)
         if self._peft is None:
             logits = self._run(self._base, inputs, state, all_logits)

@@ -61,3 +61,4 @@ async def did_close(ls: TailoraServer, params: types.DidCloseTextDocumentParams)
     """A document was closed: what is being computed for it is of no use."""
     for kind in ("", completion.KIND):
         ls.turns.drop(params.text_document.uri + kind)
+        ls.later.drop(params.text_document.uri + kind)

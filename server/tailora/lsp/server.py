@@ -28,7 +28,7 @@ from tailora.lsp.protocol import TailoraProtocol
 from tailora.lsp.status import StatusBoard
 from tailora.lsp.stdio import claim_stdout, read_messages
 from tailora.lsp.text import Documents, path_of
-from tailora.lsp.turns import Turns
+from tailora.lsp.turns import Later, Turns
 from tailora_adapters.corpus.secrets import is_secret_file
 
 __all__ = ["TailoraServer", "main", "start_io"]
@@ -53,6 +53,7 @@ class TailoraServer(LanguageServer):
         self.link = EngineLink(self, autostart=autostart)
         self.model_prompt = ModelPrompt(self)
         self.turns = Turns()
+        self.later = Later(self.spawn)
         self.recent = RecentEdits()
         self.cache = TypedThrough()
         self.client_listens = False
@@ -109,6 +110,18 @@ class TailoraServer(LanguageServer):
             _log.warning("Could not %s: %s", task.get_name(), error)
         elif error is not None:
             _log.error("%s failed", task.get_name(), exc_info=error)
+
+    @property
+    def wants_suggestion_reports(self) -> bool:
+        """Whether the client asked for notifications about suggestions (``experimental.tailora.suggestions``)."""
+        experimental = self.client_capabilities.experimental
+        own = experimental.get("tailora") if isinstance(experimental, dict) else None
+        return isinstance(own, dict) and own.get("suggestions") is True
+
+    def notify_of_suggestion(self, method: str, params: dict[str, Any]) -> None:
+        """Tells a client that asked for it."""
+        if self.client_listens and self.wants_suggestion_reports:
+            self.protocol.notify(method, params)
 
     def start_logging_to_client(self) -> None:
         """From now on the client gets notifications: it has said ``initialized``."""

@@ -1,8 +1,9 @@
 """From a cursor to a suggestion: snapshot, cache, debounce, context, engine, stop rules, post-processing.
 
-Shared by the features that offer suggestions; knows nothing of their items. Invariants: a snapshot is taken
-before the first await and is all that the rest sees; and ``answer`` returns a suggestion or None, never
-raises, and says in the status why there is none.
+Shared by the features that offer suggestions; knows nothing of their items. The first whole line is answered as soon
+as it is there; the rest goes on in the background and into the cache, and so does what would follow the suggestion
+(``completion.ahead``). Invariants: a snapshot is taken before the first await and is all that the rest sees; and
+``answer`` returns a suggestion or None, never raises, and says in the status why there is none.
 """
 
 from __future__ import annotations
@@ -10,44 +11,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
-from tailora.completion import CacheKey, Snapshot, StopRule, clean, gather
-from tailora.completion.stop import Multiline
+from tailora.completion import CacheKey, Snapshot
 from tailora.errors import EngineError
 from tailora.lsp.silence import reason_for
 from tailora.lsp.status import blocking_reason
+from tailora.lsp.stream import Query, Request, Stream
 from tailora.lsp.text import path_of
-from tailora.lsp.workspace import Place
-from tailora.options import CompletionOptions
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["Request", "Suggestion", "answer"]
+__all__ = ["REFRESH", "REPORT", "Request", "Suggestion", "answer"]
 
+REPORT = "tailora/suggestion"
+"""Notification to clients that ask for it: how the answer that follows came about."""
+REFRESH = "tailora/refreshSuggestion"
+"""Notification to clients that ask for it: more of the suggestion at this place is ready, ask again."""
+
+_NOTHING = "the model has nothing to add here"
 _log = logging.getLogger(__name__)
-
-_PREFIX_CHARS, _SUFFIX_CHARS = 24_000, 8_000
-_PREFIX_STEP = 64
-"""Lines; a multiple of ``base.prompt.ANCHOR_LINES``, so that a long file's prompt begins where it began before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client asks for."""
-
-    uri: str
-    position: types.Position
-    manual: bool = False
-    """Whether the user asked by a command, and not by typing."""
-    selected: types.SelectedCompletionInfo | None = None
-    """The selected item of the completion menu, if that is open."""
-    kind: str = ""
-    """Tells features apart that ask for the same document: the newest request of each wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +51,12 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Query:
-    """A request together with what it is about, as it was when the request came."""
-
-    request: Request
-    snapshot: Snapshot
-    range: types.Range
-    lead: str
-    place: Place
-    options: CompletionOptions
-
-
-@dataclass(frozen=True, slots=True)
 class _Outcome:
     text: str | None = None
     reason: str | None = None
     """Why there is no text, for a person."""
+    cached: bool = False
+    stats: dict[str, Any] | None = None
 
 
 async def answer(ls: TailoraServer, request: Request) -> Suggestion | None:
@@ -88,7 +66,7 @@ async def answer(ls: TailoraServer, request: Request) -> Suggestion | None:
     once, one that fails returns None with the reason in the status and the log. Only cancellation by the
     client passes through; pygls answers that as cancelled.
     """
-    query: _Query | str | None = None
+    query: Query | str | None = None
     try:
         query = _look(ls, request)
         if isinstance(query, str):
@@ -103,12 +81,15 @@ async def answer(ls: TailoraServer, request: Request) -> Suggestion | None:
     if outcome is None:
         return None
     ls.board.suggestion(shown=outcome.text is not None, reason=outcome.reason)
-    if outcome.text is None or not isinstance(query, _Query):
+    if not isinstance(query, Query):
+        return None
+    _report(ls, query, outcome)
+    if outcome.text is None:
         return None
     return Suggestion(outcome.text, query.snapshot, query.range, query.lead)
 
 
-def _look(ls: TailoraServer, request: Request) -> _Query | str:
+def _look(ls: TailoraServer, request: Request) -> Query | str:
     """Takes the document as it is now; a text says why nothing is suggested in it."""
     path, document = path_of(request.uri), ls.workspace.opened(request.uri)
     place = ls.folders.place(path)
@@ -127,117 +108,150 @@ def _look(ls: TailoraServer, request: Request) -> _Query | str:
     replaced = types.Range(document.client_position_at_offset(start), document.client_position_at_offset(end))
     language = document.language_id or "plaintext"
     snapshot = Snapshot(request.uri, path, language, document.version, text, offset)
-    return _Query(request, snapshot, replaced, lead, place, options)
+    return Query(request, snapshot, replaced, lead, place, options)
 
 
-async def _suggest(ls: TailoraServer, query: _Query) -> _Outcome | None:
+async def _suggest(ls: TailoraServer, query: Query) -> _Outcome | None:
     """The outcome; None if the engine had a newer request for the document."""
-    key = _cache_key(ls, query)
+    key, name = _cache_key(ls, query), query.request.uri + query.request.kind
     if not query.request.manual:
-        if known := ls.cache.get(key, query.snapshot):
-            return _Outcome(known)
+        known = ls.cache.get(key, query.snapshot)
+        if known is not None:
+            return _Outcome(known or None, None if known else _NOTHING, cached=True)
         await asyncio.sleep(query.options.debounce_ms / 1000)
     status = ls.board.engine(query.place.root)
     if status is not None and (reason := blocking_reason(status)):
         return _Outcome(reason=reason)
-    rule, ending = await _generate(ls, query)
-    if ending == "superseded":
-        return None
-    raw = rule.text
-    if ending in ("late", "length"):
-        # The last line is not finished: whole lines are worth showing, half a line after a wait is not.
-        whole, newline, _ = raw.rpartition("\n")
-        raw = whole if newline or ending == "late" else raw
-    cut_off = {"late": "deadline", "length": "length"}.get(ending or "")
-    text = clean(raw, query.snapshot, kept_stop_reason=cut_off or rule.reason)
-    if text:
-        if ending != "late" and key == _cache_key(ls, query):
-            ls.cache.put(key, query.snapshot, text)
-        return _Outcome(text)
-    if ending == "late":
-        if (status or {}).get("model", {}).get("state") in ("loading", "unloaded"):
-            return _Outcome(reason="too slow: the model is still loading")
-        seconds = query.options.deadline_ms / 1000
-        return _Outcome(reason=f"too slow: no whole line within {seconds:g} s (completion.deadline_ms)")
-    return _Outcome(reason="the model has nothing to add here")
-
-
-async def _generate(ls: TailoraServer, query: _Query) -> tuple[StopRule, str | None]:
-    """Streams from the engine until the suggestion is complete; how the stream ended: the engine's
-    ``finish_reason``, ``late`` at the deadline, None when there was enough.
-
-    Raises:
-        EngineError: no engine, or it refused.
-    """
-    options = query.options
-    # A command asks for more than one line where the settings leave it open. They are checked to be valid.
-    multiline = "always" if query.request.manual and options.multiline == "auto" else options.multiline
-    rule = StopRule(query.snapshot, multiline=cast(Multiline, multiline), max_lines=options.max_lines)
+    ls.later.drop(name)
+    stream = Stream(ls, query)
+    reading = asyncio.ensure_future(stream.run())
     try:
-        async with asyncio.timeout(options.deadline_ms / 1000):
-            await ls.link.ensure()
-            body = _body(ls, query)
-            async with contextlib.aclosing(ls.link.client.complete(body)) as chunks:
-                async for chunk in chunks:
-                    choice = chunk["choices"][0]
-                    if rule.feed(choice["text"]):
-                        return rule, None
-                    if choice.get("finish_reason"):
-                        return rule, str(choice["finish_reason"])
-    except TimeoutError:
-        return rule, "late"
-    return rule, "stop"
+        await _first_line(stream, reading, wait=query.request.manual or not query.options.ahead)
+    except asyncio.CancelledError:
+        reading.cancel()
+        raise
+    if not reading.done():
+        early = stream.text()
+        if early:
+            ls.later.start(name, _finish(ls, query, key, stream, reading, early))
+            return _Outcome(early, stats=stream.stats)
+        await reading
+    reading.result()
+    if stream.ending == "superseded":
+        return None
+    text = stream.text()
+    if stream.ending != "late" and key == _cache_key(ls, query):
+        ls.cache.put(key, query.snapshot, text or "")
+    if text:
+        if query.options.ahead:
+            ls.later.start(name, _look_ahead(ls, query, key, text))
+        return _Outcome(text, stats=stream.stats)
+    return _Outcome(reason=_why_nothing(query, stream, status or {}), stats=stream.stats)
 
 
-def _body(ls: TailoraServer, query: _Query) -> dict[str, Any]:
-    snapshot, place = query.snapshot, query.place
-    context = gather(
-        snapshot,
-        root=place.root,
-        recent=ls.recent,
-        read=ls.read_for_context,
-        budget_chars=query.options.context_chars,
-    )
-    status = ls.board.engine(place.root) or {}
-    return {
-        "model": (status.get("model") or {}).get("name") or "default",
-        "prompt": _encodable(_last_part(snapshot.text[: snapshot.offset])),
-        "suffix": _encodable(snapshot.text[snapshot.offset :][:_SUFFIX_CHARS].replace("\r\n", "\n")),
-        "max_tokens": query.options.max_tokens,
-        "temperature": 0,
-        "stream": True,
-        "tailora": {
-            "project": str(place.root) if place.root else None,
-            # Two windows may have the same file open: neither is to end the other's requests.
-            "document": f"{ls.link.client.client_id}:{query.request.uri}{query.request.kind}",
-            "path": place.relative,
-            "language": snapshot.language,
-            "context": [{"path": item.path, "text": _encodable(item.text)} for item in context],
-            "adapter": "serving",
-        },
-    }
+async def _first_line(stream: Stream, reading: asyncio.Future[None], *, wait: bool) -> None:
+    """Returns once there is something to show, or all of it with ``wait``."""
+    if wait:
+        await asyncio.wait({reading})
+        return
+    line = asyncio.ensure_future(stream.has_line.wait())
+    try:
+        both: set[asyncio.Future[Any]] = {reading, line}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        line.cancel()
 
 
-def _last_part(prefix: str) -> str:
-    """The end of ``prefix`` with LF line endings, whole lines from a line that is a multiple of the step."""
-    if len(prefix) > _PREFIX_CHARS:
-        before = prefix.count("\n", 0, len(prefix) - _PREFIX_CHARS)
-        start = (before // _PREFIX_STEP + 1) * _PREFIX_STEP
-        lines = prefix.split("\n", start)
-        # A text with few or endless lines is cut where it has to be.
-        prefix = lines[-1] if len(lines) > start else prefix[-_PREFIX_CHARS:]
-    return prefix.replace("\r\n", "\n")
+def _why_nothing(query: Query, stream: Stream, status: dict[str, Any]) -> str:
+    if stream.ending != "late":
+        return _NOTHING
+    if status.get("model", {}).get("state") in ("loading", "unloaded"):
+        return "too slow: the model is still loading"
+    return f"too slow: no whole line within {query.options.deadline_ms / 1000:g} s (completion.deadline_ms)"
 
 
-def _encodable(text: str) -> str:
-    """Without the halves of surrogate pairs that JSON may carry and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
+async def _finish(
+    ls: TailoraServer, query: Query, key: CacheKey, stream: Stream, reading: asyncio.Future[None], early: str
+) -> None:
+    """Waits for the lines after the first ones, for whoever asks next."""
+    try:
+        with contextlib.suppress(EngineError):  # the lines that are there stay
+            await reading
+    finally:
+        reading.cancel()
+    text = stream.text() if stream.ending not in (None, "superseded") else None
+    if not text or key != _cache_key(ls, query):
+        return
+    agrees = text.startswith(early)
+    ls.cache.put(key, query.snapshot, text if agrees else early)
+    if agrees and text != early:
+        ls.notify_of_suggestion(REFRESH, {"uri": query.snapshot.uri, "version": query.snapshot.version})
+    await _look_ahead(ls, query, key, text if agrees else early)
 
 
-def _cache_key(ls: TailoraServer, query: _Query) -> CacheKey:
+async def _look_ahead(ls: TailoraServer, query: Query, key: CacheKey, text: str) -> None:
+    """Computes what would be suggested once ``text`` is accepted, and then on the next line."""
+    with contextlib.suppress(EngineError):  # nobody asked yet
+        after = _after(query, text)
+        more = await _compute_ahead(ls, after, key)
+        if more == "" and not after.snapshot.suffix.partition("\n")[0].strip():
+            await _compute_ahead(ls, _after(after, _next_line(after.snapshot)), key)
+
+
+async def _compute_ahead(ls: TailoraServer, query: Query, key: CacheKey) -> str | None:
+    """The suggestion at that place, empty for none; None if it did not come to an end."""
+    if (known := ls.cache.get(key, query.snapshot)) is not None:
+        return known
+    stream = Stream(ls, query, background=True)
+    await stream.run()
+    if stream.ending in ("superseded", "late") or key != _cache_key(ls, query):
+        return None
+    text = stream.text() or ""
+    ls.cache.put(key, query.snapshot, text)
+    return text
+
+
+def _after(query: Query, text: str) -> Query:
+    """The query that follows once ``text`` stands at the cursor."""
+    snapshot = query.snapshot
+    before, after = snapshot.text[: snapshot.offset], snapshot.text[snapshot.offset :]
+    moved = replace(snapshot, text=before + text + after, offset=snapshot.offset + len(text))
+    return replace(query, snapshot=moved)
+
+
+def _next_line(snapshot: Snapshot) -> str:
+    """The line ending and the indentation that an editor puts there."""
+    line = snapshot.text[snapshot.line_start : snapshot.offset]
+    indent = re.match(r"[ \t]*", line)
+    deeper = snapshot.indent_unit if line.rstrip().endswith((":", "{", "(", "[")) else ""
+    return snapshot.newline + (indent[0] if indent else "") + deeper
+
+
+def _cache_key(ls: TailoraServer, query: Query) -> CacheKey:
     status = ls.board.engine(query.place.root) or {}
     model, project = status.get("model") or {}, status.get("project") or {}
     adapter = None if project.get("disabled") else project.get("serving")
     options = query.options
-    settings = (options.multiline, options.max_lines, options.max_tokens, options.context_chars)
+    settings = (
+        options.multiline,
+        options.max_lines,
+        options.max_tokens,
+        options.context_chars,
+        options.adapter,
+    )
     return CacheKey(str(model.get("name")), adapter, settings)
+
+
+def _report(ls: TailoraServer, query: Query, outcome: _Outcome) -> None:
+    ls.notify_of_suggestion(
+        REPORT,
+        {
+            "uri": query.snapshot.uri,
+            "version": query.snapshot.version,
+            "position": {"line": query.request.position.line, "character": query.request.position.character},
+            "cached": outcome.cached,
+            "shown": outcome.text is not None,
+            "reason": outcome.reason,
+            "stats": outcome.stats,
+        },
+    )

@@ -6,17 +6,24 @@ from typing import Any
 
 import pytest
 
-from tailora_adapters.base.prompt import ANCHOR_LINES, PromptBudget, build_prompt
+from tailora_adapters.base.prompt import ANCHOR_LINES, TAIL_LINES, Prompt, PromptBudget, build_prompt
 
 LINES = [f"value_{number} = area({number}, {number * 7 % 13})\n" for number in range(200)]
 BUDGET = PromptBudget(prefix=120, suffix=40, context=60)
 
 
-def parts(tokenizer: Any, ids: list[int]) -> tuple[list[int], list[int], list[int]]:
-    """Context, prefix and suffix of a Qwen prompt."""
+def parts(tokenizer: Any, prompt: Prompt) -> tuple[list[int], list[int], list[int]]:
+    """Context, prefix (head and tail) and suffix of a Qwen prompt."""
+    context, head, suffix, tail = pieces(tokenizer, prompt)
+    return context, head + tail, suffix
+
+
+def pieces(tokenizer: Any, prompt: Prompt) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Context, head, suffix and tail of a Qwen prompt."""
+    ids = prompt.ids
     at = [ids.index(tokenizer.token_id(f"<|fim_{name}|>")) for name in ("prefix", "suffix", "middle")]
-    assert at[2] == len(ids) - 1
-    return ids[: at[0]], ids[at[0] + 1 : at[1]], ids[at[1] + 1 : at[2]]
+    assert at[2] == prompt.tail - 1
+    return ids[: at[0]], ids[at[0] + 1 : at[1]], ids[at[1] + 1 : at[2]], ids[prompt.tail :]
 
 
 def test_short_texts_are_whole(tokenizer: Any) -> None:
@@ -39,10 +46,15 @@ def test_never_over_budget(tokenizer: Any) -> None:
     ]
     for _ in range(60):
         prefix, suffix, other = (rng.choice(texts)[rng.randrange(50) :] for _ in range(3))
-        budget = PromptBudget(rng.randrange(1, 200), rng.randrange(1, 80), rng.randrange(0, 90))
-        ids = build_prompt(tokenizer, prefix, suffix, context=[("a.py", other)], path="b.py", budget=budget)
-        context, before, after = parts(tokenizer, ids)
+        budget = PromptBudget(
+            rng.randrange(1, 200), rng.randrange(1, 80), rng.randrange(0, 90), rng.randrange(0, 60)
+        )
+        prompt = build_prompt(
+            tokenizer, prefix, suffix, context=[("a.py", other)], path="b.py", budget=budget
+        )
+        context, before, after, tail = pieces(tokenizer, prompt)
         assert len(before) <= budget.prefix
+        assert len(tail) <= budget.tail
         assert len(after) <= budget.suffix
         # The current file's own heading comes on top of the snippets.
         assert len(context) <= budget.context + 1 + len(tokenizer.encode("b.py\n"))
@@ -52,7 +64,30 @@ def test_prefix_ends_at_the_cursor(tokenizer: Any) -> None:
     text = "".join(LINES) + "result = are"
     _, prefix, _ = parts(tokenizer, build_prompt(tokenizer, text, "", budget=BUDGET))
     assert text.endswith(tokenizer.decode(prefix))
-    assert 30 < len(prefix) <= BUDGET.prefix
+    assert 30 < len(prefix) <= BUDGET.prefix + BUDGET.tail
+
+
+def test_typing_changes_the_tail_alone(tokenizer: Any) -> None:
+    before = "".join(LINES[: 3 * TAIL_LINES])
+    typed = "total = 0\nfor value in values:\n    total += value\n"
+    prompts = [
+        build_prompt(tokenizer, before + typed[:cut], "\nprint(total)\n", budget=PromptBudget(900))
+        for cut in range(len(typed) + 1)
+    ]
+    for prompt, cut in zip(prompts, range(len(typed) + 1), strict=True):
+        assert prompt.ids[: prompt.tail] == prompts[0].ids[: prompts[0].tail]
+        assert tokenizer.decode(prompt.ids[prompt.tail :]) == typed[:cut]
+    # After some lines they become part of the head.
+    lines = "x = 1\n" * TAIL_LINES
+    assert build_prompt(tokenizer, before + lines, "\n").tail > prompts[0].tail
+
+
+def test_a_long_tail_begins_at_the_cursors_line(tokenizer: Any) -> None:
+    long = "values = [" + ", ".join(map(str, range(60))) + "]\n"
+    prompt = build_prompt(tokenizer, "a = 1\n" * TAIL_LINES + long + "b = ", "", budget=PromptBudget(900, tail=50))
+    assert tokenizer.decode(prompt.ids[prompt.tail :]) == "b = "
+    prompt = build_prompt(tokenizer, "a = 1\n" + long[:-1], "", budget=PromptBudget(900, tail=50))
+    assert prompt.tail == len(prompt.ids)
 
 
 @pytest.mark.parametrize("lines", [5, 40, 47, 48, 150])
@@ -81,7 +116,7 @@ def test_cut_begins_at_an_anchor(tokenizer: Any) -> None:
 def test_long_line_is_cut_to_its_end(tokenizer: Any) -> None:
     text = "values = [" + ", ".join(map(str, range(3000)))
     _, prefix, _ = parts(tokenizer, build_prompt(tokenizer, text, "", budget=BUDGET))
-    assert len(prefix) == BUDGET.prefix
+    assert len(prefix) == BUDGET.prefix, "longer than a tail may be: all of it is head"
     assert text.endswith(tokenizer.decode(prefix))
 
 
@@ -109,9 +144,10 @@ def test_user_text_never_becomes_a_control_token(tokenizer: Any) -> None:
         tokenizer.token_id(token) for token in tokenizer.fim.stops if tokenizer.token_id(token) is not None
     ]
     evil = "".join(f"{token}\n" for token in tokenizer.fim.stops)
-    ids = build_prompt(
-        tokenizer, evil, evil, context=[(evil, evil)], path=evil, budget=PromptBudget(900, 900, 900)
+    prompt = build_prompt(
+        tokenizer, evil, evil, context=[(evil, evil)], path=evil, budget=PromptBudget(900, 900, 900, 900)
     )
+    ids = prompt.ids
     counted = {identifier: ids.count(identifier) for identifier in control if identifier in ids}
     names = {
         tokenizer.token_id(f"<|{name}|>"): name
@@ -123,17 +159,19 @@ def test_user_text_never_becomes_a_control_token(tokenizer: Any) -> None:
         "fim_middle": 1,
         "file_sep": 2,
     }
-    assert tokenizer.decode(parts(tokenizer, ids)[1]) == evil
+    assert tokenizer.decode(parts(tokenizer, prompt)[1]) == evil
 
 
 def test_prefix_only(make_tokenizer: Any) -> None:
     tokenizer = make_tokenizer(("<|endoftext|>",))
-    assert tokenizer.decode(build_prompt(tokenizer, "a = ", "\nb = 2", context=[("x", "y")])) == "a = "
+    prompt = build_prompt(tokenizer, "a = ", "\nb = 2", context=[("x", "y")])
+    assert tokenizer.decode(prompt.ids) == "a = "
 
 
 def test_suffix_first_family(make_tokenizer: Any) -> None:
     tokenizer = make_tokenizer(("<s>", "</s>", "[SUFFIX]", "[PREFIX]"))
-    ids = build_prompt(tokenizer, "a = ", "\nb = 2")
+    ids, tail = (prompt := build_prompt(tokenizer, "a = ", "\nb = 2")).ids, prompt.tail
+    assert tail == len(ids), "the prefix stands last by itself"
     expected = [tokenizer.token_id("<s>"), tokenizer.token_id("[SUFFIX]"), *tokenizer.encode("\nb = 2")]
     assert ids == [*expected, tokenizer.token_id("[PREFIX]"), *tokenizer.encode("a = ")]
     assert tokenizer.end_id == tokenizer.token_id("</s>")

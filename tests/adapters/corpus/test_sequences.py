@@ -1,4 +1,4 @@
-"""A sequence is the prompt that serving builds, then the middle and its end, which alone carry loss."""
+"""A sequence is the prompt that serving builds, then the middle and its end, on which a model is judged."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ def test_labels_are_middle_and_end(tokenizer: Any, training_examples: list[Any])
     for example in training_examples:
         sequence = encode(tokenizer, example, PromptBudget())
         expected = build_prompt(tokenizer, example.prefix, example.suffix, path=example.path)
-        assert list(sequence.ids[: sequence.start]) == expected
+        assert list(sequence.ids[: sequence.start]) == expected.ids
+        assert sequence.tail == expected.tail
         labels = list(sequence.ids[sequence.start :])
         assert labels[-1] == tokenizer.end_id
         assert tokenizer.decode(labels[:-1]) == example.middle
@@ -19,7 +20,7 @@ def test_labels_are_middle_and_end(tokenizer: Any, training_examples: list[Any])
 
 def test_budgets_vary_and_hold(tokenizer: Any, training_examples: list[Any]) -> None:
     sequences = encode_all(tokenizer, training_examples * 5, seed=1, max_prompt=60)
-    lengths = {sequence.start for sequence in sequences}
+    lengths = {sequence.tail for sequence in sequences}
     assert max(lengths) <= 60 + 3  # and the three tokens of the format
     assert len(lengths) > 10
     assert sequences == encode_all(tokenizer, training_examples * 5, seed=1, max_prompt=60)

@@ -15,7 +15,7 @@ from tailora_adapters.methods import LoraSettings, attach, freeze_below
 from tailora_adapters.training import loop
 from tailora_adapters.training.loop import StepReport, TrainSettings, train
 
-BUDGET = PromptBudget(prefix=40, suffix=12)
+BUDGET = PromptBudget(prefix=40, suffix=12, tail=0)
 SETTINGS = TrainSettings(learning_rate=5e-3, batch=4, max_steps=25, max_epochs=100)
 
 

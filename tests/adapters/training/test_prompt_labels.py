@@ -23,14 +23,17 @@ def test_places_predict_the_prompts_own_code(tokenizer: CodeTokenizer) -> None:
     batch = collate(sequences, [2, 0], torch.device("cpu"))
     places, labels = prompt_labels(sequences, batch, 1_000, random.Random(0))
     width = batch.ids.shape[1]
-    assert len(places) == sum(len(sequences[index].code) for index in (2, 0))
+    tails = sum(sequences[index].start - sequences[index].tail for index in (2, 0))
+    assert tails > 0
+    assert len(places) == tails + sum(len(sequences[index].code) for index in (2, 0))
     for place, label in zip(places.tolist(), labels.tolist(), strict=True):
         row, column = divmod(place, width)
         sequence = sequences[batch.indices[row]]
         assert sequence.ids[column + 1] == label
         assert column + 1 < sequence.start
-        assert not {label, sequence.ids[column]} & tokenizer.stop_ids
+        assert label not in tokenizer.stop_ids
+        assert column + 1 == sequence.tail or sequence.ids[column] not in tokenizer.stop_ids
     few, _ = prompt_labels(sequences, batch, 5, random.Random(0))
-    assert len(few) == 5
+    assert len(few) == tails + 5
     none, _ = prompt_labels(sequences, batch, 0, random.Random(0))
-    assert len(none) == 0
+    assert len(none) == tails, "a tail is part of the hole, and always learned from"

@@ -73,10 +73,12 @@ def test_the_same_letters_at_two_places(at):
     assert cache.get(KEY, at("x = fo¦\n")) == "x"
 
 
-def test_an_empty_suggestion_is_not_remembered(at):
+def test_that_there_is_nothing_to_suggest_is_remembered_for_that_place_alone(at):
     cache = TypedThrough()
     cache.put(KEY, at("x = ¦\n"), "")
-    assert len(cache) == 0
+    assert cache.get(KEY, at("x = ¦\n")) == ""
+    assert cache.get(KEY, at("x = f¦\n")) is None
+    assert cache.get(KEY, at("x =¦ \n")) is None
 
 
 def test_a_large_document_is_not_kept():

@@ -96,8 +96,15 @@ async def test_a_stream_has_openais_form(engine: Engine) -> None:
         "completion_tokens",
         "queue_ms",
         "prefill_ms",
+        "first_token_ms",
         "decode_ms",
+        "drafted_tokens",
+        "accepted_tokens",
     }
+    assert "tailora" not in chunks[0]
+    wanted = await complete(engine, prompt="a", max_tokens=3, stream=True, tailora={"stats": True})
+    first = json.loads(wanted.text.split("\n\n")[0].removeprefix("data: "))
+    assert first["tailora"]["prompt_tokens"] == chunks[-1]["tailora"]["prompt_tokens"]
 
 
 async def test_tailoras_fields_reach_the_generator(engine: Engine) -> None:
@@ -145,7 +152,7 @@ BAD_BODIES: list[tuple[dict[str, Any], str]] = [
     ({"prompt": ["a", "b"]}, "prompt must be"),
     ({"prompt": [1, 2]}, "prompt must be"),
     ({"prompt": "p", "suffix": 1}, "suffix must be"),
-    ({"prompt": "p", "max_tokens": 0}, "max_tokens must be"),
+    ({"prompt": "p", "max_tokens": -1}, "max_tokens must be"),
     ({"prompt": "p", "max_tokens": 1e9}, "max_tokens must be"),
     ({"prompt": "p", "max_tokens": True}, "max_tokens must be"),
     ({"prompt": "p", "temperature": "hot"}, "temperature must be"),

@@ -117,6 +117,29 @@ def test_packed_weights_are_the_quantized_ones(
     assert_same(read(decoder, cut(IDS, size), decoder.load_adapter(folder)), theirs)
 
 
+def test_an_input_stopped_between_layers_goes_on(tiny_model: Any) -> None:
+    decoder = LeanDecoder(tiny_model.folder, packed=False)
+    expected = read(decoder, [IDS])
+    for layers in (0, 1, 3):
+        state = decoder.new_state(100)
+        decoder.forward(IDS[:20], state, None)
+        polls = iter([False] * layers)
+        assert decoder.forward(IDS[20:], state, None, cancelled=lambda p=polls: next(p, True)) is None
+        assert state.tokens == IDS[:20]
+        assert state.halted_ids == IDS[20:]
+        assert_same(decoder.forward(IDS[20:], state, None, all_logits=True), expected[20:])
+        assert not state.halted_ids
+        # Other tokens than those that it was stopped in are read from the beginning.
+        state.crop(20)
+        decoder.forward(IDS[30:], state, None, cancelled=lambda: True)
+        assert_same(decoder.forward(IDS[20:], state, None, all_logits=True), expected[20:])
+
+
+def test_float32_arithmetic_is_the_same_model(tiny_model: Any) -> None:
+    wide = LeanDecoder(tiny_model.folder, packed=False, float32=True)
+    assert_same(read(wide, cut(IDS, 30)), forward(reference(tiny_model.folder)))
+
+
 def test_long_inputs_use_the_dense_weights(tiny_model: Any) -> None:
     packed, dense = (LeanDecoder(tiny_model.folder, packed=packed) for packed in (True, False))
     ours, theirs = packed.new_state(100), dense.new_state(100)

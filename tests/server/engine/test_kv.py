@@ -1,4 +1,6 @@
-"""A KV state is found by its tokens and never leaves the adapter that computed it."""
+"""A KV state is found by its tokens, survives visits elsewhere, and never leaves the adapter that computed it."""
+
+from collections.abc import Sequence
 
 from tailora.engine.kv import KvPool
 
@@ -6,14 +8,24 @@ from tailora.engine.kv import KvPool
 class State:
     """What the pool knows of a decoder's state."""
 
-    def __init__(self, tokens: list[int]) -> None:
+    def __init__(self, tokens: list[int], halted_ids: Sequence[int] = ()) -> None:
         self.tokens = tokens
+        self.halted_ids = halted_ids
 
     def crop(self, length: int) -> None:
+        if length < len(self.tokens):
+            self.halted_ids = ()
         del self.tokens[length:]
 
     def copy(self, length: int) -> "State":
         return State(self.tokens[:length])
+
+
+def pool_of(*states: State, adapter: str = "", max_tokens: int = 10_000) -> KvPool[State]:
+    pool: KvPool[State] = KvPool(max_tokens)
+    for state in states:
+        pool.put(adapter, state)
+    return pool
 
 
 def tokens(state: State | None) -> list[int] | None:
@@ -21,72 +33,76 @@ def tokens(state: State | None) -> list[int] | None:
 
 
 def test_never_continues_under_another_adapter() -> None:
-    pool: KvPool[State] = KvPool()
-    pool.put("old", "a.py", State([1, 2, 3, 4, 5, 6]))
+    pool = pool_of(State([1, 2, 3, 4, 5, 6]), adapter="old")
     for key in ("new", "", "ol", "old "):
-        assert pool.take(key, "a.py", [1, 2, 3, 4, 5, 6]) is None
-    assert tokens(pool.take("old", "a.py", [1, 2, 3, 4, 5, 6])) == [1, 2, 3, 4, 5]
+        assert pool.take(key, [1, 2, 3, 4, 5, 6]) is None
+    assert tokens(pool.take("old", [1, 2, 3, 4, 5, 6])) == [1, 2, 3, 4, 5]
 
 
 def test_put_under_another_adapter_keeps_the_first() -> None:
-    pool: KvPool[State] = KvPool()
-    pool.put("old", "a.py", State([1, 2, 3]))
-    pool.put("new", "a.py", State([1, 2, 9]))
-    assert tokens(pool.take("old", "a.py", [1, 2, 3, 4])) == [1, 2, 3]
-    assert tokens(pool.take("new", "a.py", [1, 2, 9, 4])) == [1, 2, 9]
+    pool = pool_of(State([1, 2, 3]), adapter="old")
+    pool.put("new", State([1, 2, 3, 9]))
+    assert tokens(pool.take("old", [1, 2, 3, 4])) == [1, 2, 3]
+    assert tokens(pool.take("new", [1, 2, 3, 9, 4])) == [1, 2, 3, 9]
 
 
 def test_longest_common_beginning_wins() -> None:
-    pool: KvPool[State] = KvPool()
-    pool.put("", "a.py", State([1, 2, 9, 9]))
-    pool.put("", "b.py", State([1, 2, 3, 8]))
-    pool.put("", "c.py", State([1, 8, 8, 8]))
-    assert tokens(pool.take("", None, [1, 2, 3, 4, 5])) == [1, 2, 3]
-    assert pool.take("", None, [7, 7]) is None
+    pool = pool_of(State([1, 2, 9, 9]), State([1, 2, 3, 8]), State([1, 8, 8, 8]))
+    assert tokens(pool.take("", [1, 2, 3, 4, 5])) == [1, 2, 3]
+    assert pool.take("", [7, 7]) is None
 
 
 def test_leaves_a_token_to_compute() -> None:
-    pool: KvPool[State] = KvPool()
-    pool.put("", "a.py", State([1, 2, 3]))
-    assert tokens(pool.take("", "a.py", [1, 2, 3])) == [1, 2]
-    pool.put("", "b.py", State([5]))
-    assert pool.take("", "b.py", [5]) is None
+    assert tokens(pool_of(State([1, 2, 3])).take("", [1, 2, 3])) == [1, 2]
 
 
-def test_own_document_is_continued_in_place() -> None:
-    pool: KvPool[State] = KvPool()
-    state = State([1, *range(100, 150)])
-    pool.put("", "a.py", state)
-    assert pool.take("", "a.py", [1, 2, 3]) is state
-    assert state.tokens == [1]
-    assert len(pool) == 0
+def test_a_small_change_goes_on_in_place_a_jump_in_a_copy() -> None:
+    state = State([1, 2, *range(100, 400)])
+    pool = pool_of(state)
+    assert pool.take("", [*state.tokens[:290], 7]) is state
+    state = State([1, 2, *range(100, 400)])
+    pool = pool_of(state)
+    jumped = pool.take("", [1, 2, 100, 101, 7])
+    assert tokens(jumped) == [1, 2, 100, 101]
+    assert jumped is not state
+    pool.put("", jumped)
+    back = pool.take("", [*range(1, 3), *range(100, 400), 5])
+    assert back is state, "the place that was left is still there"
+    assert len(state.tokens) == 302
 
 
-def test_other_documents_keep_their_tail() -> None:
-    pool: KvPool[State] = KvPool()
-    state = State([1, 2, *range(100, 150)])
-    pool.put("", "a.py", state)
-    taken = pool.take("", "b.py", [1, 2, 3, 4])
-    assert tokens(taken) == [1, 2]
-    assert taken is not state
-    assert tokens(pool.take("", "a.py", [*state.tokens, 7])) == [1, 2, *range(100, 150)]
+def test_what_lies_within_another_state_goes() -> None:
+    pool = pool_of(State([1, 2]), State([1, 3]))
+    pool.put("", State([1, 2, 3]))
+    assert len(pool) == 2
+    pool.put("other", State([1, 3, 4]))
+    assert len(pool) == 3
 
 
-def test_least_recently_used_leaves() -> None:
-    pool: KvPool[State] = KvPool(2)
-    pool.put("", "a.py", State([1, 1]))
-    pool.put("", "b.py", State([2, 2]))
-    pool.put("", "a.py", pool.take("", "a.py", [1, 1, 1]) or State([]))  # used again
-    pool.put("", "c.py", State([3, 3]))
-    assert pool.take("", "b.py", [2, 2, 2]) is None
-    assert pool.take("", "a.py", [1, 1, 1]) is not None
-    assert pool.take("", "c.py", [3, 3, 3]) is not None
+def test_least_recently_used_leaves_when_all_is_full() -> None:
+    pool = pool_of(State([1] * 40), State([2] * 40), max_tokens=100)
+    pool.put("", pool.take("", [1] * 41))  # type: ignore[arg-type]
+    pool.put("", State([3] * 40))
+    assert pool.take("", [2, 2]) is None
+    assert [sequence[0] for sequence in pool.sequences()] == [3, 1]
 
 
-def test_one_state_a_document_and_clear() -> None:
-    pool: KvPool[State] = KvPool()
-    for _ in range(3):
-        pool.put("", "a.py", State([1, 2]))
-    assert len(pool) == 1
+def test_shrinks_to_the_newest() -> None:
+    pool = pool_of(State([1] * 40), State([2] * 40), State([3] * 40))
+    pool.shrink(10)
+    assert [sequence[0] for sequence in pool.sequences()] == [3]
+    assert pool.tokens == 40
     pool.clear()
-    assert pool.take("", "a.py", [1, 2, 3]) is None
+    assert pool.tokens == len(pool) == 0
+
+
+def test_an_input_that_was_stopped_half_way_is_taken_up_again() -> None:
+    stopped = State([1, 2], halted_ids=[3, 4, 5])
+    pool = pool_of(stopped, State([9, 9, 9]), State([1, 2]))
+    assert pool.take("", [1, 2, 3, 4, 5, 6]) is stopped
+    assert list(stopped.halted_ids) == [3, 4, 5]
+    # Even if nothing was read before it.
+    first = State([], halted_ids=[3, 4])
+    pool = pool_of(first, State([8, 8]))
+    assert pool.take("", [3, 4, 5]) is first
+    assert pool_of(State([], halted_ids=[3, 4])).take("", [3, 7, 5]) is None

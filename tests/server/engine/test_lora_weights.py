@@ -32,7 +32,9 @@ def test_delta_is_scale_b_a(decoder: LeanDecoder, make_lora: Callable[..., Path]
     found = decoder.load_adapter(folder)
     assert set(found) == {(2, "qkv")}
     x = torch.randn((3, 64), generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
-    delta = found[2, "qkv"].delta(x).float()  # (3, q 64 + k 32 + v 32)
+    delta = (
+        found[2, "qkv"].add_to(torch.zeros((3, 128), dtype=torch.bfloat16), x).float()
+    )  # (3, q 64 + k 32 + v 32)
     state = {
         name.split("layers.2.self_attn.")[1]: t.float() for name, t in load_file(folder / WEIGHTS).items()
     }

@@ -118,7 +118,9 @@ class Editor:
         folders: list[Path],
         options: Any = None,
     ) -> types.InitializeResult:
-        """Starts the server and initializes it."""
+        """Starts the server and initializes it. Without ``options`` nothing is computed ahead."""
+        if options is None:
+            options = {"completion": {"ahead": False}}
         await self.client.start_io(*self._command, env=self._env)
         params = types.InitializeParams(
             capabilities=capabilities,

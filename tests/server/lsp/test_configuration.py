@@ -35,7 +35,7 @@ async def test_a_client_that_only_says_that_something_changed_is_asked(editor, e
 async def test_bad_settings_are_named_and_the_server_goes_on(start_editor, engine, uri):
     editor = await start_editor(options={"completion": {"debounceMs": "abc", "nonsense": 1}, "model": 5})
     (message,) = await editor.until(lambda: editor.messages)
-    assert 'completion.debounce_ms: "abc" is not a whole number from 0 to 5000; using 60' in message
+    assert 'completion.debounce_ms: "abc" is not a whole number from 0 to 5000; using 15' in message
     assert "completion.nonsense: unknown; ignored" in message
     assert "model: 5 is not a table of settings; ignored" in message
     editor.open(uri, "x = ")

@@ -65,12 +65,12 @@ async def test_why_nothing_was_suggested(editor, engine, uri):
     assert await editor.ask(uri, 0, 4) is None
     await editor.reason("nothing to add")
     engine.script.error = (503, "model_loading_failed", "not enough memory for the model")
-    assert await editor.ask(uri, 0, 4) is None
+    assert await editor.ask(uri, 0, 3) is None
     await editor.reason("not enough memory for the model")
     engine.change(model={"state": "failed", "message": "weights are corrupt"})
     await editor.status(lambda told: told.state == "error")
     before = len(engine.completions)
-    assert await editor.ask(uri, 0, 4) is None
+    assert await editor.ask(uri, 0, 2) is None
     await editor.reason("cannot be loaded: weights are corrupt")
     assert len(engine.completions) == before
 
