@@ -1,8 +1,12 @@
 """Settings of the engine: where they come from and what a bad one does."""
 
+from dataclasses import asdict
 from pathlib import Path
 
+from tailora.engine import machine
 from tailora.engine.options import EngineOptions, read_options
+from tailora.engine.recommend import Calibration, ModelTimes, calibration_key
+from tailora_adapters.base import cache, catalogue
 
 
 def write(home: Path, text: str) -> None:
@@ -50,3 +54,42 @@ def test_a_file_that_is_no_toml_is_named(home: Path) -> None:
 def test_a_section_that_is_no_table_is_named(home: Path) -> None:
     write(home, "engine = 3\n")
     assert "not a table" in read_options({})[1][0]
+
+
+FAST = Calibration(
+    {model.name: ModelTimes(1.0, 0.1, 0.1, 0.1) for model in catalogue.known()}, memory_mb=1 << 20
+)
+
+
+def test_auto_before_a_measurement_is_the_default_and_says_so(home: Path) -> None:
+    options, problems = read_options({"TAILORA_ENGINE_MODEL": "auto"})
+    assert options == EngineOptions()
+    assert "tailora model recommend" in problems[0]
+
+
+def test_auto_is_what_was_recommended(home: Path) -> None:
+    machine.keep("calibration", calibration_key(3, "auto"), {"calibration": asdict(FAST)})
+    write(home, '[engine]\nmodel = "auto"\nthreads = 3\n')
+    options, problems = read_options({})
+    assert (options.model, options.threads, problems) == ("qwen2.5-coder-7b", 3, [])
+
+
+def test_auto_keeps_the_limit(home: Path) -> None:
+    machine.keep("calibration", calibration_key(0, "auto"), {"calibration": asdict(FAST)})
+    write(home, '[engine]\nmodel = "auto"\nlatency_ms = 20\n')
+    assert read_options({})[0].model == "qwen2.5-coder-0.5b"
+
+
+def test_auto_never_switches_to_a_model_that_is_not_here(home: Path) -> None:
+    machine.keep("calibration", calibration_key(0, "auto"), {"calibration": asdict(FAST)})
+    small = catalogue.find("qwen2.5-coder-0.5b")
+    cache.write_record(cache.folder_of(small), cache.Record(cache.FORMAT, small.name, "", None, "", {}))
+    options, problems = read_options({"TAILORA_ENGINE_MODEL": "auto"})
+    assert options.model == small.name
+    (told,) = problems
+    assert told.startswith("engine.model: ")
+    assert "tailora model pull qwen2.5-coder-7b" in told
+
+
+def test_a_path_called_anything_is_left_alone(home: Path) -> None:
+    assert read_options({"TAILORA_ENGINE_MODEL": "/models/auto"})[0].model == "/models/auto"
