@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tailora import __version__
-from tailora.cli import adapter, doctor, evaluate, model, serve, train
+from tailora.cli import adapter, bench, doctor, evaluate, model, serve, train
 from tailora.cli.output import err
 from tailora_adapters.errors import TailoraError
 
@@ -54,6 +54,7 @@ app.command("train")(train.train)
 app.add_typer(model.app, name="model")
 app.add_typer(adapter.app, name="adapter")
 app.add_typer(evaluate.app, name="eval")
+app.add_typer(bench.app, name="bench")
 
 
 def run() -> int:

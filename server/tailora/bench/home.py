@@ -1,0 +1,60 @@
+"""A home of its own for a benchmark: the user's engine, adapters and settings are left alone; the models are shared.
+
+Knows nothing of what is measured. Invariant: what was started in it has ended when it is left, also by a kill.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tailora.engine.client import EngineClient
+from tailora_adapters import paths
+
+__all__ = ["bench_home", "end_engine"]
+
+_IDLE_EXIT_S = 600
+
+
+@contextlib.contextmanager
+def bench_home(model: str) -> Iterator[Path]:
+    """A temporary folder; within it this process and its children see a ``TAILORA_HOME`` of their own."""
+    with tempfile.TemporaryDirectory(prefix="tailora-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        environment = {
+            "TAILORA_MODELS": str(paths.models_dir()),
+            "TAILORA_HOME": str(folder / "home"),
+            "TAILORA_ENGINE_MODEL": model,
+            "TAILORA_ENGINE_IDLE_EXIT_S": str(_IDLE_EXIT_S),
+        }
+        # A session of its own: an interrupt from the terminal is for us, and it cleans up after us.
+        guard = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tailora.bench.guard", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        before = {key: os.environ.get(key) for key in environment}
+        os.environ.update(environment)
+        try:
+            yield folder
+        finally:
+            for key, value in before.items():
+                if value is None:
+                    os.environ.pop(key, None)
+                else:
+                    os.environ[key] = value
+            guard.communicate()
+
+
+async def end_engine() -> None:
+    """Ends this home's engine if one runs, and waits for it."""
+    client = EngineClient(autostart=False)
+    try:
+        await client.shutdown()
+    finally:
+        await client.aclose()

@@ -1,0 +1,101 @@
+"""Figures as a table, for people.
+
+Knows the JSON document of ``latency`` and nothing of how it came about.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+__all__ = ["tables"]
+
+_ROWS = (
+    ("p50", "keystroke to suggestion, p50", "ms"),
+    ("p95", "keystroke to suggestion, p95", "ms"),
+    ("prefill", "prefill, 700-token prompt", "tokens/s"),
+    ("decode", "decode, speculation off", "tokens/s"),
+    ("decode_speculative", "decode, speculation on", "tokens/s"),
+    ("shown", "moments with a suggestion", "%"),
+    ("agreed_length", "agreed length, all moments", "characters"),
+    ("agreed_length_shown", "agreed length, shown ones", "characters"),
+    ("exact_line", "first line exact", "%"),
+    ("answered_p50", "answered before the next key, p50", "ms"),
+    ("answered_p95", "answered before the next key, p95", "ms"),
+    ("first_token", "first token, median", "ms"),
+    ("cached", "shown from a cache", "%"),
+    ("reused", "prompt tokens reused", "%"),
+    ("unanswered", "no suggestion until the visit's end", "%"),
+)
+_PROCESSES = (
+    ("lsp_initialized_ms", "`tailora lsp` to `initialized`", "ms"),
+    ("engine_first_completion_ms", "engine start to first completion", "ms"),
+    ("engine_uss_mb", "engine memory, unshared", "MB"),
+    ("engine_rss_mb", "engine memory, resident", "MB"),
+    ("lsp_rss_mb", "language server memory, resident", "MB"),
+    ("adapter_swap_ms", "adapter swap", "ms"),
+    ("cancel_prefill_ms", "cancel during prefill, median", "ms"),
+    ("cancel_prefill_ms_max", "cancel during prefill, largest", "ms"),
+    ("cancel_decode_ms", "cancel during decode, median", "ms"),
+    ("cancel_decode_ms_max", "cancel during decode, largest", "ms"),
+)
+
+
+def tables(value: dict[str, Any]) -> Iterator[Table]:
+    """What was measured, one table a subject."""
+    if any(value["ours"].get(key) is not None for key, _, _ in _ROWS):
+        yield _sides(value)
+    if value["adapter"] is not None:
+        yield _adapter(value)
+    if value["processes"] is not None:
+        table = Table("process", "", title="Processes")
+        for key, name, unit in _PROCESSES:
+            table.add_row(name, _figure(value["processes"].get(key), unit))
+        yield table
+
+
+def _sides(value: dict[str, Any]) -> Table:
+    peer, ratio = value["peer"], value["ratio"]
+    table = Table(
+        "figure", "Tailora", title=f"{value['trace']['places']} places, {value['trace']['rounds']} rounds"
+    )
+    if peer is not None:
+        table.add_column("llama.cpp")
+        table.add_column("ratio")
+        table.add_column("over the rounds")
+    for key, name, unit in _ROWS:
+        row = [name, _figure(value["ours"].get(key), unit)]
+        if row[1] == "-":
+            continue
+        if peer is not None:
+            low_high = value["spread"].get("ratio", {}).get(key)
+            row += [
+                _figure(peer.get(key), unit),
+                _number(ratio.get(key)),
+                f"{_number(low_high[0])} to {_number(low_high[1])}" if low_high else "",
+            ]
+        table.add_row(*row)
+    return table
+
+
+def _adapter(value: dict[str, Any]) -> Table:
+    table = Table(
+        "figure", "no adapter", f"adapter: {value['trace']['adapter']}", "ratio", title="The adapter's cost"
+    )
+    for key, name, unit in _ROWS:
+        if (bare := value["adapter"]["none"].get(key)) is not None:
+            ratio = _number(value["adapter"]["ratio"].get(key))
+            table.add_row(name, _figure(bare, unit), _figure(value["ours"].get(key), unit), ratio)
+    return table
+
+
+def _figure(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    if unit == "%":
+        return f"{value:.1%}"
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,76 @@
+"""``tailora bench``: how fast it is, here, beside what one would use instead."""
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tailora.cli.model import default_model
+from tailora.cli.output import err, out, print_json, progress_bar
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Benchmarks: latency.", no_args_is_help=True)
+
+_QUICK_PLACES = 8
+
+
+@app.callback()
+def _bench() -> None:
+    """Benchmarks of what a person who types waits for."""
+
+
+@app.command()
+def latency(
+    against: Annotated[
+        Literal["llama.cpp"] | None, typer.Option(help="Play the same against llama.cpp's server.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Base model. Default: that of your settings.")] = "",
+    places: Annotated[int, typer.Option(min=1, help="Places to type at.")] = 30,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the sides take turns.")] = 2,
+    seed: Annotated[int, typer.Option(help="Draws places, keys and times.")] = 1,
+    adapter: Annotated[
+        Literal["serving", "foundation", "none"], typer.Option(help="Whose suggestions.")
+    ] = "serving",
+    compare_adapter: Annotated[
+        bool, typer.Option("--compare-adapter", help="Play without adapter, too.")
+    ] = False,
+    peer_model: Annotated[
+        Path | None, typer.Option(help="llama.cpp's GGUF file. Default: the packaged one.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help=f"{_QUICK_PLACES} places, one round.")] = False,
+    only: Annotated[str, typer.Option(help="Parts, separated by commas: trace, raw, processes.")] = "",
+    moments: Annotated[Path | None, typer.Option(help="File for every single moment, as JSON.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Replays typing in real files through the language server: time from keystroke to suggestion."""
+    from tailora.bench.latency import PARTS, Plan, measure
+    from tailora.bench.report import tables
+
+    parts = frozenset(part.strip() for part in only.split(",") if part.strip()) or frozenset(PARTS)
+    if unknown := parts - set(PARTS):
+        raise typer.BadParameter(
+            f"{', '.join(sorted(unknown))}: parts are {', '.join(PARTS)}", param_hint="--only"
+        )
+    plan = Plan(
+        model=model or default_model(),
+        against_peer=against is not None,
+        peer_model=peer_model,
+        places=min(places, _QUICK_PLACES) if quick else places,
+        rounds=1 if quick else rounds,
+        seed=seed,
+        adapter=adapter,
+        compare_adapter=compare_adapter,
+        parts=parts,
+        quick=quick,
+    )
+    with progress_bar() as progress:
+        report = measure(plan, progress, err.print)
+    if moments is not None:
+        moments.write_text(json_module.dumps(report.moment_rows(), indent=1) + "\n", encoding="utf-8")
+    if json:
+        print_json(report.value)
+        return
+    for table in tables(report.value):
+        out.print(table)
