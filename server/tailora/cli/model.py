@@ -77,9 +77,6 @@ def recommend(
     json: Json = False,
 ) -> None:
     """Measure this machine (under 20 seconds) and name the largest model that is fast enough. None needs to be here."""
-    from tailora_adapters.threads import settle
-
-    settle()
     from tailora.engine import recommend as recommending
     from tailora.engine.options import read_options
 
@@ -198,6 +195,8 @@ def _scale(estimate: "Estimate") -> str:
     """From which machines on a model is the choice."""
     factor, rate = estimate.speedup_needed, estimate.gb_per_s
     needed = f"{rate * factor:.0f} GB/s of its weights while it writes, {rate:.0f} here"
+    if not estimate.fits:
+        needed += f"; {estimate.memory_mb / 1024:.0f} GB of memory"
     if estimate.reached:
         return f"{estimate.name} is within reach of machines {1 / factor:.1f} times slower than this one ({needed})"
     return f"{estimate.name} needs a machine {factor:.1f} times as fast as this one ({needed})"

@@ -214,7 +214,8 @@ def time_models(
             layer, head = shape.layer_weights / before.layer_weights, shape.head_weights / before.head_weights
             scaled = times.scaled(layer, head)
             one_round = (scaled.many + scaled.one + scaled.four + scaled.head) / 1000
-            if clock() + took + 2 * one_round > end or _bytes_to_time(shape) > memory_mb << 19:
+            half_of_memory = memory_mb << 19
+            if clock() + took + 2 * one_round > end or _bytes_to_time(shape) > half_of_memory:
                 result[model.name] = scaled
                 continue
         began = clock()
@@ -243,9 +244,6 @@ def calibrate(
         engine_mb: What a running engine holds of the memory.
         progress: Is told a fraction and a text.
     """
-    key = calibration_key(
-        threads, device
-    )  # before anything is measured: it must be what a later start computes
     import torch
 
     from tailora.engine.synthetic import time_model
@@ -278,6 +276,7 @@ def calibrate(
         times, memory_mb, gpu.name if gpu else None, gpu.memory_mb if gpu else 0, others.share()
     )
     if calibration.quiet:
+        key = calibration_key(threads, device)
         machine.keep("calibration", key, {"calibration": asdict(calibration)})
     return calibration
 
