@@ -56,6 +56,8 @@ _LEAST_WEIGHTS = 1 << 20
 """Of a layer. Smaller ones are a matter of dispatch, not of representation."""
 BUSY = 0.25
 """With a larger share of the cores at other work, an unusual finding is not kept."""
+_ISA_LIMITS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA")
+"""With these a user keeps torch from instruction sets that the processor has."""
 _FLAG_STARTS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "fphp", "i8mm", "sve")
 """Of those that matter to matrix products, on x86 and ARM."""
 
@@ -223,6 +225,7 @@ def fingerprint(threads: int) -> dict[str, Any]:
         "cores": cores(),
         "threads": threads,
         "torch": importlib.metadata.version("torch"),
+        "limits": {name: os.environ.get(name) for name in _ISA_LIMITS},
     }
 
 

@@ -108,7 +108,7 @@ def test_another_shape_another_measurement(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("changed", ["_cpuinfo", "torch", "cores", "threads"])
+@pytest.mark.parametrize("changed", ["_cpuinfo", "torch", "cores", "threads", "limits"])
 def test_another_machine_another_measurement(
     changed: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +118,8 @@ def test_another_machine_another_measurement(
         monkeypatch.setattr(machine.importlib.metadata, "version", lambda _name: "99")
     elif changed == "cores":
         monkeypatch.setattr(machine, "cores", lambda: 999)
+    elif changed == "limits":
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     elif changed == "threads":
         assert kept_representation(CONFIG, threads=999) is None
         return
