@@ -108,7 +108,7 @@ def measure(plan: Plan, progress: Progress, say: Callable[[str], None] = lambda 
 def _estimate(plan: Plan, trace: Trace) -> str:
     sides = len(plan.sides)
     seconds = plan.rounds * sides * (trace.seconds + _START_SHARE) if "trace" in plan.parts else 0.0
-    seconds += 200.0 * min(sides, 2) if "raw" in plan.parts else 0.0
+    seconds += 270.0 * (1 + plan.against_peer) if "raw" in plan.parts else 0.0
     seconds += 60.0 if "processes" in plan.parts else 0.0
     return (
         f"{plan.places} places in {len(trace.documents)} files ({', '.join(trace.languages)}),"

@@ -53,6 +53,8 @@ def latency(
         raise typer.BadParameter(
             f"{', '.join(sorted(unknown))}: parts are {', '.join(PARTS)}", param_hint="--only"
         )
+    if model and Path(model).exists():
+        model = str(Path(model).resolve())  # the engine runs in another folder
     plan = Plan(
         model=model or default_model(),
         against_peer=against is not None,

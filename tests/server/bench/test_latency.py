@@ -19,6 +19,8 @@ from tailora.bench.raw import Rates
 from tailora.bench.report import tables
 from tailora.bench.trace import Step, Trace, Visit, split_keys
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.foundation import FoundationAdapter
+from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, Manifest
 
 ISSUE = ("p50", "p95", "prefill", "decode", "decode_speculative", "shown", "agreed_length")
 
@@ -116,25 +118,43 @@ def test_a_model_without_gguf_asks_for_one() -> None:
         peer_model(Plan("qwen2.5-coder-7b"), lambda *_: None)
 
 
+def adapter(folder: Path) -> FoundationAdapter:
+    """A random LoRA in the place of the one that ships."""
+    manifest = Manifest(
+        base=BaseInfo("tiny", "0" * 64, "0" * 64),
+        seed=0,
+        data=DataInfo(examples=0, tokens=0, held_out_examples=0),
+        cost=Cost(seconds=0.0, peak_rss_mb=0.0, tokens_per_second=0.0),
+    )
+    return FoundationAdapter(folder, "", manifest)
+
+
 def test_through_the_real_server_and_engine(
-    tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tiny: Any, make_lora: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A trace of two places and the raw figures, with a tiny model."""
+    """A trace of two places, and everything about processes, with a tiny model."""
     document = find_documents(1, 1)[0]
+    shipped = adapter(make_lora(1))
+    monkeypatch.setattr("tailora_adapters.foundation.find", lambda _: shipped)
     monkeypatch.setattr(latency, "make_trace", lambda *_: short_trace(document))
     monkeypatch.setattr(latency, "_SETTLE_S", 0.0)
-    monkeypatch.setattr("tailora.bench.raw.DECODE_TOKENS", 4)
-    plan = Plan(tiny.name, places=2, rounds=1, parts=frozenset(("trace", "raw")), quick=True)
+    plan = Plan(tiny.name, places=2, rounds=1, parts=frozenset(("trace", "processes")), quick=True)
     told: list[str] = []
     report = latency.measure(plan, lambda _, text: told.append(text))
     assert len(report.moments["ours"][0]) == 8
     assert report.value["ours"]["moments"] == 8
     assert all(moment.latency_ms > 0 for moment in report.moments["ours"][0])
-    assert report.value["ours"]["prefill"] > 0
-    assert report.value["ours"]["decode_speculative"] > 0
     assert any("places" in text for text in told)
     row = report.moment_rows()[0]
     assert (row["side"], row["round"], row["kind"]) == ("ours", 0, "arrive")
+    held = report.value["processes"]
+    assert held["documents"] == 1
+    assert held["engine_rss_mb"] > held["lsp_rss_mb"] > 20
+    for name in ("lsp_initialized_ms", "engine_first_completion_ms", "engine_uss_mb"):
+        assert held[name] > 0
+    for name in ("adapter_swap_ms", "cancel_prefill_ms", "cancel_decode_ms"):
+        assert held[name] >= 0
+        assert held[f"{name}_max"] >= held[name]
 
 
 def test_the_command_says_what_it_takes() -> None:
