@@ -123,7 +123,7 @@ def _turns(by_language: dict[str, deque[Path]], count: int) -> Iterator[str]:
     turn = 0
     while any(by_language.values()):
         left = [language for language in others if by_language[language]]
-        python_next = by_language.get("python") and (not left or turn % 2 == 0)
+        python_next = by_language.get("python") and (not left or turn % 2 == 1)
         yield "python" if python_next else left[turn // 2 % len(left)]
         turn += 1
         if turn > 20 * count:

@@ -110,7 +110,7 @@ def make_trace(places: int, seed: int, documents: Sequence[Document] | None = No
     """
     rng = random.Random(f"trace {seed}")
     if documents is None:
-        documents = find_documents(max(1, math.ceil(places * 2 / 3)), seed)
+        documents = find_documents(max(min(places, _LEAST_LANGUAGES), math.ceil(places * 2 / 3)), seed)
         if len({document.language for document in documents}) < min(_LEAST_LANGUAGES, places):
             raise TailoraError(
                 f"files of {_LEAST_LANGUAGES} languages are needed to type in; the packages that Tailora"

@@ -68,7 +68,7 @@ def latency(
         quick=quick,
     )
     with progress_bar() as progress:
-        report = measure(plan, progress, err.print)
+        report = measure(plan, progress, lambda text: err.print(text, soft_wrap=True))
     if moments is not None:
         moments.write_text(json_module.dumps(report.moment_rows(), indent=1) + "\n", encoding="utf-8")
     if json:

@@ -1,14 +1,15 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tailora.bench.figures import percentile, ratios, spread, summarise
+from tailora.bench.figures import Figures, percentile, ratios, spread, summarise
 from tailora.bench.player import Moment
 
 PLAIN = Moment(0, "a.py", 1, "python", "key", 0.0, left=10, right=True)
 
 
-def shown(latency_ms: float, agreed: int = 0, **changes: object) -> Moment:
+def shown(latency_ms: float, agreed: int = 0, **changes: Any) -> Moment:
     figures = {"first_token_ms": 50.0, "prompt_tokens": 100, "cached_tokens": 90}
     return replace(
         PLAIN,
@@ -60,8 +61,8 @@ def test_without_moments_there_are_no_figures_but_counts() -> None:
 
 
 def test_ratios_are_ours_over_the_peers() -> None:
-    ours = {"p50": 50.0, "shown": 0.9, "cached": None, "reused": 1.0}
-    peer = {"p50": 200.0, "shown": 0.6, "cached": 0.5, "reused": 0.0}
+    ours: Figures = {"p50": 50.0, "shown": 0.9, "cached": None, "reused": 1.0}
+    peer: Figures = {"p50": 200.0, "shown": 0.6, "cached": 0.5, "reused": 0.0}
     assert ratios(ours, peer) == {"p50": 0.25, "shown": pytest.approx(1.5), "reused": None}
 
 

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from tailora.bench import latency
+from tailora.bench.figures import Figures
 from tailora.bench.latency import Plan, peer_model
 from tailora.bench.peer_server import require_package
 from tailora.bench.places import Document, find_documents, find_holes
@@ -52,8 +53,8 @@ def report(document: Document, tmp_path: Path) -> dict[str, Any]:
         "peer": [[moment(400, 3), moment(200, 4)], [moment(400, 3), moment(200, 4)]],
         "bare": [[moment(100, 2), moment(50, 4)], [moment(100, 2), moment(50, 4)]],
     }
-    rates = {"prefill": 400.0, "decode": 40.0, "decode_speculative": 60.0}
-    slow = {"prefill": 100.0, "decode": 40.0, "decode_speculative": 40.0}
+    rates: Figures = {"prefill": 400.0, "decode": 40.0, "decode_speculative": 60.0}
+    slow: Figures = {"prefill": 100.0, "decode": 40.0, "decode_speculative": 40.0}
     value = run._value(
         (Rates(rates, (rates, rates)), Rates(slow, (slow, slow))), {"lsp_initialized_ms": 300.0}
     )

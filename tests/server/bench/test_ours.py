@@ -37,10 +37,8 @@ def rpc(monkeypatch: pytest.MonkeyPatch) -> list[FakeRpc]:
     return made
 
 
-ITEM = {
-    "insertText": "value",
-    "range": {"start": {"line": 0, "character": 7}, "end": {"line": 0, "character": 7}},
-}
+CURSOR = {"line": 0, "character": 7}
+ITEM = {"insertText": "value", "range": {"start": CURSOR, "end": CURSOR}}
 
 
 def test_positions_are_in_utf16_units() -> None:
@@ -78,10 +76,8 @@ def test_what_stands_before_the_cursor_in_an_item_is_no_ghost_text(
         screen = Screen(asyncio.get_running_loop().time)
         server.ask(document, "return ", 7, screen)
         await asyncio.sleep(0.1)
-        item = {
-            "insertText": "return value",
-            "range": {**ITEM["range"], "start": {"line": 0, "character": 0}},
-        }  # type: ignore[dict-item]
+        whole = {"start": {"line": 0, "character": 0}, "end": CURSOR}
+        item = {"insertText": "return value", "range": whole}
         rpc[0].answers[0]({"result": {"items": [item]}})
         assert screen.text == "value"
 

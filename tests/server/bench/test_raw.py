@@ -47,7 +47,7 @@ async def test_rates_are_tokens_over_time_of_both_sides(document: Document) -> N
     assert ours.figures == {"prefill": 350, "decode": 50, "decode_speculative": 50}
     assert theirs is not None
     assert theirs.figures == {"prefill": 100, "decode": 20, "decode_speculative": 20}
-    assert theirs.spread["prefill"] == (100, 100)
+    assert list(theirs.spread["prefill"]) == [100, 100]
     assert len(requests) == 1 + 2 * (2 + 3)
 
 
