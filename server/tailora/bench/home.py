@@ -3,6 +3,7 @@
 Knows nothing of what is measured. Invariant: what was started in it has ended when it is left, also by a kill.
 """
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -11,12 +12,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
+from tailora.engine import endpoint
 from tailora.engine.client import EngineClient
 from tailora_adapters import paths
 
 __all__ = ["bench_home", "end_engine"]
 
 _IDLE_EXIT_S = 600
+_END_TIMEOUT_S = 30.0
 
 
 @contextlib.contextmanager
@@ -52,9 +57,17 @@ def bench_home(model: str) -> Iterator[Path]:
 
 
 async def end_engine() -> None:
-    """Ends this home's engine if one runs, and waits for it."""
+    """Ends this home's engine if one runs, and waits until its process is gone and its memory free."""
+    found = endpoint.read()
+    process: psutil.Process | None = None
+    if found is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(found.pid)
     client = EngineClient(autostart=False)
     try:
         await client.shutdown()
     finally:
         await client.aclose()
+    if process is not None:
+        with contextlib.suppress(psutil.Error):
+            await asyncio.to_thread(process.wait, _END_TIMEOUT_S)
