@@ -108,8 +108,9 @@ def measure(plan: Plan, progress: Progress, say: Callable[[str], None] = lambda 
 def _estimate(plan: Plan, trace: Trace) -> str:
     sides = len(plan.sides)
     seconds = plan.rounds * sides * (trace.seconds + _START_SHARE) if "trace" in plan.parts else 0.0
-    seconds += 270.0 * (1 + plan.against_peer) if "raw" in plan.parts else 0.0
-    seconds += 60.0 if "processes" in plan.parts else 0.0
+    share = 0.15 if plan.quick else 1.0
+    seconds += share * 270.0 * (1 + plan.against_peer) if "raw" in plan.parts else 0.0
+    seconds += 25.0 + share * 35.0 if "processes" in plan.parts else 0.0
     return (
         f"{plan.places} places in {len(trace.documents)} files ({', '.join(trace.languages)}),"
         f" {trace.seconds:.0f} s a round and side; about {seconds / 60:.0f} min in all"

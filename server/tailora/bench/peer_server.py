@@ -9,6 +9,7 @@ asks for slot 0; without ``id_slot``, and with four slots, prompts of ``/infill`
 import argparse
 import asyncio
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -103,20 +104,13 @@ def _serve(model: Path) -> None:
     server = xllamacpp.Server(params)
     said = {
         "address": server.listening_address,
-        "version": importlib_version(),
+        "version": importlib.metadata.version("xllamacpp"),
         "system": xllamacpp.get_system_info().strip(" |"),
         "threads": params.cpuparams.n_threads,
     }
     os.write(out, (json.dumps(said) + "\n").encode())
     sys.stdin.buffer.read()
     os._exit(0)  # the server's threads need not be waited for
-
-
-def importlib_version() -> str:
-    """Of the package ``xllamacpp``."""
-    from importlib.metadata import version
-
-    return version("xllamacpp")
 
 
 if __name__ == "__main__":

@@ -178,48 +178,47 @@ async def measure(
     long = prefill_passages(documents, seed, passages[0])
     holes = decode_passages(documents, seed, passages[1])
 
-    def ours(max_tokens: int, speculation: bool) -> Ask:
-        return lambda passage: ask_engine(
-            client, passage, max_tokens=max_tokens, adapter=adapter, speculation=speculation
-        )
-
-    async def our_round() -> Figures:
-        return {
-            "prefill": await _rate(ours(1, False), long, "prompt_tokens", "prefill_ms"),
-            "decode": await _rate(ours(DECODE_TOKENS, False), holes, "completion_tokens", "decode_ms"),
-            "decode_speculative": await _rate(
-                ours(DECODE_TOKENS, True), holes, "completion_tokens", "decode_ms"
-            ),
-        }
-
-    async def peer_round(peer: httpx2.AsyncClient) -> Figures:
-        decode = await _rate(
-            lambda passage: _ask_peer(peer, passage, n_predict=DECODE_TOKENS),
-            holes,
-            "completion_tokens",
-            "decode_ms",
-        )
-        return {
-            "prefill": await _rate(
-                lambda passage: _ask_peer(peer, passage, n_predict=1), long, "prompt_tokens", "prefill_ms"
-            ),
-            "decode": decode,
-            "decode_speculative": decode,  # as llama.vim's servers are started, nothing is drafted
-        }
-
-    await ours(8, True)(long[0])
+    await ask_engine(client, long[0], max_tokens=8, adapter=adapter)
     if http is not None:
         await _ask_peer(http, long[0], n_predict=8)
     mine: list[Figures] = []
     theirs: list[Figures] = []
     for number in range(repeats):
         if http is not None and number % 2:
-            theirs.append(await peer_round(http))
-        mine.append(await our_round())
+            theirs.append(await _peer_round(http, long, holes))
+        mine.append(await _our_round(client, long, holes, adapter))
         if http is not None and not number % 2:
-            theirs.append(await peer_round(http))
+            theirs.append(await _peer_round(http, long, holes))
         progress((number + 1) / repeats)
     return _rates(mine), _rates(theirs) if theirs else None
+
+
+async def _our_round(
+    client: EngineClient, long: Sequence[Passage], holes: Sequence[Passage], adapter: str
+) -> Figures:
+    def asks(max_tokens: int, *, speculation: bool) -> Ask:
+        return lambda passage: ask_engine(
+            client, passage, max_tokens=max_tokens, adapter=adapter, speculation=speculation
+        )
+
+    plain, drafting = asks(DECODE_TOKENS, speculation=False), asks(DECODE_TOKENS, speculation=True)
+    return {
+        "prefill": await _rate(asks(1, speculation=False), long, "prompt_tokens", "prefill_ms"),
+        "decode": await _rate(plain, holes, "completion_tokens", "decode_ms"),
+        "decode_speculative": await _rate(drafting, holes, "completion_tokens", "decode_ms"),
+    }
+
+
+async def _peer_round(http: httpx2.AsyncClient, long: Sequence[Passage], holes: Sequence[Passage]) -> Figures:
+    def asks(n_predict: int) -> Ask:
+        return lambda passage: _ask_peer(http, passage, n_predict=n_predict)
+
+    decode = await _rate(asks(DECODE_TOKENS), holes, "completion_tokens", "decode_ms")
+    return {
+        "prefill": await _rate(asks(1), long, "prompt_tokens", "prefill_ms"),
+        "decode": decode,
+        "decode_speculative": decode,  # as llama.vim's servers are started, nothing is drafted
+    }
 
 
 def _rates(rounds: Sequence[Figures]) -> Rates:
