@@ -23,14 +23,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tailora.engine.lora_weights import LoraWeights, load_lora
+from tailora.engine.lora_weights import FEW, LoraWeights, load_lora
 from tailora.engine.packing import GROUP, Packed, load_packed
 from tailora_adapters.errors import ModelCorrupt
 
-__all__ = ["FEW", "LeanDecoder", "LeanState", "supports"]
+__all__ = ["BLOCK", "LeanDecoder", "LeanState", "supports"]
 
-FEW = 6
-"""Up to so many tokens at once, the packed weights are faster."""
+BLOCK = 64
+"""Keys are multiplied in whole blocks; tokens that are to come out as if written alone must not cross one."""
 
 _GROUPS = {
     "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -68,8 +68,10 @@ class LeanState:
     def __init__(self, layers: int, heads: int, width: int, capacity: int, dtype: torch.dtype) -> None:
         self.tokens: list[int] = []
         self.halted: _Halted | None = None
-        self.k = torch.empty((layers, heads, capacity, width), dtype=dtype)
-        self.v = torch.empty((layers, heads, capacity, width), dtype=dtype)
+        # Zeros, as attention multiplies what lies behind the last token by 0; and whole blocks.
+        capacity = -(-capacity // BLOCK) * BLOCK
+        self.k = torch.zeros((layers, heads, capacity, width), dtype=dtype)
+        self.v = torch.zeros((layers, heads, capacity, width), dtype=dtype)
 
     @property
     def halted_ids(self) -> list[int]:
@@ -95,7 +97,7 @@ class LeanState:
         """Makes room for ``length`` tokens in all."""
         capacity = self.k.shape[2]
         if length > capacity:
-            grown = max(length, capacity * 3 // 2)
+            grown = -(-max(length, capacity * 3 // 2) // BLOCK) * BLOCK
             self.k = F.pad(self.k, (0, 0, 0, grown - capacity))
             self.v = F.pad(self.v, (0, 0, 0, grown - capacity))
 
@@ -152,12 +154,14 @@ class LeanDecoder:
         angles = torch.outer(torch.arange(self.max_length, dtype=torch.float32), theta**-steps)
         self._cos = torch.cat((angles, angles), dim=-1).cos()  # (positions, width)
         self._sin = torch.cat((-angles, angles), dim=-1).sin()
-        self._future = torch.full((FEW, FEW), -torch.inf).triu(diagonal=1)
+        self._future = torch.full((FEW, FEW + BLOCK), -torch.inf).triu(diagonal=1)
 
     def _read(self, state: dict[str, Tensor], folder: Path, progress: Callable[[float], None]) -> None:
         self._embedding = state["model.embed_tokens.weight"]
         self._head = state.get("lm_head.weight", self._embedding)
-        self._norm = state["model.norm.weight"].float()
+        root = self._hidden**0.5
+        self._root_eps = torch.tensor(self._eps * self._hidden).sqrt()
+        self._norm = state["model.norm.weight"].float() * root
         names = [f"layers.{i}.{group}" for i in range(self._layer_count) for group in _GROUPS] + ["lm_head"]
 
         def dense(name: str) -> Tensor:
@@ -178,8 +182,8 @@ class LeanDecoder:
             biases = [state.get(f"{at}{part}.bias") for part in _GROUPS["qkv"]]
             self._layers.append(
                 _Layer(
-                    norm_in=state[at + "input_layernorm.weight"].float(),
-                    norm_post=state[at + "post_attention_layernorm.weight"].float(),
+                    norm_in=state[at + "input_layernorm.weight"].float() * root,
+                    norm_post=state[at + "post_attention_layernorm.weight"].float() * root,
                     bias=torch.cat([b for b in biases if b is not None]) if biases[0] is not None else None,
                     packed={group: packs[f"layers.{i}.{group}"] for group in _GROUPS} if self.packed else {},
                     **weights,
@@ -209,6 +213,11 @@ class LeanDecoder:
         }
         return load_lora(folder, groups, self._layer_count, torch.bfloat16)
 
+    def guessable(self, state: LeanState) -> int:
+        """How many guessed tokens can be read behind the next one so that every result is, bit for bit, what it
+        would be alone: the packed weights' kernel works row by row, the dense weights' does not."""
+        return min(FEW, BLOCK - len(state.tokens) % BLOCK) - 1 if self.packed else 0
+
     def drop_adapter(self, adapter: LoraWeights) -> None:
         """What ``load_adapter`` returned is no longer used: nothing else holds it here."""
 
@@ -233,10 +242,6 @@ class LeanDecoder:
         start, count = len(state.tokens), len(ids)
         state.reserve(start + count)
         few = self.packed and count <= FEW
-        if count == 1:
-            attend: _Attend = self._attend_one
-        else:
-            attend = self._attend_few if count <= FEW else self._attend_many
         cos, sin = self._cos[start : start + count, None], self._sin[start : start + count, None]
         halted, state.halted = state.halted, None
         if halted is not None and halted.ids == ids:
@@ -252,13 +257,14 @@ class LeanDecoder:
             qkv = self._linear(h, layer, "qkv", number, adapter, few)
             if layer.bias is not None:
                 qkv = qkv + layer.bias
-            attended = self._attention(qkv, state, number, start, cos, sin, attend)
+            attended = self._attention(qkv, state, number, start, cos, sin)
             x = x + self._linear(attended, layer, "o", number, adapter, few)
             h = self._rms(x, layer.norm_post)
             gate, up = torch.split(
                 self._linear(h, layer, "gate_up", number, adapter, few), self._inner, dim=-1
             )
-            x = x + self._linear(F.silu(gate).mul_(up), layer, "down", number, adapter, few)
+            h = F.silu(gate).mul_(up).float()
+            x = x + self._linear(h, layer, "down", number, adapter, few)
         state.tokens.extend(ids)
         if not want_logits:
             return None
@@ -270,19 +276,20 @@ class LeanDecoder:
     def _linear(
         self, x: Tensor, layer: _Layer, group: str, number: int, adapter: LoraWeights | None, few: bool
     ) -> Tensor:
-        """(tokens, in) -> (tokens, out of all projections of the group)."""
+        """(tokens, in) float32 -> (tokens, out of all projections of the group)."""
         if few:
             y = _int4(x, layer.packed[group])
         else:
-            parts = [self._dense(x, weight) for weight in getattr(layer, group)]
+            short = x if self._float32 else x.to(torch.bfloat16)
+            parts = [self._dense(short, weight) for weight in getattr(layer, group)]
             y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         lora = adapter.get((number, group)) if adapter else None
         return y if lora is None else lora.add_to(y, x)
 
     def _dense(self, x: Tensor, weight: Tensor) -> Tensor:
         if self._float32:
-            return F.linear(x.float(), weight.float()).to(x.dtype)
-        return F.linear(x, weight)
+            return F.linear(x, weight.float()).to(torch.bfloat16)
+        return F.linear(x.to(torch.bfloat16), weight)
 
     def _attention(
         self,
@@ -292,7 +299,6 @@ class LeanDecoder:
         start: int,
         cos: Tensor,
         sin: Tensor,
-        attend: "_Attend",
     ) -> Tensor:
         count, heads, kv, width = qkv.shape[0], self._heads, self._kv_heads, self._width
         end = start + count
@@ -300,34 +306,38 @@ class LeanDecoder:
         q, k = torch.split(_rope(qkv[:, : heads + kv], cos, sin), [heads, kv], dim=1)
         state.k[number, :, start:end] = k.transpose(0, 1)
         state.v[number, :, start:end] = qkv[:, heads + kv :].transpose(0, 1)
-        attended = attend(q, state.k[number, :, :end], state.v[number, :, :end])
-        return attended.reshape(count, heads * width)
+        if count <= FEW:
+            padded = -(-end // BLOCK) * BLOCK
+            attended = self._attend_few(q, state.k[number, :, :padded], state.v[number, :, :padded], start)
+        else:
+            attended = self._attend_many(q, state.k[number, :, :end], state.v[number, :, :end])
+        return attended.reshape(count, heads * width).float()
 
-    # Plain matmuls for up to FEW queries: the fused CPU kernel is an order of magnitude slower with grouped
-    # heads. One query is computed apart from several, though it is a case of them: it needs fewer calls.
+    def _attend_few(self, q: Tensor, keys: Tensor, values: Tensor, start: int) -> Tensor:
+        """(tokens, heads, width), (kv heads, padded, width) twice -> (tokens, heads, width).
 
-    def _attend_one(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """(1, heads, width), (kv heads, end, width) twice -> (kv heads, heads / kv heads, width)."""
-        grouped = q.view(self._kv_heads, -1, self._width)
-        scores = (grouped @ keys.transpose(1, 2)).float() * self._width**-0.5  # (kv, group, end)
-        weighted: Tensor = scores.softmax(-1).to(values.dtype) @ values
-        return weighted
-
-    def _attend_few(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """(tokens, heads, width), (kv heads, end, width) twice -> (tokens, heads, width)."""
-        count, kv, width, end = q.shape[0], self._kv_heads, self._width, keys.shape[1]
+        Plain float32 matmuls: the fused CPU kernel is an order of magnitude slower for so few queries with
+        grouped heads, and so is a matmul in bfloat16. A token's result is the same, bit for bit, whether it
+        comes alone or with others: the matmuls run over whole blocks of ``BLOCK`` keys, as their sums depend on the
+        length.
+        """
+        count, kv, width, padded = q.shape[0], self._kv_heads, self._width, keys.shape[1]
         grouped = (
             q.view(count, kv, -1, width).transpose(0, 1).reshape(kv, -1, width)
         )  # (kv, tokens * group, width)
-        scores = (grouped @ keys.transpose(1, 2)).float() * width**-0.5
-        scores = scores.view(kv, count, -1, end)
-        scores[..., end - count :] += self._future[:count, None, :count]
-        weighted: Tensor = scores.softmax(-1).to(values.dtype).view(kv, -1, end) @ values
+        scores = (grouped @ keys.float().transpose(1, 2)) * width**-0.5
+        if count == 1:
+            scores[..., start + 1 :] = -torch.inf
+        else:
+            scores = scores.view(kv, count, -1, padded)
+            scores[..., start:] += self._future[:count, None, : padded - start]
+        weighted: Tensor = scores.softmax(-1).view(kv, -1, padded) @ values.float()
         return weighted.view(kv, count, -1, width).transpose(0, 1)
 
     def _attend_many(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """(tokens, heads, width), (kv heads, end, width) twice -> (tokens, heads, width)."""
         count, end = q.shape[0], keys.shape[1]
+        q = q.to(keys.dtype)
         mask = None
         if end > count:
             mask = torch.ones((count, end), dtype=torch.bool).tril(diagonal=end - count)
@@ -339,20 +349,23 @@ class LeanDecoder:
             is_causal=mask is None,
             enable_gqa=True,
         )  # (1, heads, tokens, width)
-        return out[0].transpose(0, 1)
+        attended: Tensor = out[0].transpose(0, 1)
+        return attended
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.rms_norm(x, (self._hidden,), weight, self._eps).to(torch.bfloat16)
-
-
-_Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+        """x / sqrt(mean(x^2) + eps) * weight, float32; ``weight`` holds the square root of the width already."""
+        length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        normed: Tensor = (x * weight) / torch.hypot(length, self._root_eps)
+        return normed
 
 
 def _int4(x: Tensor, packed: Packed) -> Tensor:
-    product: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed[0], GROUP, packed[1])
+    product: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
+        x.to(torch.bfloat16), packed[0], GROUP, packed[1]
+    )
     return product
 
 
 def _rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotates (tokens, heads, width) by position, in float32; the first half of ``sin`` carries the minus sign."""
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin).to(x.dtype)
+    """Rotates (tokens, heads, width) by position, to float32; the first half of ``sin`` carries the minus sign."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)

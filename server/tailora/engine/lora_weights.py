@@ -21,7 +21,10 @@ from torch import Tensor
 
 from tailora_adapters.errors import AdapterCorrupt
 
-__all__ = ["GroupLora", "LoraWeights", "load_lora"]
+__all__ = ["FEW", "GroupLora", "LoraWeights", "load_lora"]
+
+FEW = 8
+"""Up to so many tokens at once are few: float32 for an adapter, packed weights for a decoder."""
 
 _PREFIX = "base_model.model."
 
@@ -32,10 +35,20 @@ class GroupLora:
 
     a: Tensor  # (in, ranks)
     b: Tensor  # (ranks, out)
+    a_float: Tensor
+    b_float: Tensor
+    """The same in float32, (FEW, in, ranks) and (FEW, ranks, out), but the first dimension is none in memory: for a few
+    tokens, the CPU's bfloat16 matmul takes longer to begin than this one takes."""
 
     def add_to(self, y: Tensor, x: Tensor) -> Tensor:
-        """Adds the update for ``x`` (tokens, in) to ``y`` (tokens, out), in place."""
-        return y.addmm_(x @ self.a, self.b)
+        """``y`` (tokens, out) with the update for the float32 ``x`` (tokens, in), perhaps in place."""
+        if (count := len(x)) == 1:
+            return y + (x @ self.a_float[0]) @ self.b_float[0]
+        if count <= FEW:
+            # One small matmul a token: then a token's result does not depend on how many come with it.
+            low = torch.bmm(x.unsqueeze(1), self.a_float[:count])
+            return y + torch.bmm(low, self.b_float[:count]).squeeze(1)
+        return y.addmm_(x.to(self.a.dtype) @ self.a, self.b)
 
 
 LoraWeights = Mapping[tuple[int, str], GroupLora]
@@ -103,8 +116,8 @@ def _group(
     width_in = members[0][1]
     starts = [sum(out for _, _, out in members[:i]) for i in range(len(members) + 1)]
     ranks = sum(a.shape[0] for _, a, _ in present)
-    a_all = torch.empty((width_in, ranks), dtype=dtype)
-    b_all = torch.zeros((ranks, starts[-1]), dtype=dtype)
+    a_all = torch.empty((width_in, ranks))
+    b_all = torch.zeros((ranks, starts[-1]))
     row = 0
     for i, a, b in present:
         rank = a.shape[0]
@@ -115,4 +128,5 @@ def _group(
         a_all[:, row : row + rank] = a.T
         b_all[row : row + rank, starts[i] : starts[i + 1]] = (b.float() * scale).T
         row += rank
-    return GroupLora(a_all.contiguous(), b_all.contiguous())
+    floats = (a_all.expand(FEW, -1, -1), b_all.expand(FEW, -1, -1))
+    return GroupLora(a_all.to(dtype), b_all.to(dtype), *floats)

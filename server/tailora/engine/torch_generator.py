@@ -17,7 +17,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from tailora.engine.decoder import FEW, LeanDecoder, supports
+from tailora.engine.decoder import LeanDecoder, supports
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStats, GenerationStep
 from tailora.engine.kv import KvPool
 from tailora.engine.speculation import PromptLookup
@@ -34,8 +34,6 @@ _log = logging.getLogger(__name__)
 _PREFILL_CHUNK = 256
 """Tokens read at once. The lean decoder looks at ``cancelled`` between its layers too."""
 _KEPT_ADAPTERS = 4
-_MAX_DRAFT = FEW - 1
-"""Tokens guessed at most, so that checking them stays on the packed weights."""
 _KV_TOKENS = 12_000
 """Tokens whose keys and values are kept: 12 KB each for the 0.5B model."""
 _LOW_MEMORY = 1 << 30
@@ -235,12 +233,16 @@ class TorchGenerator:
         assert self._tokenizer is not None
         began = time.perf_counter()
         stats.first_token_ms = stats.prefill_ms
+        if not request.prefix.rpartition("\n")[2].strip():
+            # A blank line: the model takes the lines before it for its own, and would say that the hole ends with them.
+            logits = logits.clone()
+            logits[list(self._tokenizer.stop_ids)] = -torch.inf
         stream = TextStream(self._tokenizer)
         stops = _StopStrings(request.stop)
         lookup = None
         if request.speculation and request.temperature <= 0:
             last = self._last.get(request.document, ())
-            lookup = PromptLookup(ids, (last, *self._pool.sequences()), self._tokenizer.stop_ids)
+            lookup = PromptLookup(ids, (*last, self._tokenizer.end_id), self._tokenizer.stop_ids)
         written: list[int] = []
         try:
             for token in self._tokens(logits, state, adapter, _Sampler(request), lookup, stats, cancelled):
@@ -289,7 +291,9 @@ class TorchGenerator:
                 token = sampler.pick(logits)
                 continue
             lookup.append(token)
-            guesses = lookup.guess(min(_MAX_DRAFT, self._decoder.max_length - len(state.tokens) - 1))
+            guesses = lookup.guess(
+                min(self._decoder.guessable(state), self._decoder.max_length - len(state.tokens) - 1)
+            )
             stats.drafted_tokens += len(guesses)
             rows = self._decoder.forward([token, *guesses], state, adapter, all_logits=True)
             picks = [sampler.pick(row) for row in rows]

@@ -77,6 +77,10 @@ class TransformersDecoder:
             self._loaded.append(name)
         return name
 
+    def guessable(self, state: TransformersState) -> int:
+        """None: nothing promises that a token's result is the same in company."""
+        return 0
+
     def drop_adapter(self, adapter: str) -> None:
         """Unloads an adapter: loading slows down as adapters pile up in one model (peft issue 981)."""
         assert self._peft is not None

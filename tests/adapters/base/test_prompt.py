@@ -84,7 +84,9 @@ def test_typing_changes_the_tail_alone(tokenizer: Any) -> None:
 
 def test_a_long_tail_begins_at_the_cursors_line(tokenizer: Any) -> None:
     long = "values = [" + ", ".join(map(str, range(60))) + "]\n"
-    prompt = build_prompt(tokenizer, "a = 1\n" * TAIL_LINES + long + "b = ", "", budget=PromptBudget(900, tail=50))
+    prompt = build_prompt(
+        tokenizer, "a = 1\n" * TAIL_LINES + long + "b = ", "", budget=PromptBudget(900, tail=50)
+    )
     assert tokenizer.decode(prompt.ids[prompt.tail :]) == "b = "
     prompt = build_prompt(tokenizer, "a = 1\n" + long[:-1], "", budget=PromptBudget(900, tail=50))
     assert prompt.tail == len(prompt.ids)

@@ -117,6 +117,20 @@ def test_packed_weights_are_the_quantized_ones(
     assert_same(read(decoder, cut(IDS, size), decoder.load_adapter(folder)), theirs)
 
 
+def test_guesses_are_read_bit_for_bit_as_if_alone(tiny_model: Any) -> None:
+    decoder, adapter = LeanDecoder(tiny_model.folder, packed=True), None
+    state = decoder.new_state(8)
+    for start in (1, 20, 57, 62, 63, 64, 70):
+        state.crop(0)
+        decoder.forward(IDS[:start], state, adapter, want_logits=False)
+        count = decoder.guessable(state) + 1
+        assert count >= 1
+        alone = [decoder.forward([token], state, adapter) for token in IDS[start : start + count]]
+        state.crop(start)
+        together = decoder.forward(IDS[start : start + count], state, adapter, all_logits=True)
+        assert torch.equal(together, torch.stack(alone))
+
+
 def test_an_input_stopped_between_layers_goes_on(tiny_model: Any) -> None:
     decoder = LeanDecoder(tiny_model.folder, packed=False)
     expected = read(decoder, [IDS])

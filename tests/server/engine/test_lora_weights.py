@@ -31,7 +31,7 @@ def test_delta_is_scale_b_a(decoder: LeanDecoder, make_lora: Callable[..., Path]
     folder = make_lora(1, rank=4, modules=("self_attn.q_proj", "self_attn.v_proj"), layers=(2,))
     found = decoder.load_adapter(folder)
     assert set(found) == {(2, "qkv")}
-    x = torch.randn((3, 64), generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    x = torch.randn((3, 64), generator=torch.Generator().manual_seed(0))
     delta = (
         found[2, "qkv"].add_to(torch.zeros((3, 128), dtype=torch.bfloat16), x).float()
     )  # (3, q 64 + k 32 + v 32)

@@ -271,7 +271,8 @@ def test_speculation_changes_nothing_and_is_used(
             assert "".join(step.text for step in found) == expected
             accepted += found[-1].stats.accepted_tokens
             drafted += found[-1].stats.drafted_tokens
-    assert 0 < accepted <= drafted
+    # Dense weights promise no bits, so nothing is guessed there.
+    assert 0 < accepted <= drafted if quantization == "int4" else drafted == 0
 
 
 def test_speculation_ends_at_the_limit(trained: Any, training_examples: list[Any]) -> None:

@@ -72,6 +72,8 @@ class Editor:
         self.client: LanguageClient = make_test_lsp_client()
         self.statuses: list[Any] = []
         self.questions: list[types.ShowMessageRequestParams] = []
+        self.reports: list[Any] = []
+        self.refreshes: list[Any] = []
         self.registrations: list[types.Registration] = []
         self.answer_title: str | None = None
         self._news = asyncio.Event()
@@ -87,6 +89,16 @@ class Editor:
         @self.client.feature("tailora/status")
         def status(params: Any) -> None:
             self.statuses.append(params)
+            self._news.set()
+
+        @self.client.feature("tailora/suggestion")
+        def report(params: Any) -> None:
+            self.reports.append(params)
+            self._news.set()
+
+        @self.client.feature("tailora/refreshSuggestion")
+        def refresh(params: Any) -> None:
+            self.refreshes.append(params)
             self._news.set()
 
         @self.client.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)

@@ -50,6 +50,8 @@ class StubEngine:
     def reset(self) -> None:
         """As if it had just been started and nobody had asked anything."""
         self.script = Script()
+        self.scripts: list[Script] = []
+        """For the next requests, one each; then ``script``."""
         self.completions: list[dict[str, Any]] = []
         self.closed_early = 0
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -199,7 +201,7 @@ class StubEngine:
     async def _complete(self, request: Request) -> JSONResponse | StreamingResponse:
         self.completions.append(await request.json())
         self._happened.set()
-        script = self.script
+        script = self.scripts.pop(0) if self.scripts else self.script
         if script.error:
             return self._error(*script.error)
 
