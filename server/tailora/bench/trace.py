@@ -25,6 +25,8 @@ _KEY_LIMITS_S = (0.06, 0.7)
 _WORD_END = 1.6
 """Factor for the key behind a word's end."""
 _PAUSE_S = (1.2, 2.5)
+_READING_S = (2.5, 5.0)
+"""From the cursor's arrival to the first key: one looks at a place before one types there."""
 _OPENING_S = (0.3, 0.6)
 """From the opening of a document, or the return to it, to the cursor's arrival at the place."""
 _DWELL_S = (0.7, 1.2)
@@ -35,7 +37,7 @@ _LEFT = 6
 _JUMP_KEYS = (3, 6)
 _FAR = 1_500
 """Characters between a place and the one that is jumped to, where the document is long enough."""
-_SHARES = {"first pause": 0.85, "pause": 0.8, "typo": 0.35, "jump": 0.25, "accept": 0.6}
+_SHARES = {"reading": 0.85, "pause": 0.8, "typo": 0.35, "jump": 0.25, "accept": 0.6}
 _LEAST_LANGUAGES = 3
 
 
@@ -141,8 +143,8 @@ def _visit(document: Document, rng: random.Random) -> Visit:
     typing = _Typing(rng)
     typing.wait(*_OPENING_S)
     typing.do("arrive", 0)
-    if rng.random() < _SHARES["first pause"]:
-        typing.wait(*_PAUSE_S)
+    if rng.random() < _SHARES["reading"]:
+        typing.wait(*_READING_S)
     keys = split_keys(hole.text)
     while len(keys) > 1 and sum(map(len, keys)) > len(hole.text) - _LEFT:
         keys.pop()

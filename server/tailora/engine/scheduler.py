@@ -67,6 +67,8 @@ class Scheduler:
         resolve_adapter: See ``ResolveAdapter``.
         on_change: Called on the event loop when something changed that a status shows.
         on_busy: Called with True when the first request comes, with False after ``linger_s`` without any.
+        gather_s: Text is handed on at once at the end of a line, else at most this often: every delivery takes the
+            interpreter away from the generation thread for a moment.
         clock: Monotonic seconds.
     """
 
@@ -79,6 +81,7 @@ class Scheduler:
         on_busy: Callable[[bool], None] | None = None,
         linger_s: float = 0.3,
         idle_unload_s: float = 600.0,
+        gather_s: float = 0.08,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._generator = generator
@@ -87,6 +90,7 @@ class Scheduler:
         self._on_busy = on_busy
         self._linger_s = linger_s
         self._idle_unload_s = idle_unload_s
+        self._gather_s = gather_s
         self._clock = clock
 
         self.load_state = LoadState()
@@ -283,12 +287,18 @@ class Scheduler:
             adapter = self._resolve(job.project, job.wanted, broken=frozenset(self.broken))
             job.adapter = adapter.label if adapter else "none"
             said_something = False
+            held, posted = "", float("-inf")
             try:
                 for step in self._generator.generate(replace(job.request, adapter=adapter), job.cancelled):
                     if job.cancelled():
                         return
                     said_something = said_something or bool(step.text)
-                    self._post(job.deliver, step)
+                    held += step.text
+                    urgent = step.finish_reason is not None or "\n" in step.text
+                    if not urgent and self._clock() - posted < self._gather_s:
+                        continue
+                    self._post(job.deliver, replace(step, text=held))
+                    held, posted = "", self._clock()
                     if step.finish_reason is not None:
                         return
             except AdapterCorrupt as error:

@@ -31,7 +31,7 @@ __all__ = ["TorchGenerator", "prepare"]
 
 _log = logging.getLogger(__name__)
 
-_PREFILL_CHUNK = 256
+_PREFILL_CHUNK = 768
 """Tokens read at once. The lean decoder looks at ``cancelled`` between its layers too."""
 _KEPT_ADAPTERS = 4
 _KV_TOKENS = 12_000

@@ -62,3 +62,4 @@ async def did_close(ls: TailoraServer, params: types.DidCloseTextDocumentParams)
     for kind in ("", completion.KIND):
         ls.turns.drop(params.text_document.uri + kind)
         ls.later.drop(params.text_document.uri + kind)
+        ls.flights.drop(params.text_document.uri + kind)

@@ -23,6 +23,7 @@ from tailora.completion import RecentEdits, TypedThrough
 from tailora.errors import EngineError
 from tailora.lsp import commands, completion, configuration, documents, inline_completion, workspace
 from tailora.lsp.engine_link import EngineLink
+from tailora.lsp.flight import Flights
 from tailora.lsp.model import ModelPrompt
 from tailora.lsp.protocol import TailoraProtocol
 from tailora.lsp.status import StatusBoard
@@ -54,6 +55,7 @@ class TailoraServer(LanguageServer):
         self.model_prompt = ModelPrompt(self)
         self.turns = Turns()
         self.later = Later(self.spawn)
+        self.flights = Flights()
         self.recent = RecentEdits()
         self.cache = TypedThrough()
         self.client_listens = False

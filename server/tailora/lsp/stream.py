@@ -68,8 +68,8 @@ class Stream:
         """How it ended: the engine's ``finish_reason``, ``late`` at the deadline, ``enough`` by the stop rules."""
         self.stats: dict[str, Any] | None = None
         """The engine's figures, as far as they are known."""
-        self.has_line = asyncio.Event()
-        """Set once a whole line is there."""
+        self.news = asyncio.Event()
+        """Set whenever text came."""
         self._ls = ls
         self._query = query
         self._background = background
@@ -95,8 +95,7 @@ class Stream:
                 self.stats = chunk.get("tailora") or self.stats
                 if self.rule.feed(choice["text"]):
                     return "enough"
-                if "\n" in choice["text"] and self.lines.strip():
-                    self.has_line.set()
+                self.news.set()
                 if choice.get("finish_reason"):
                     return str(choice["finish_reason"])
         return "stop"

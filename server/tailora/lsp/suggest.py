@@ -19,6 +19,7 @@ from lsprotocol import types
 
 from tailora.completion import CacheKey, Snapshot
 from tailora.errors import EngineError
+from tailora.lsp.flight import Flight
 from tailora.lsp.silence import reason_for
 from tailora.lsp.status import blocking_reason
 from tailora.lsp.stream import Query, Request, Stream
@@ -114,52 +115,59 @@ def _look(ls: TailoraServer, request: Request) -> Query | str:
 async def _suggest(ls: TailoraServer, query: Query) -> _Outcome | None:
     """The outcome; None if the engine had a newer request for the document."""
     key, name = _cache_key(ls, query), query.request.uri + query.request.kind
+    flight: Flight | None = None
     if not query.request.manual:
         known = ls.cache.get(key, query.snapshot)
         if known is not None:
             return _Outcome(known or None, None if known else _NOTHING, cached=True)
-        await asyncio.sleep(query.options.debounce_ms / 1000)
+        flight = ls.flights.find(name, key, query.snapshot)
+        if flight is None:
+            await asyncio.sleep(query.options.debounce_ms / 1000)
     status = ls.board.engine(query.place.root)
     if status is not None and (reason := blocking_reason(status)):
         return _Outcome(reason=reason)
-    ls.later.drop(name)
-    stream = Stream(ls, query)
-    reading = asyncio.ensure_future(stream.run())
-    try:
-        await _first_line(stream, reading, wait=query.request.manual or not query.options.ahead)
-    except asyncio.CancelledError:
-        reading.cancel()
-        raise
-    if not reading.done():
-        early = stream.text()
-        if early:
-            ls.later.start(name, _finish(ls, query, key, stream, reading, early))
-            return _Outcome(early, stats=stream.stats)
-        await reading
-    reading.result()
+    whole = query.request.manual or not query.options.ahead
+    while True:
+        if flight is None:
+            ls.later.drop(name)
+            flight = ls.flights.start(name, Flight(key, query, Stream(ls, query)))
+        try:
+            agrees = await flight.wait(query.snapshot, whole=whole)
+        except asyncio.CancelledError:
+            ls.flights.leave(name, flight)
+            raise
+        if not agrees:
+            flight = None
+        elif flight.reading.done():
+            return _landed(ls, query, flight, name, status or {})
+        elif (early := flight.stream.text()) is not None:
+            ls.cache.put(key, flight.query.snapshot, early)
+            if rest := ls.cache.get(key, query.snapshot):
+                ls.later.start(name, _finish(ls, flight, early))
+                return _Outcome(rest, stats=flight.stream.stats)
+            whole = True
+        else:
+            whole = True
+
+
+def _landed(
+    ls: TailoraServer, query: Query, flight: Flight, name: str, status: dict[str, Any]
+) -> _Outcome | None:
+    """The outcome of a flight that has come to its end."""
+    stream, key, begun = flight.stream, flight.key, flight.query.snapshot
+    flight.reading.result()
     if stream.ending == "superseded":
         return None
     text = stream.text()
     if stream.ending != "late" and key == _cache_key(ls, query):
-        ls.cache.put(key, query.snapshot, text or "")
+        ls.cache.put(key, begun, text or "")
+    if text and begun != query.snapshot:
+        text = ls.cache.get(key, query.snapshot)
     if text:
         if query.options.ahead:
             ls.later.start(name, _look_ahead(ls, query, key, text))
         return _Outcome(text, stats=stream.stats)
-    return _Outcome(reason=_why_nothing(query, stream, status or {}), stats=stream.stats)
-
-
-async def _first_line(stream: Stream, reading: asyncio.Future[None], *, wait: bool) -> None:
-    """Returns once there is something to show, or all of it with ``wait``."""
-    if wait:
-        await asyncio.wait({reading})
-        return
-    line = asyncio.ensure_future(stream.has_line.wait())
-    try:
-        both: set[asyncio.Future[Any]] = {reading, line}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        line.cancel()
+    return _Outcome(reason=_why_nothing(query, stream, status), stats=stream.stats)
 
 
 def _why_nothing(query: Query, stream: Stream, status: dict[str, Any]) -> str:
@@ -170,23 +178,20 @@ def _why_nothing(query: Query, stream: Stream, status: dict[str, Any]) -> str:
     return f"too slow: no whole line within {query.options.deadline_ms / 1000:g} s (completion.deadline_ms)"
 
 
-async def _finish(
-    ls: TailoraServer, query: Query, key: CacheKey, stream: Stream, reading: asyncio.Future[None], early: str
-) -> None:
+async def _finish(ls: TailoraServer, flight: Flight, early: str) -> None:
     """Waits for the lines after the first ones, for whoever asks next."""
-    try:
-        with contextlib.suppress(EngineError):  # the lines that are there stay
-            await reading
-    finally:
-        reading.cancel()
-    text = stream.text() if stream.ending not in (None, "superseded") else None
-    if not text or key != _cache_key(ls, query):
+    query, key, stream = flight.query, flight.key, flight.stream
+    await asyncio.wait({flight.reading})
+    ended = stream.ending not in (None, "superseded") and key == _cache_key(ls, query)
+    text = stream.text() if ended else None
+    if not text:
         return
-    agrees = text.startswith(early)
-    ls.cache.put(key, query.snapshot, text if agrees else early)
-    if agrees and text != early:
+    if not text.startswith(early):
+        text = early
+    ls.cache.put(key, query.snapshot, text)
+    if text != early:
         ls.notify_of_suggestion(REFRESH, {"uri": query.snapshot.uri, "version": query.snapshot.version})
-    await _look_ahead(ls, query, key, text if agrees else early)
+    await _look_ahead(ls, query, key, text)
 
 
 async def _look_ahead(ls: TailoraServer, query: Query, key: CacheKey, text: str) -> None:

@@ -9,6 +9,7 @@ import psutil
 import pytest
 import torch
 
+from tailora.engine import torch_generator
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStep, Snippet
 from tailora.engine.packing import PACKED_FILE
 from tailora.engine.torch_generator import TorchGenerator, prepare
@@ -196,7 +197,8 @@ def test_empty_request(generator: TorchGenerator) -> None:
 # Cancelling
 
 
-def test_cancel_between_prefill_chunks(scripted: Any) -> None:
+def test_cancel_between_prefill_chunks(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_generator, "_PREFILL_CHUNK", 256)
     generator, decoder = scripted([5] * 20)
     polls = 0
 

@@ -28,6 +28,8 @@ class Script:
     chunks: list[str] = field(default_factory=lambda: ["return 1\n"])
     finish: str | None = "stop"
     """None: the stream never ends by itself."""
+    hold: bool = False
+    """Whether all after the first chunk waits for ``release``."""
     error: tuple[int, str, str] | None = None
     """Status, code and message instead of an answer."""
 
@@ -52,6 +54,7 @@ class StubEngine:
         self.script = Script()
         self.scripts: list[Script] = []
         """For the next requests, one each; then ``script``."""
+        self._released = asyncio.Event()
         self.completions: list[dict[str, Any]] = []
         self.closed_early = 0
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -105,6 +108,11 @@ class StubEngine:
         self._notify()
         self._thread.join(10)
         self._server = None
+
+    def release(self) -> None:
+        """Lets scripts go on that were held. Thread-safe."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._released.set)
 
     def change(self, *, model: dict[str, Any] | None = None, project: dict[str, Any] | None = None) -> None:
         """Changes the status and tells the event streams. Thread-safe."""
@@ -207,9 +215,9 @@ class StubEngine:
 
         async def stream() -> AsyncIterator[str]:
             try:
-                for text in script.chunks:
+                for number, text in enumerate(script.chunks):
                     yield self._chunk(text, None)
-                    await asyncio.sleep(0)
+                    await (self._released.wait() if script.hold and number == 0 else asyncio.sleep(0))
                 if script.finish is None:
                     await asyncio.Event().wait()
                 yield self._chunk("", script.finish)

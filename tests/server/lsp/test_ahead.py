@@ -46,6 +46,44 @@ async def test_the_rest_is_there_for_whoever_asks_next(eager, engine, uri):
         assert told.uri == uri
 
 
+async def test_who_types_what_is_being_written_waits_on(eager, engine, uri):
+    engine.scripts = [Script(["return a", " + b\n"], hold=True)]
+    eager.open(uri, TEXT)
+    first = asyncio.create_task(eager.ask(uri, 1, 4))
+    await engine.until(lambda: engine.completions)
+    for number, letter in enumerate("ret"):
+        eager.insert(uri, 1, 4 + number, letter)
+        asking = asyncio.create_task(eager.ask(uri, 1, 5 + number))
+        await eager.command("tailora.pauseLearning")  # the server has seen all that was sent before
+        assert await first is None
+        first = asking
+    engine.release()
+    assert (await first).insert_text == "urn a + b"
+    assert len([request for request in engine.completions if not request["tailora"]["background"]]) == 1
+
+
+async def test_who_types_something_else_is_asked_for_anew(eager, engine, uri):
+    engine.scripts = [Script(["return a", " + b\n"], hold=True), Script([" = 1\n"])]
+    eager.open(uri, TEXT)
+    first = asyncio.create_task(eager.ask(uri, 1, 4))
+    await engine.until(lambda: engine.completions)
+    eager.insert(uri, 1, 4, "x")
+    assert (await eager.ask(uri, 1, 5)).insert_text == " = 1"
+    assert await first is None
+    engine.release()
+    await engine.until(lambda: engine.closed_early == 1)
+
+
+async def test_nobody_waits_so_it_ends(eager, engine, uri):
+    engine.scripts = [Script(["return a"], finish=None)]
+    eager.open(uri, TEXT)
+    waiting = asyncio.create_task(eager.ask(uri, 1, 4))
+    await engine.until(lambda: engine.completions)
+    eager.close(uri)
+    assert await waiting is None
+    await engine.until(lambda: engine.closed_early == 1)
+
+
 async def test_what_follows_an_accepted_suggestion_is_there(eager, engine, uri):
     engine.scripts = [Script(["total = a + b\n"]), Script([]), Script(["return total\n"])]
     eager.open(uri, TEXT)
