@@ -123,10 +123,15 @@ class LeanDecoder:
         *,
         packed: bool,
         float32: bool = False,
+        few: int = FEW,
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """Loads from a converted model's folder. ``float32``: the dense weights are widened on the fly, for processors
-        that multiply in bfloat16 slowly.
+        """Loads from a converted model's folder.
+
+        Args:
+            packed: Whether a few tokens are computed from weights in 4 bits.
+            float32: The dense weights are widened on the fly, for processors that multiply in bfloat16 slowly.
+            few: Up to so many tokens, at most ``FEW``, the packed weights are faster.
 
         Raises:
             ModelCorrupt: a weight is missing.
@@ -142,6 +147,7 @@ class LeanDecoder:
         self.max_length: int = config["max_position_embeddings"]
         self.packed = packed
         self._float32 = float32
+        self._few = min(few, FEW)
         try:
             self._read(load_file(folder / "model.safetensors"), folder, progress)
         except KeyError as error:
@@ -216,7 +222,7 @@ class LeanDecoder:
     def guessable(self, state: LeanState) -> int:
         """How many guessed tokens can be read behind the next one so that every result is, bit for bit, what it
         would be alone: the packed weights' kernel works row by row, the dense weights' does not."""
-        return min(FEW, BLOCK - len(state.tokens) % BLOCK) - 1 if self.packed else 0
+        return max(0, min(self._few, BLOCK - len(state.tokens) % BLOCK) - 1) if self.packed else 0
 
     def drop_adapter(self, adapter: LoraWeights) -> None:
         """What ``load_adapter`` returned is no longer used: nothing else holds it here."""
@@ -241,7 +247,7 @@ class LeanDecoder:
         """
         start, count = len(state.tokens), len(ids)
         state.reserve(start + count)
-        few = self.packed and count <= FEW
+        few = self.packed and count <= self._few
         cos, sin = self._cos[start : start + count, None], self._sin[start : start + count, None]
         halted, state.halted = state.halted, None
         if halted is not None and halted.ids == ids:

@@ -33,22 +33,20 @@ _PREFIX = "base_model.model."
 class GroupLora:
     """The low-rank update of one group of projections, scale included."""
 
-    a: Tensor  # (in, ranks)
-    b: Tensor  # (ranks, out)
-    a_float: Tensor
-    b_float: Tensor
-    """The same in float32, (FEW, in, ranks) and (FEW, ranks, out), but the first dimension is none in memory: for a few
-    tokens, the CPU's bfloat16 matmul takes longer to begin than this one takes."""
+    a: Tensor  # (FEW, in, ranks), float32; the first dimension is none in memory
+    b: Tensor  # (FEW, ranks, out), likewise
+    dtype: torch.dtype
+    """For many tokens at once. For a few, the CPU's bfloat16 matmul takes longer to begin than float32's takes."""
 
     def add_to(self, y: Tensor, x: Tensor) -> Tensor:
         """``y`` (tokens, out) with the update for the float32 ``x`` (tokens, in), perhaps in place."""
         if (count := len(x)) == 1:
-            return y + (x @ self.a_float[0]) @ self.b_float[0]
+            return y + (x @ self.a[0]) @ self.b[0]
         if count <= FEW:
             # One small matmul a token: then a token's result does not depend on how many come with it.
-            low = torch.bmm(x.unsqueeze(1), self.a_float[:count])
-            return y + torch.bmm(low, self.b_float[:count]).squeeze(1)
-        return y.addmm_(x.to(self.a.dtype) @ self.a, self.b)
+            low = torch.bmm(x.unsqueeze(1), self.a[:count])
+            return y + torch.bmm(low, self.b[:count]).squeeze(1)
+        return y.addmm_(x.to(self.dtype) @ self.a[0].to(self.dtype), self.b[0].to(self.dtype))
 
 
 LoraWeights = Mapping[tuple[int, str], GroupLora]
@@ -128,5 +126,4 @@ def _group(
         a_all[:, row : row + rank] = a.T
         b_all[row : row + rank, starts[i] : starts[i + 1]] = (b.float() * scale).T
         row += rank
-    floats = (a_all.expand(FEW, -1, -1), b_all.expand(FEW, -1, -1))
-    return GroupLora(a_all.to(dtype), b_all.to(dtype), *floats)
+    return GroupLora(a_all.expand(FEW, -1, -1), b_all.expand(FEW, -1, -1), dtype)

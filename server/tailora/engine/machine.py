@@ -21,7 +21,7 @@ from typing import Any, Literal
 import psutil
 
 from tailora_adapters.base.catalogue import Shape
-from tailora_adapters.paths import cache_dir, write_json
+from tailora_adapters.paths import models_dir, write_json
 
 __all__ = [
     "BUSY",
@@ -261,7 +261,8 @@ def processor_flags() -> frozenset[str]:
 
 def _file(kind: str, key: dict[str, Any]) -> Path:
     mark = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    return cache_dir() / "machine" / f"{kind}-{mark}.json"
+    # Beside the models, so that whoever shares these shares what was measured, too.
+    return models_dir() / ".machine" / f"{kind}-{mark}.json"
 
 
 def kept(kind: str, key: dict[str, Any]) -> dict[str, Any] | None:

@@ -163,7 +163,7 @@ class Model:
             "name": str(info.get("name", self.name)),
             "state": state,
             "progress": progress,
-            "message": message,
+            "message": message or info.get("note"),
             "quantization": info.get("quantization", self._options.quantization),
             "device": info.get("device", self._options.device),
             "fim": info.get("fim") is not False,  # None before the tokenizer was read

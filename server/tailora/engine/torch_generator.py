@@ -20,6 +20,7 @@ from torch import Tensor
 from tailora.engine.decoder import LeanDecoder, supports
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStats, GenerationStep
 from tailora.engine.kv import KvPool
+from tailora.engine.machine import choose_representation
 from tailora.engine.speculation import PromptLookup
 from tailora.errors import PromptTooLong
 from tailora_adapters.base import cache, catalogue
@@ -43,7 +44,7 @@ _LAST_KEPT = 32
 
 
 def prepare(model: str, progress: Callable[[float, str], None]) -> None:
-    """Does once what the first load on a CPU would do: packs the weights.
+    """Does once what the first load on a CPU would do: packs the weights, and measures the processor.
 
     Raises:
         ModelMissing, ModelCorrupt: see ``base.cache.open_record``.
@@ -51,6 +52,7 @@ def prepare(model: str, progress: Callable[[float, str], None]) -> None:
     folder, _ = cache.open_record(catalogue.find(model))
     if default_device() == "cpu" and supports(_config(folder)):
         LeanDecoder(folder, packed=True, progress=lambda done: progress(done, "packing weights (once)"))
+        choose_representation(_config(folder))
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -80,6 +82,7 @@ class TorchGenerator:
         self._last: OrderedDict[str | None, list[int]] = OrderedDict()
         """Tokens of the last suggestion in each document: likely parts of the next one."""
         self._memory_is_short = False
+        self._slow: str | None = None
         self._decoder: Any = None
         self._tokenizer: CodeTokenizer | None = None
         self._adapters: OrderedDict[str, Any] = OrderedDict()
@@ -99,7 +102,7 @@ class TorchGenerator:
             "quantization": self._quantization,
             "device": self._device,
             "fim": None if tokenizer is None else tokenizer.fim.fills_holes,
-            "note": _SHORT_OF_MEMORY if self._memory_is_short else None,
+            "note": _SHORT_OF_MEMORY if self._memory_is_short else self._slow,
         }
 
     def load(self, progress: Callable[[float, str], None]) -> None:
@@ -112,9 +115,13 @@ class TorchGenerator:
         progress(0.1, "loading weights")
         lean = self._device == "cpu" and self._quantization in ("int4", "none") and supports(_config(folder))
         if lean:
+            found = choose_representation(_config(folder), progress)
+            self._slow = None if found.usual else found.found
             self._decoder = LeanDecoder(
                 folder,
-                packed=self._quantization == "int4",
+                packed=self._quantization == "int4" and found.packed,
+                float32=found.dense == "float32",
+                few=found.few,
                 progress=lambda done: progress(0.1 + 0.9 * done, "packing weights (once)"),
             )
         else:

@@ -1,8 +1,9 @@
 """Single-line infilling: HumanEval problems with one line missing, pass@1 by their tests, greedy.
 
 Source of the benchmark: Bavarian et al., "Efficient Training of Language Models to Fill in the Middle"
-(arXiv 2207.14255). Each problem is answered by the bare base model and with the foundation adapter; each answer
-is judged twice: with its first line kept, and with nothing cut.
+(arXiv 2207.14255). Each problem is answered by the bare base model, which is given prefix and suffix alone; by the base
+model with the prompt that is served (``base.prompt``); and with the foundation adapter and that prompt. Each answer is
+judged twice: with its first line kept, and with nothing cut.
 """
 
 import gzip
@@ -19,6 +20,7 @@ from tailora.engine.torch_generator import TorchGenerator
 from tailora.evaluation.sandbox import passes
 from tailora_adapters import foundation
 from tailora_adapters.base.device import Quantization
+from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.errors import TailoraError
 
 __all__ = ["DATA_FILE", "Problem", "evaluate", "find_data", "read_problems"]
@@ -86,7 +88,8 @@ def evaluate(
     quantization: Quantization = "auto",
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
-    """``{"base": {...}, "foundation": {...}}``, each with ``first_line`` and ``uncut`` (pass@1) and the mean time.
+    """``{"base": {...}, "base_served_prompt": {...}, "foundation": {...}}``, each with ``first_line`` and ``uncut``
+    (pass@1) and the mean time.
 
     Raises:
         TailoraError: there is no foundation adapter for the model.
@@ -95,12 +98,15 @@ def evaluate(
     if shipped is None:
         raise TailoraError(f"no foundation adapter ships for {model}")
     adapter = AdapterRef("foundation", shipped.path, shipped.sha256)
+    bare = TorchGenerator(model, quantization=quantization, budget=PromptBudget(tail=0))
     generator = TorchGenerator(model, quantization=quantization)
-    generator.load(progress)
-    tallies = {"base": _Tally(), "foundation": _Tally()}
+    ways = {"base": (bare, None), "base_served_prompt": (generator, None), "foundation": (generator, adapter)}
+    for loaded in (bare, generator):  # the weights are mapped from the same files
+        loaded.load(progress)
+    tallies = {name: _Tally() for name in ways}
     for number, problem in enumerate(problems):
-        for name, ref in (("base", None), ("foundation", adapter)):
-            tallies[name].add(problem, *_answer(generator, problem, ref))
+        for name, (answering, ref) in ways.items():
+            tallies[name].add(problem, *_answer(answering, problem, ref))
         done = (number + 1) / len(problems)
         progress(done, "  ".join(f"{name} {tally.line()}" for name, tally in tallies.items()))
     return {

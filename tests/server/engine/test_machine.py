@@ -46,7 +46,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def files(home: Path) -> list[Path]:
-    return sorted((home / "cache" / "machine").glob("*"))
+    return sorted((home / "cache" / "models" / ".machine").glob("*"))
 
 
 def test_usual_machine() -> None:
