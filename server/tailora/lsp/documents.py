@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from tailora.lsp import completion, configuration
+from tailora.lsp import completion, configuration, suggest
 from tailora.lsp.text import path_of
 from tailora.options import REPOSITORY_FILE
 
@@ -29,9 +29,10 @@ def register(server: TailoraServer) -> None:
 
 
 async def did_open(ls: TailoraServer, params: types.DidOpenTextDocumentParams) -> None:
-    """A document was opened: the model is likely to be needed soon."""
+    """A document was opened: the model is likely to be needed soon, and its beginning to be read."""
     ls.activate(params.text_document.uri)
     ls.link.warm_up()
+    ls.later.start("opened", suggest.read_ahead(ls, params.text_document.uri))  # of several, the last one
 
 
 async def did_change(ls: TailoraServer, params: types.DidChangeTextDocumentParams) -> None:

@@ -57,7 +57,10 @@ class Query:
 class Stream:
     """Follows the engine's answer to one query."""
 
-    def __init__(self, ls: TailoraServer, query: Query, *, background: bool = False) -> None:
+    def __init__(
+        self, ls: TailoraServer, query: Query, *, background: bool = False, read_only: bool = False
+    ) -> None:
+        """``background``: nobody waits for it yet; ``read_only``: the prompt is read, and nothing written."""
         options, manual = query.options, query.request.manual
         # A command asks for more than one line where the settings leave it open. They are checked to be valid.
         multiline = "always" if manual and options.multiline == "auto" else options.multiline
@@ -73,6 +76,7 @@ class Stream:
         self._ls = ls
         self._query = query
         self._background = background
+        self._read_only = read_only
 
     async def run(self) -> None:
         """Reads until the suggestion is complete.
@@ -131,8 +135,8 @@ class Stream:
         return {
             "model": (status.get("model") or {}).get("name") or "default",
             "prompt": _encodable(last_part(snapshot.text[: snapshot.offset])),
-            "suffix": _encodable(snapshot.text[snapshot.offset :][:_SUFFIX_CHARS].replace("\r\n", "\n")),
-            "max_tokens": options.max_tokens,
+            "suffix": "" if self._read_only else _encodable(_first_part(snapshot.text[snapshot.offset :])),
+            "max_tokens": 0 if self._read_only else options.max_tokens,
             "temperature": 0,
             "stream": True,
             "tailora": {
@@ -158,6 +162,10 @@ def last_part(prefix: str) -> str:
         # A text with few or endless lines is cut where it has to be.
         prefix = lines[-1] if len(lines) > start else prefix[-_PREFIX_CHARS:]
     return prefix.replace("\r\n", "\n")
+
+
+def _first_part(suffix: str) -> str:
+    return suffix[:_SUFFIX_CHARS].replace("\r\n", "\n")
 
 
 def _encodable(text: str) -> str:

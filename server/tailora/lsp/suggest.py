@@ -28,7 +28,7 @@ from tailora.lsp.text import path_of
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["REFRESH", "REPORT", "Request", "Suggestion", "answer"]
+__all__ = ["REFRESH", "REPORT", "Request", "Suggestion", "answer", "read_ahead"]
 
 REPORT = "tailora/suggestion"
 """Notification to clients that ask for it: how the answer that follows came about."""
@@ -58,6 +58,24 @@ class _Outcome:
     """Why there is no text, for a person."""
     cached: bool = False
     stats: dict[str, Any] | None = None
+
+
+_OPENED_LINES = 48
+"""Of an opened document so much is read ahead: about what a prompt holds before its cursor."""
+
+
+async def read_ahead(ls: TailoraServer, uri: str) -> None:
+    """Has the engine read the beginning of a document that was just opened: where the cursor is, nobody says, but a
+    short file's prompts all begin like that."""
+    document = ls.workspace.opened(uri)
+    lines = document.source.count("\n") if document is not None else 0
+    query = _look(ls, Request(uri, types.Position(min(_OPENED_LINES, lines), 0)))
+    if isinstance(query, str) or not query.options.ahead:
+        return
+    status = ls.board.engine(query.place.root) or {}
+    if status.get("model", {}).get("state") == "ready":
+        with contextlib.suppress(EngineError):  # nobody asked yet
+            await Stream(ls, query, background=True, read_only=True).run()
 
 
 async def answer(ls: TailoraServer, request: Request) -> Suggestion | None:

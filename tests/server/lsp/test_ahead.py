@@ -24,16 +24,26 @@ async def eager(start_editor):
     return await start_editor(reporting(), options=AHEAD)
 
 
+async def opened(editor, engine, uri, text=TEXT):
+    """Opens a document, whose reading is over before anything is asked."""
+    script, engine.script, scripts, engine.scripts = engine.script, Script([]), engine.scripts, []
+    editor.open(uri, text)
+    await engine.until(lambda: engine.completions)
+    await editor.command("tailora.pauseLearning")
+    engine.completions.clear()
+    engine.script, engine.scripts = script, scripts
+
+
 async def test_whole_lines_are_shown_while_the_rest_comes(eager, engine, uri):
     engine.scripts = [Script(["total = a", " + b\n    ret"], finish=None)]
-    eager.open(uri, TEXT)
+    await opened(eager, engine, uri)
     assert (await eager.ask(uri, 1, 4)).insert_text == "total = a + b"
 
 
 async def test_the_rest_is_there_for_whoever_asks_next(eager, engine, uri):
     engine.scripts = [Script(["total = a + b\n", "    return total\n"])]
     engine.script = Script([])
-    eager.open(uri, TEXT)
+    await opened(eager, engine, uri)
     first = await eager.ask(uri, 1, 4)
     assert first.insert_text.startswith("total = a + b")
     await engine.until(lambda: len(engine.completions) >= 2)  # it was read to its end: work ahead has begun
@@ -48,7 +58,7 @@ async def test_the_rest_is_there_for_whoever_asks_next(eager, engine, uri):
 
 async def test_who_types_what_is_being_written_waits_on(eager, engine, uri):
     engine.scripts = [Script(["return a", " + b\n"], hold=True)]
-    eager.open(uri, TEXT)
+    await opened(eager, engine, uri)
     first = asyncio.create_task(eager.ask(uri, 1, 4))
     await engine.until(lambda: engine.completions)
     for number, letter in enumerate("ret"):
@@ -64,7 +74,7 @@ async def test_who_types_what_is_being_written_waits_on(eager, engine, uri):
 
 async def test_who_types_something_else_is_asked_for_anew(eager, engine, uri):
     engine.scripts = [Script(["return a", " + b\n"], hold=True), Script([" = 1\n"])]
-    eager.open(uri, TEXT)
+    await opened(eager, engine, uri)
     first = asyncio.create_task(eager.ask(uri, 1, 4))
     await engine.until(lambda: engine.completions)
     eager.insert(uri, 1, 4, "x")
@@ -76,7 +86,7 @@ async def test_who_types_something_else_is_asked_for_anew(eager, engine, uri):
 
 async def test_nobody_waits_so_it_ends(eager, engine, uri):
     engine.scripts = [Script(["return a"], finish=None)]
-    eager.open(uri, TEXT)
+    await opened(eager, engine, uri)
     waiting = asyncio.create_task(eager.ask(uri, 1, 4))
     await engine.until(lambda: engine.completions)
     eager.close(uri)
@@ -86,7 +96,7 @@ async def test_nobody_waits_so_it_ends(eager, engine, uri):
 
 async def test_what_follows_an_accepted_suggestion_is_there(eager, engine, uri):
     engine.scripts = [Script(["total = a + b\n"]), Script([]), Script(["return total\n"])]
-    eager.open(uri, TEXT)
+    await opened(eager, engine, uri)
     assert (await eager.ask(uri, 1, 4)).insert_text == "total = a + b"
     await engine.until(lambda: len(engine.completions) == 3)
     one, two, three = engine.completions
@@ -104,13 +114,23 @@ async def test_what_follows_an_accepted_suggestion_is_there(eager, engine, uri):
 
 async def test_typing_something_else_ends_the_work_ahead(eager, engine, uri):
     engine.scripts = [Script(["total = a + b\n"]), Script([], finish=None)]
-    eager.open(uri, TEXT)
+    await opened(eager, engine, uri)
     await eager.ask(uri, 1, 4)
     await engine.until(lambda: len(engine.completions) == 2)
     eager.insert(uri, 1, 4, "x")
     engine.scripts = [Script([" = 1\n"], finish=None)]
     assert (await eager.ask(uri, 1, 5)).insert_text == " = 1"
     await engine.until(lambda: engine.closed_early >= 1)
+
+
+async def test_an_opened_document_is_read(eager, engine, uri):
+    lines = "".join(f"x{number} = 1\n" for number in range(90))
+    eager.open(uri, lines)
+    await engine.until(lambda: engine.completions)
+    (request,) = engine.completions
+    assert request["prompt"] == "".join(lines.splitlines(keepends=True)[:48])
+    assert (request["max_tokens"], request["suffix"]) == (0, "")
+    assert request["tailora"]["background"] is True
 
 
 async def test_nothing_is_done_ahead_where_it_is_off(start_editor, engine, uri):
@@ -125,7 +145,7 @@ async def test_nothing_is_done_ahead_where_it_is_off(start_editor, engine, uri):
 async def test_reports_say_how_an_answer_came_about(eager, engine, uri):
     engine.scripts = [Script(["return a\n"])]
     engine.script = Script([])
-    eager.open(uri, TEXT)
+    await opened(eager, engine, uri)
     await eager.ask(uri, 1, 4)
     await eager.ask(uri, 1, 4)
     fresh, cached = await eager.until(lambda: len(eager.reports) == 2 and eager.reports)
