@@ -1,9 +1,9 @@
 """Single-line infilling: HumanEval problems with one line missing, pass@1 by their tests, greedy.
 
 Source of the benchmark: Bavarian et al., "Efficient Training of Language Models to Fill in the Middle"
-(arXiv 2207.14255). Each problem is answered by the bare base model, which is given prefix and suffix alone; by the base
-model with the prompt that is served (``base.prompt``); and with the foundation adapter and that prompt. Each answer is
-judged twice: with its first line kept, and with nothing cut.
+(arXiv 2207.14255). Each problem is answered by the bare base model, with the hole at the cursor, and with the foundation
+adapter and the prompt that is served (``base.prompt``). Each answer is judged twice: with its first line kept, and with
+nothing cut.
 """
 
 import gzip
@@ -88,8 +88,7 @@ def evaluate(
     quantization: Quantization = "auto",
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
-    """``{"base": {...}, "base_served_prompt": {...}, "foundation": {...}}``, each with ``first_line`` and ``uncut``
-    (pass@1) and the mean time.
+    """``{"base": {...}, "foundation": {...}}``, each with ``first_line`` and ``uncut`` (pass@1) and the mean time.
 
     Raises:
         TailoraError: there is no foundation adapter for the model.
@@ -100,7 +99,7 @@ def evaluate(
     adapter = AdapterRef("foundation", shipped.path, shipped.sha256)
     bare = TorchGenerator(model, quantization=quantization, budget=PromptBudget(tail=0))
     generator = TorchGenerator(model, quantization=quantization)
-    ways = {"base": (bare, None), "base_served_prompt": (generator, None), "foundation": (generator, adapter)}
+    ways = {"base": (bare, None), "foundation": (generator, adapter)}
     for loaded in (bare, generator):  # the weights are mapped from the same files
         loaded.load(progress)
     tallies = {name: _Tally() for name in ways}
