@@ -1,9 +1,9 @@
 """Single-line infilling: HumanEval problems with one line missing, pass@1 by their tests, greedy.
 
 Source of the benchmark: Bavarian et al., "Efficient Training of Language Models to Fill in the Middle"
-(arXiv 2207.14255). Each problem is answered by the bare base model, with the hole at the cursor, and with the foundation
-adapter and the prompt that is served (``base.prompt``). Each answer is judged twice: with its first line kept, and with
-nothing cut.
+(arXiv 2207.14255). Each problem is answered by the bare base model, with the hole at the cursor, and with the
+foundation adapter and the prompt that is served (``base.prompt``). Each answer is judged twice: with its first line
+kept, and with nothing cut.
 """
 
 import gzip
