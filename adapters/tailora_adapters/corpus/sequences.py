@@ -25,7 +25,8 @@ class TokenSequence:
     from too."""
     example: FimExample
     code: tuple[int, ...] = ()
-    """Places of the prompt before the tail whose token follows from those before it: no control tokens, nothing right behind one."""
+    """Places of the prompt before the tail whose token follows from those before it: no control tokens, nothing right
+    behind one."""
 
     @property
     def labels(self) -> int:
