@@ -68,6 +68,8 @@ class LeanState:
     def __init__(self, layers: int, heads: int, width: int, capacity: int, dtype: torch.dtype) -> None:
         self.tokens: list[int] = []
         self.halted: _Halted | None = None
+        self.prompt_end: tuple[int, Tensor] | None = None
+        """Length of the prompt that was read last, and the logits behind it."""
         # Zeros, as attention multiplies what lies behind the last token by 0; and whole blocks.
         capacity = -(-capacity // BLOCK) * BLOCK
         self.k = torch.zeros((layers, heads, capacity, width), dtype=dtype)
@@ -83,12 +85,20 @@ class LeanState:
         if length < len(self.tokens):
             self.halted = None
             del self.tokens[length:]
+        if length < self.prompt_length:
+            self.prompt_end = None
+
+    @property
+    def prompt_length(self) -> int:
+        """Length of the prompt whose last logits are kept; 0 for none."""
+        return self.prompt_end[0] if self.prompt_end is not None else 0
 
     def copy(self, length: int) -> "LeanState":
         """A state of its own with the first ``length`` tokens."""
         layers, heads, capacity, width = self.k.shape
         other = LeanState(layers, heads, width, capacity, self.k.dtype)
         other.tokens = self.tokens[:length]
+        other.prompt_end = self.prompt_end if self.prompt_length <= length else None
         other.k[:, :, :length] = self.k[:, :, :length]
         other.v[:, :, :length] = self.v[:, :, :length]
         return other

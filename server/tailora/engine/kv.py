@@ -27,6 +27,10 @@ class KvState(Protocol):
     def halted_ids(self) -> Sequence[int]:
         """Tokens after these whose reading was stopped half way, and goes on if they come next."""
 
+    @property
+    def prompt_length(self) -> int:
+        """How many of the tokens are a prompt whose last logits are kept; 0 for none."""
+
     def crop(self, length: int) -> None:
         """Forgets all tokens after the first ``length``."""
 
@@ -51,8 +55,9 @@ class KvPool(Generic[State]):
         self._slots: list[_Slot[State]] = []  # the most recently used last
 
     def take(self, adapter: str, prompt: Sequence[int]) -> State | None:
-        """A state that holds the longest beginning of ``prompt`` that is at hand (not all of it: at least one
-        token is left to compute), or None. It is the caller's until it is put back."""
+        """A state that holds the longest beginning of ``prompt`` that is at hand, or None; all of it only where that
+        prompt's last logits are kept, else at least one token is left to compute. It is the caller's until it is
+        put back."""
         best: _Slot[State] | None = None
         best_length, best_score = 0, 0.0
         for slot in reversed(self._slots):
@@ -62,9 +67,10 @@ class KvPool(Generic[State]):
             score = length + 0.5 * _halted(slot.state, prompt, length)
             if score > best_score:
                 best, best_length, best_score = slot, length, score
-        best_length = min(best_length, len(prompt) - 1)
-        if best is None or best_length < 0:
+        if best is None:
             return None
+        if best.state.prompt_length != len(prompt):
+            best_length = min(best_length, len(prompt) - 1)
         if len(best.state.tokens) - best_length > _KEEP:
             state: State = best.state.copy(best_length)  # type: ignore[assignment]
             return state

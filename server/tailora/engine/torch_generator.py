@@ -211,10 +211,11 @@ class TorchGenerator:
     ) -> Tensor | None:
         """Logits after the prompt, or None when cancelled; what was read stays in ``state`` either way.
 
+        Where all of the prompt was read before, its logits were kept: the same question gets the same answer.
         What typing leaves alone, ``ids[:tail]``, is read in chunks of its own: they are found again.
         """
-        logits: Tensor | None = None
         begin = len(state.tokens)
+        logits: Tensor | None = state.prompt_end[1] if begin == state.prompt_length == len(ids) else None
         while begin < len(ids):
             if cancelled():
                 return None
@@ -225,6 +226,8 @@ class TorchGenerator:
             if len(state.tokens) < end:
                 return None
             begin = end
+        if logits is not None:
+            state.prompt_end = len(ids), logits
         return logits
 
     def _decode(

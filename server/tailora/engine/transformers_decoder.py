@@ -27,10 +27,19 @@ class TransformersState:
     def __init__(self) -> None:
         self.tokens: list[int] = []
         self.cache = DynamicCache()
+        self.prompt_end: tuple[int, Tensor] | None = None
+        """Length of the prompt that was read last, and the logits behind it."""
+
+    @property
+    def prompt_length(self) -> int:
+        """Length of the prompt whose last logits are kept; 0 for none."""
+        return self.prompt_end[0] if self.prompt_end is not None else 0
 
     def crop(self, length: int) -> None:
         """Forgets all tokens after the first ``length``."""
         del self.tokens[length:]
+        if length < self.prompt_length:
+            self.prompt_end = None
         if (excess := self.cache.get_seq_length() - length) > 0:
             self.cache.crop(-excess)
 
@@ -38,6 +47,7 @@ class TransformersState:
         """A state of its own with the first ``length`` tokens."""
         other = TransformersState()
         other.tokens = self.tokens[:length]
+        other.prompt_end = self.prompt_end if self.prompt_length <= length else None
         for number, layer in enumerate(self.cache.layers):
             other.cache.update(layer.keys[:, :, :length].clone(), layer.values[:, :, :length].clone(), number)
         return other

@@ -8,9 +8,10 @@ from tailora.engine.kv import KvPool
 class State:
     """What the pool knows of a decoder's state."""
 
-    def __init__(self, tokens: list[int], halted_ids: Sequence[int] = ()) -> None:
+    def __init__(self, tokens: list[int], halted_ids: Sequence[int] = (), prompt_length: int = 0) -> None:
         self.tokens = tokens
         self.halted_ids = halted_ids
+        self.prompt_length = prompt_length
 
     def crop(self, length: int) -> None:
         if length < len(self.tokens):
@@ -54,6 +55,9 @@ def test_longest_common_beginning_wins() -> None:
 
 def test_leaves_a_token_to_compute() -> None:
     assert tokens(pool_of(State([1, 2, 3])).take("", [1, 2, 3])) == [1, 2]
+    # Unless what comes behind the whole prompt was kept.
+    assert tokens(pool_of(State([1, 2, 3, 7], prompt_length=3)).take("", [1, 2, 3])) == [1, 2, 3]
+    assert tokens(pool_of(State([1, 2, 3, 7], prompt_length=2)).take("", [1, 2, 3])) == [1, 2]
 
 
 def test_a_small_change_goes_on_in_place_a_jump_in_a_copy() -> None:

@@ -56,7 +56,7 @@ class Scripted:
     max_length = 4096
 
     class State:
-        halted_ids = ()
+        halted_ids, prompt_length, prompt_end = (), 0, None
 
         def __init__(self) -> None:
             self.tokens: list[int] = []
@@ -136,7 +136,7 @@ def test_same_prompt_twice(generator: TorchGenerator, training_examples: list[An
     first, second = steps(generator, request), steps(generator, request)
     assert [step.text for step in first] == [step.text for step in second]
     assert first[0].stats.cached_tokens == 0
-    assert second[0].stats.cached_tokens == second[0].stats.prompt_tokens - 1
+    assert second[0].stats.cached_tokens == second[0].stats.prompt_tokens
     assert second[-1].stats.completion_tokens == first[-1].stats.completion_tokens > 0
 
 
@@ -253,7 +253,7 @@ def test_reads_ahead(generator: TorchGenerator, training_examples: list[Any]) ->
     (step,) = steps(generator, request)
     assert (step.text, step.finish_reason) == ("", "length")
     real = steps(generator, dataclasses.replace(request, max_tokens=5))[0]
-    assert real.stats.cached_tokens == real.stats.prompt_tokens - 1
+    assert real.stats.cached_tokens == real.stats.prompt_tokens
 
 
 # Speculation
