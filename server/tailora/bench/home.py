@@ -5,7 +5,6 @@ Knows nothing of what is measured. Invariant: what was started in it has ended w
 
 import asyncio
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import psutil
 
 from tailora.engine import endpoint
 from tailora.engine.client import EngineClient
+from tailora.environment import environment
 from tailora_adapters import paths
 
 __all__ = ["bench_home", "end_engine"]
@@ -29,7 +29,7 @@ def bench_home(model: str) -> Iterator[Path]:
     """A temporary folder; within it this process and its children see a ``TAILORA_HOME`` of their own."""
     with tempfile.TemporaryDirectory(prefix="tailora-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        environment = {
+        variables = {
             "TAILORA_MODELS": str(paths.models_dir()),
             "TAILORA_HOME": str(folder / "home"),
             "TAILORA_ENGINE_MODEL": model,
@@ -43,16 +43,10 @@ def bench_home(model: str) -> Iterator[Path]:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        before = {key: os.environ.get(key) for key in environment}
-        os.environ.update(environment)
         try:
-            yield folder
+            with environment(variables):
+                yield folder
         finally:
-            for key, value in before.items():
-                if value is None:
-                    os.environ.pop(key, None)
-                else:
-                    os.environ[key] = value
             guard.communicate()
 
 

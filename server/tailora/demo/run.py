@@ -6,7 +6,6 @@ apart from the user's engine and adapters; the base model is the user's.
 
 import asyncio
 import contextlib
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from tailora.cli.model import pull_model
 from tailora.demo.editor import Editor
 from tailora.demo.repository import DEFAULT_PACKAGE, Spot, copy_package, find_spot
 from tailora.engine.client import EngineClient
+from tailora.environment import environment
 from tailora_adapters import paths
 from tailora_adapters.base.catalogue import DEFAULT_CPU
 from tailora_adapters.base.fetch import is_ready
@@ -43,23 +43,23 @@ def run_demo(*, package: str, seconds: float, quiet: bool) -> dict[str, Any]:
         pull_model(DEFAULT_CPU)
     with tempfile.TemporaryDirectory(prefix="tailora-demo-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        environment = {
+        variables = {
             "TAILORA_HOME": str(home / "home"),
             "TAILORA_MODELS": str(paths.models_dir()),
             "TAILORA_ENGINE_MODEL": DEFAULT_CPU,
             "TAILORA_ENGINE_TRAIN_SECONDS": str(seconds),
             "TAILORA_ENGINE_QUIET_S": "86400",  # the demo says itself when to learn
         }
-        with _environment(environment):
+        with environment(variables):
             root = copy_package(package, home)
             spot = _held_out_spot(root)
-            return asyncio.run(_story(say, root, spot, package, environment))
+            return asyncio.run(_story(say, root, spot, package, variables))
 
 
 async def _story(
-    say: "_Teller", root: Path, spot: Spot, package: str, environment: dict[str, str]
+    say: "_Teller", root: Path, spot: Spot, package: str, variables: dict[str, str]
 ) -> dict[str, Any]:
-    editor = Editor(environment)
+    editor = Editor(variables)
     client = EngineClient(autostart=False)
     try:
         say.step(f"Opening {package}: a copy of its source, in a git repository of its own")
@@ -152,21 +152,6 @@ def _held_out_spot(root: Path) -> Spot:
     held_out = split(select_files(root).files, seed=1).held_out
     largest = max(held_out, key=lambda file: len(file.text))
     return find_spot(root, largest.path)
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Any:
-    """Variables for this process and its children, put back afterwards."""
-    before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
 
 
 class _Teller:

@@ -6,7 +6,7 @@ under the adapter (by hash of its weights) that computed it, and a request never
 needs. Knows nothing of models beyond copying and cropping; used on the generation thread only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -96,11 +96,6 @@ class KvPool(Generic[State]):
         held = self.tokens
         while held > max_tokens and len(self._slots) > 1:
             held -= len(self._slots.pop(0).state.tokens)
-
-    def sequences(self) -> Iterator[list[int]]:
-        """The tokens of every state, the most recently used first."""
-        for slot in reversed(self._slots):
-            yield slot.state.tokens
 
     @property
     def tokens(self) -> int:

@@ -250,7 +250,7 @@ class TorchGenerator:
         stream = TextStream(self._tokenizer)
         stops = _StopStrings(request.stop)
         lookup = None
-        if request.speculation and request.temperature <= 0:
+        if request.speculation and request.temperature <= 0 and self._decoder.packed:
             last = self._last.get(request.document, ())
             lookup = PromptLookup(ids, (*last, self._tokenizer.end_id), self._tokenizer.stop_ids)
         written: list[int] = []

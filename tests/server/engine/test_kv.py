@@ -33,6 +33,11 @@ def tokens(state: State | None) -> list[int] | None:
     return None if state is None else state.tokens
 
 
+def firsts(pool: KvPool[State]) -> list[int]:
+    """The first token of each state, the most recently used first."""
+    return [slot.state.tokens[0] for slot in reversed(pool._slots)]
+
+
 def test_never_continues_under_another_adapter() -> None:
     pool = pool_of(State([1, 2, 3, 4, 5, 6]), adapter="old")
     for key in ("new", "", "ol", "old "):
@@ -88,13 +93,13 @@ def test_least_recently_used_leaves_when_all_is_full() -> None:
     pool.put("", pool.take("", [1] * 41))  # type: ignore[arg-type]
     pool.put("", State([3] * 40))
     assert pool.take("", [2, 2]) is None
-    assert [sequence[0] for sequence in pool.sequences()] == [3, 1]
+    assert firsts(pool) == [3, 1]
 
 
 def test_shrinks_to_the_newest() -> None:
     pool = pool_of(State([1] * 40), State([2] * 40), State([3] * 40))
     pool.shrink(10)
-    assert [sequence[0] for sequence in pool.sequences()] == [3]
+    assert firsts(pool) == [3]
     assert pool.tokens == 40
     pool.clear()
     assert pool.tokens == len(pool) == 0
