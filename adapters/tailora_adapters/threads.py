@@ -8,12 +8,16 @@ import os
 __all__ = ["settle"]
 
 
-def settle() -> None:
-    """Threads wait for each other awake for a moment only (a thousand spins), then asleep.
+_SPINS = 10_000
 
-    On 2 cores, prompt tokens a second and milliseconds a token to write: libgomp's own choice gives 344 and 27 on quiet
-    cores but 83 and 114 beside one busy process; sleeping at once 266 and 50, 173 and 46; this 322 and 31, 156 and 58.
+
+def settle() -> None:
+    """Threads wait for each other awake for a moment, then asleep.
+
+    libgomp's own choice depends on how many threads there are: 300,000 spins or 100. Milliseconds a token in the
+    engine on 2 cores, by spins: 1,000 29 to 38, 10,000 to 300,000 25 to 27; beside a busy process 62 (1,000), 73
+    (10,000), 130 (30,000) and 600 (100,000), until the engine goes down to one thread (``tailora.engine.cores``).
     What the user has set is left alone.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        os.environ.setdefault("GOMP_SPINCOUNT", str(_SPINS))

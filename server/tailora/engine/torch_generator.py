@@ -17,6 +17,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from tailora.engine.cores import FreeCores
 from tailora.engine.decoder import LeanDecoder, supports
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStats, GenerationStep
 from tailora.engine.kv import KvPool
@@ -86,8 +87,8 @@ class TorchGenerator:
         self._decoder: Any = None
         self._tokenizer: CodeTokenizer | None = None
         self._adapters: OrderedDict[str, Any] = OrderedDict()
-        if threads:
-            torch.set_num_threads(threads)
+        self._cores: FreeCores | None = None
+        self._threads = threads
 
     @property
     def loaded(self) -> bool:
@@ -113,6 +114,11 @@ class TorchGenerator:
         folder, _ = cache.open_record(catalogue.find(self._name))
         self._tokenizer = CodeTokenizer.from_folder(folder)
         progress(0.1, "loading weights")
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        elif self._device == "cpu":
+            self._cores = self._cores or FreeCores()
+            self._cores.reset()
         lean = self._device == "cpu" and self._quantization in ("int4", "none") and supports(_config(folder))
         if lean:
             found = choose_representation(_config(folder), progress)
@@ -146,6 +152,20 @@ class TorchGenerator:
 
     def generate(self, request: GenerationRequest, cancelled: Callable[[], bool]) -> Iterator[GenerationStep]:
         """See ``Generator.generate``."""
+        cores = self._cores
+        if cores is None:
+            yield from self._generate(request, cancelled)
+            return
+
+        def asked_between_steps() -> bool:
+            cores.adjust()
+            return cancelled()
+
+        yield from self._generate(request, asked_between_steps)
+
+    def _generate(
+        self, request: GenerationRequest, cancelled: Callable[[], bool]
+    ) -> Iterator[GenerationStep]:
         assert self._decoder is not None, "load() comes first"
         assert self._tokenizer is not None
         tokenizer = self._tokenizer
