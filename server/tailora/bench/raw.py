@@ -104,7 +104,10 @@ def _whole_lines(text: str) -> str:
 async def ask_engine(
     client: EngineClient, passage: Passage, *, max_tokens: int, **extra: Any
 ) -> dict[str, Any]:
-    """One completion, for which nothing is reused unless ``extra`` says so; the ``tailora`` of its last chunk."""
+    """One completion, for which nothing is reused unless ``extra`` says so.
+
+    Returns the ``tailora`` of its last chunk and ``decode_tokens``, see ``_rate``.
+    """
     body = {
         "model": "default",
         "prompt": passage.prefix,
@@ -125,8 +128,9 @@ async def ask_engine(
         last = chunk
     if "tailora" not in last:
         raise TailoraError("the engine's answer has no figures")
+    ended = last["choices"][0]["finish_reason"] == "stop"
     figures: dict[str, Any] = last["tailora"]
-    return figures
+    return {**figures, "decode_tokens": max(0, figures["completion_tokens"] - (not ended))}
 
 
 async def _ask_peer(http: httpx2.AsyncClient, passage: Passage, *, n_predict: int) -> dict[str, Any]:
@@ -142,14 +146,19 @@ async def _ask_peer(http: httpx2.AsyncClient, passage: Passage, *, n_predict: in
     }
     answer = await http.post("/infill", json=body)
     answer.raise_for_status()
-    return figures_of(answer.json())
+    figures = figures_of(answer.json())
+    return {**figures, "decode_tokens": max(0, figures["completion_tokens"] - 1)}
 
 
 Ask = Callable[[Passage], Awaitable[dict[str, Any]]]
 
 
 async def _rate(ask: Ask, passages: Sequence[Passage], tokens: str, milliseconds: str) -> float | None:
-    """Tokens a second over all passages. Tokens that were reused do not count."""
+    """Tokens a second over all passages. Tokens that were reused do not count.
+
+    ``decode_tokens`` are those that took time to write: not the first, whose logits come from the prompt, but the one
+    that ends the text. llama.cpp's own ``predicted_n`` counts both, ``completion_tokens`` of our engine only the first.
+    """
     read = spent = 0.0
     for passage in passages:
         figures = await ask(passage)
@@ -204,8 +213,8 @@ async def _our_round(
     plain, drafting = asks(DECODE_TOKENS, speculation=False), asks(DECODE_TOKENS, speculation=True)
     return {
         "prefill": await _rate(asks(1, speculation=False), long, "prompt_tokens", "prefill_ms"),
-        "decode": await _rate(plain, holes, "completion_tokens", "decode_ms"),
-        "decode_speculative": await _rate(drafting, holes, "completion_tokens", "decode_ms"),
+        "decode": await _rate(plain, holes, "decode_tokens", "decode_ms"),
+        "decode_speculative": await _rate(drafting, holes, "decode_tokens", "decode_ms"),
     }
 
 
@@ -213,7 +222,7 @@ async def _peer_round(http: httpx2.AsyncClient, long: Sequence[Passage], holes: 
     def asks(n_predict: int) -> Ask:
         return lambda passage: _ask_peer(http, passage, n_predict=n_predict)
 
-    decode = await _rate(asks(DECODE_TOKENS), holes, "completion_tokens", "decode_ms")
+    decode = await _rate(asks(DECODE_TOKENS), holes, "decode_tokens", "decode_ms")
     return {
         "prefill": await _rate(asks(1), long, "prompt_tokens", "prefill_ms"),
         "decode": decode,

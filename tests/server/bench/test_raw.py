@@ -11,20 +11,21 @@ from tailora.bench.places import Document
 class FakeEngine:
     """Answers every completion with the same figures and keeps the bodies."""
 
-    def __init__(self, **figures: Any) -> None:
+    def __init__(self, finish_reason: str = "stop", **figures: Any) -> None:
+        self.finish_reason = finish_reason
         self.figures = figures
         self.bodies: list[dict[str, Any]] = []
 
     async def complete(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         self.bodies.append(body)
         yield {"choices": [{"text": "x"}]}
-        yield {"choices": [{"text": ""}], "tailora": self.figures}
+        yield {"choices": [{"text": "", "finish_reason": self.finish_reason}], "tailora": self.figures}
 
 
 def peer(requests: list[httpx2.Request]) -> httpx2.AsyncClient:
     def answer(request: httpx2.Request) -> httpx2.Response:
         requests.append(request)
-        timings = {"prompt_n": 100, "prompt_ms": 1000.0, "predicted_n": 10, "predicted_ms": 500.0}
+        timings = {"prompt_n": 100, "prompt_ms": 1000.0, "predicted_n": 11, "predicted_ms": 500.0}
         return httpx2.Response(200, json={"content": "x", "timings": timings})
 
     return httpx2.AsyncClient(transport=httpx2.MockTransport(answer), base_url="http://peer")
@@ -67,6 +68,15 @@ async def test_reused_tokens_count_for_no_speed(document: Document) -> None:
     engine = FakeEngine(**FIGURES | {"cached_tokens": 600})
     ours, _ = await raw.measure(engine, None, [document], seed=1, repeats=1, passages=(1, 1))  # type: ignore[arg-type]
     assert ours.figures["prefill"] == pytest.approx(50)
+
+
+@pytest.mark.parametrize("finish_reason, rate", [("stop", 50), ("length", 29 / 0.6)])
+async def test_only_tokens_that_took_time_to_write_count(
+    document: Document, finish_reason: str, rate: float
+) -> None:
+    engine = FakeEngine(finish_reason, **FIGURES)
+    ours, _ = await raw.measure(engine, None, [document], seed=1, repeats=1, passages=(1, 1))  # type: ignore[arg-type]
+    assert ours.figures["decode"] == pytest.approx(rate)
 
 
 def test_passages_are_fixed_and_come_from_the_file(document: Document) -> None:
