@@ -1,6 +1,6 @@
 """A lean decoder for the Llama and Qwen2 family on CPUs.
 
-Two representations of the same weights, chosen per call by the number of tokens: dense bfloat16 (memory-mapped)
+Two representations of the same weights, chosen per call by the number of tokens: dense (8 bits, or bfloat16 as stored)
 for long inputs, where arithmetic is the limit, and 4 bits for a few tokens, where memory bandwidth is. LoRA is
 added unmerged, so that an adapter is chosen per request. Knows nothing of text, prompts or requests.
 
@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tailora.engine.eight_bits import EightBits, load_eight_bits
 from tailora.engine.lora_weights import FEW, LoraWeights, load_lora
 from tailora.engine.packing import GROUP, Packed, load_packed
 from tailora_adapters.errors import ModelCorrupt
@@ -122,6 +123,7 @@ class _Layer:
     gate_up: tuple[Tensor, ...]
     down: tuple[Tensor, ...]
     packed: dict[str, Packed]
+    eight: dict[str, EightBits]
 
 
 class LeanDecoder:
@@ -132,6 +134,7 @@ class LeanDecoder:
         folder: Path,
         *,
         packed: bool,
+        eight: bool = False,
         float32: bool = False,
         few: int = FEW,
         progress: Callable[[float], None] = lambda _: None,
@@ -140,6 +143,7 @@ class LeanDecoder:
 
         Args:
             packed: Whether a few tokens are computed from weights in 4 bits.
+            eight: Whether more are computed from weights in 8 bits.
             float32: The dense weights are widened on the fly, for processors that multiply in bfloat16 slowly.
             few: Up to so many tokens, at most ``FEW``, the packed weights are faster.
 
@@ -156,6 +160,7 @@ class LeanDecoder:
         self._eps: float = config["rms_norm_eps"]
         self.max_length: int = config["max_position_embeddings"]
         self.packed = packed
+        self._eight = eight
         self._float32 = float32
         self._few = min(few, FEW)
         try:
@@ -186,13 +191,19 @@ class LeanDecoder:
             _, layer, group = name.split(".")
             return torch.cat([state[f"model.layers.{layer}.{part}.weight"] for part in _GROUPS[group]])
 
-        packs = load_packed(folder, names, dense, progress) if self.packed else {}
+        share = 0.6 if self._eight else 1.0
+        packs = load_packed(folder, names, dense, lambda done: progress(share * done)) if self.packed else {}
+        eights = (
+            load_eight_bits(folder, names[:-1], dense, lambda done: progress(share + (1 - share) * done))
+            if self._eight
+            else {}
+        )
         self._head_packed = packs.get("lm_head")
         self._layers = []
         for i in range(self._layer_count):
             at = f"model.layers.{i}."
             weights = {
-                group: tuple(state[f"{at}{part}.weight"] for part in parts)
+                group: () if eights else tuple(state[f"{at}{part}.weight"] for part in parts)
                 for group, parts in _GROUPS.items()
             }
             biases = [state.get(f"{at}{part}.bias") for part in _GROUPS["qkv"]]
@@ -201,7 +212,8 @@ class LeanDecoder:
                     norm_in=state[at + "input_layernorm.weight"].float() * root,
                     norm_post=state[at + "post_attention_layernorm.weight"].float() * root,
                     bias=torch.cat([b for b in biases if b is not None]) if biases[0] is not None else None,
-                    packed={group: packs[f"layers.{i}.{group}"] for group in _GROUPS} if self.packed else {},
+                    packed={group: packs[f"layers.{i}.{group}"] for group in _GROUPS} if packs else {},
+                    eight={group: eights[f"layers.{i}.{group}"] for group in _GROUPS} if eights else {},
                     **weights,
                 )
             )
@@ -295,6 +307,8 @@ class LeanDecoder:
         """(tokens, in) float32 -> (tokens, out of all projections of the group)."""
         if few:
             y = _int4(x, layer.packed[group])
+        elif self._eight:
+            y = layer.eight[group].multiply(x)
         else:
             short = x if self._float32 else x.to(torch.bfloat16)
             parts = [self._dense(short, weight) for weight in getattr(layer, group)]

@@ -35,8 +35,9 @@ class GroupLora:
 
     a: Tensor  # (FEW, in, ranks), float32; the first dimension is none in memory
     b: Tensor  # (FEW, ranks, out), likewise
-    dtype: torch.dtype
-    """For many tokens at once. For a few, the CPU's bfloat16 matmul takes longer to begin than float32's takes."""
+    many_a: Tensor  # (in, ranks), of the type for many tokens at once
+    many_b: Tensor  # (ranks, out), likewise
+    """For a few, the CPU's bfloat16 matmul takes longer to begin than float32's takes."""
 
     def add_to(self, y: Tensor, x: Tensor) -> Tensor:
         """``y`` (tokens, out) with the update for the float32 ``x`` (tokens, in), perhaps in place."""
@@ -46,7 +47,8 @@ class GroupLora:
             # One small matmul a token: then a token's result does not depend on how many come with it.
             low = torch.bmm(x.unsqueeze(1), self.a[:count])
             return y + torch.bmm(low, self.b[:count]).squeeze(1)
-        return y.addmm_(x.to(self.dtype) @ self.a[0].to(self.dtype), self.b[0].to(self.dtype))
+        low = x.to(self.many_a.dtype) @ self.many_a
+        return y.addmm_(low, self.many_b) if y.dtype == low.dtype else y.add_(low @ self.many_b)
 
 
 LoraWeights = Mapping[tuple[int, str], GroupLora]
@@ -121,9 +123,10 @@ def _group(
         rank = a.shape[0]
         if a.shape != (rank, width_in) or b.shape != (members[i][2], rank):
             raise AdapterCorrupt(f"the adapter in {folder} was trained for a base model of another shape")
-        if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
-            raise AdapterCorrupt(f"the adapter in {folder} holds weights that are not numbers")
         a_all[:, row : row + rank] = a.T
-        b_all[row : row + rank, starts[i] : starts[i + 1]] = (b.float() * scale).T
+        b_all[row : row + rank, starts[i] : starts[i + 1]] = b.T
         row += rank
-    return GroupLora(a_all.expand(FEW, -1, -1), b_all.expand(FEW, -1, -1), dtype)
+    b_all.mul_(scale)
+    if not math.isfinite(float(a_all.sum() + b_all.sum())):  # a sum is nan or infinite if one of its parts is
+        raise AdapterCorrupt(f"the adapter in {folder} holds weights that are not numbers")
+    return GroupLora(a_all.expand(FEW, -1, -1), b_all.expand(FEW, -1, -1), a_all.to(dtype), b_all.to(dtype))

@@ -50,7 +50,9 @@ MOST_FEW = 8
 _USUAL_FEW = 6
 _CLEAR = 1.1
 """A measurement that differs by less than this factor decides nothing."""
-_SECONDS = (0.6, 1.0)
+_SLOWER = 1.25
+"""Packed weights serve as many tokens as they are at most by this factor slower for: guesses need a few at once."""
+_SECONDS = (0.8, 1.0)
 """For many tokens and for few, beside the making of the weights."""
 _LEAST_WEIGHTS = 1 << 20
 """Of a layer. Smaller ones are a matter of dispatch, not of representation."""
@@ -68,6 +70,8 @@ class Representation:
 
     dense: Literal["bfloat16", "float32"]
     """For long inputs. The weights stay in bfloat16; ``float32``: a layer's are widened when it is computed."""
+    eight: bool
+    """Whether long inputs are computed from weights in 8 bits instead, where the user did not ask for 16."""
     packed: bool
     """Whether a few tokens are computed from weights in 4 bits."""
     few: int
@@ -78,7 +82,7 @@ class Representation:
     @property
     def usual(self) -> bool:
         """Whether both representations serve as they were meant to. If not, completions are slow: see ``found``."""
-        return self.dense == "bfloat16" and self.packed
+        return (self.eight or self.dense == "bfloat16") and self.packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,10 @@ class Measured:
     """On 64 tokens."""
     float32: float
     """On 64 tokens, the widening of the weights counted."""
+    eight: float | None
+    """On 64 tokens, in 8 bits; None where the product is not there or computes wrongly."""
     dense: tuple[float, ...]
-    """On 1 to ``MOST_FEW`` tokens, in the faster of the two."""
+    """On 1 to ``MOST_FEW`` tokens, in the fastest of the three."""
     packed: tuple[float, ...] | None
     """On as many, in 4 bits; None where the kernel is not there or computes wrongly."""
 
@@ -156,22 +162,25 @@ def _untimed(shape: Shape) -> Representation:
     from tailora.engine.synthetic import packed_is_right
 
     if packed_is_right(shape.hidden):
-        return Representation("bfloat16", True, _USUAL_FEW, "the model is too small for a measurement")
-    return Representation("bfloat16", False, 0, "torch has no right 4-bit product for this processor")
+        return Representation("bfloat16", False, True, _USUAL_FEW, "the model is too small for a measurement")
+    return Representation("bfloat16", False, False, 0, "torch has no right 4-bit product for this processor")
 
 
 def decide(measured: Measured) -> Representation:
     """The faster representation; the usual one where the difference is less than 10 %."""
     slower = measured.bfloat16 / measured.float32
     dense: Literal["bfloat16", "float32"] = "float32" if slower > _CLEAR else "bfloat16"
-    if dense == "bfloat16":
+    eight = measured.eight is not None and min(measured.bfloat16, measured.float32) > _CLEAR * measured.eight
+    if eight:
+        words = "prompts are read in 8 bits"
+    elif dense == "bfloat16":
         words = "prompts are read in bfloat16"
     elif {"avx512_bf16", "amx_bf16", "bf16"} & processor_flags():
         words = f"bf16 is {slower:.1f} times slower than float32 here: prompts are read in float32"
     else:
         words = "no bf16 in this processor: prompts are read in float32"
     few, told = _few(measured.dense, measured.packed)
-    return Representation(dense, packed=few > 0, few=few, found=f"{words}, {told}")
+    return Representation(dense, eight, packed=few > 0, few=few, found=f"{words}, {told}")
 
 
 def _few(dense: tuple[float, ...], packed: tuple[float, ...] | None) -> tuple[int, str]:
@@ -179,27 +188,31 @@ def _few(dense: tuple[float, ...], packed: tuple[float, ...] | None) -> tuple[in
     if packed is None:
         return 0, "and single tokens too, as torch has no right 4-bit product for this processor"
     gains = [slow / fast for slow, fast in zip(dense, packed, strict=True)]
-    few = next((n for n in range(_USUAL_FEW) if gains[n] < 1 / _CLEAR), _USUAL_FEW)
+    few = next((n for n in range(_USUAL_FEW) if gains[n] < 1 / _SLOWER), _USUAL_FEW)
     while few >= _USUAL_FEW and few < len(gains) and gains[few] > _CLEAR:
         few += 1
     if not few:
         return 0, f"and single tokens too, as 4 bits are {1 / gains[0]:.1f} times slower here"
-    return few, f"up to {few} tokens at once in 4 bits, one of them {gains[0]:.1f} times faster so"
+    return few, f"up to {few} tokens at once in 4 bits"
 
 
 def _measure(shape: Shape, progress: Progress) -> Measured:
+    from tailora.engine import eight_bits
     from tailora.engine.synthetic import Form, SyntheticModel, fastest, packed_is_right
 
     right = packed_is_right(shape.hidden)
-    model = SyntheticModel(shape, packed=right, head=False)
-    bfloat16, float32 = fastest([model.layer(64, "bfloat16"), model.layer(64, "float32")], _SECONDS[0])
+    forms: list[Form] = ["bfloat16", "float32"]
+    if eight_bits.is_right(shape.hidden):
+        forms.append("int8")
+    model = SyntheticModel(shape, packed=right, eight="int8" in forms, head=False)
+    many = dict(zip(forms, fastest([model.layer(64, form) for form in forms], _SECONDS[0]), strict=True))
     progress(0.5, "measuring the processor (once)")
-    dense: Form = "float32" if bfloat16 > _CLEAR * float32 else "bfloat16"
-    forms: list[Form] = [dense, "packed"] if right else [dense]
+    least: Form = min(forms, key=many.__getitem__)
+    tried: list[Form] = [least, "packed"] if right else [least]
     counts = range(1, MOST_FEW + 1)
-    times = fastest([model.layer(count, form) for form in forms for count in counts], _SECONDS[1])
+    times = fastest([model.layer(count, form) for form in tried for count in counts], _SECONDS[1])
     few = tuple(times[MOST_FEW:])
-    return Measured(bfloat16, float32, tuple(times[:MOST_FEW]), few or None)
+    return Measured(many["bfloat16"], many["float32"], many.get("int8"), tuple(times[:MOST_FEW]), few or None)
 
 
 def _representation_key(shape: Shape, threads: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-__all__ = ["GROUP", "PACKED_FILE", "Packed", "dequantize", "load_packed", "quantize"]
+__all__ = ["GROUP", "PACKED_FILE", "Packed", "dequantize", "kept_tensors", "load_packed", "quantize"]
 
 GROUP = 32
 PACKED_FILE = "packed-int4-2.safetensors"
@@ -94,22 +94,35 @@ def load_packed(
     dense: Callable[[str], Tensor],
     progress: Callable[[float], None] = lambda _: None,
 ) -> Mapping[str, Packed]:
-    """Packed weights by name, from the cache or made now from ``dense(name)`` of shape (out, in).
+    """Packed weights by name, from the cache or made now from ``dense(name)`` of shape (out, in)."""
 
-    Where the cache cannot be written, packing is repeated at the next load; that is logged.
+    def make() -> dict[str, Tensor]:
+        state = {}
+        for number, name in enumerate(names):
+            q, scales = quantize(dense(name))
+            state[f"{name}.q"] = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q, 1)
+            state[f"{name}.s"] = scales
+            progress((number + 1) / len(names))
+        return state
+
+    state = kept_tensors(folder / PACKED_FILE, [f"{name}.{part}" for name in names for part in "qs"], make)
+    return {name: (state[f"{name}.q"], state[f"{name}.s"]) for name in names}
+
+
+def kept_tensors(
+    path: Path, names: Sequence[str], make: Callable[[], dict[str, Tensor]]
+) -> Mapping[str, Tensor]:
+    """The tensors in ``path``, memory-mapped; where one of ``names`` is not there, all of them from ``make``.
+
+    Where the file cannot be written, they are made again at the next load; that is logged.
     """
-    path = folder / PACKED_FILE
     try:
         state = load_file(path)
-        return {name: (state[f"{name}.q"], state[f"{name}.s"]) for name in names}
-    except (OSError, KeyError, SafetensorError):
+        if all(name in state for name in names):
+            return state
+    except (OSError, SafetensorError):
         pass
-    state = {}
-    for number, name in enumerate(names):
-        q, scales = quantize(dense(name))
-        state[f"{name}.q"] = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q, 1)
-        state[f"{name}.s"] = scales
-        progress((number + 1) / len(names))
+    state = make()
     temporary = path.with_suffix(f".{os.getpid()}")
     try:
         save_file(state, temporary)
@@ -117,6 +130,6 @@ def load_packed(
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
         _log.warning(
-            "packed weights cannot be kept in %s (%s): the next start packs them again", folder, error
+            "packed weights cannot be kept in %s (%s): the next start packs them again", path.parent, error
         )
-    return {name: (state[f"{name}.q"], state[f"{name}.s"]) for name in names}
+    return state

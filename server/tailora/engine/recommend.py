@@ -256,7 +256,7 @@ def calibrate(
     smallest = next(model.shape for model in catalogue.known() if model.shape is not None)
     if gpu is None:
         found = machine.representation_for(smallest, lambda done, text: progress(done * 0.2, text))
-        form, few, place = found.dense, found.few, "cpu"
+        form, few, place = "int8" if found.eight else found.dense, found.few, "cpu"
     else:
         form, few, place = "bfloat16", 0, "cuda"
 

@@ -15,13 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tailora.engine.eight_bits import EightBits
 from tailora.engine.packing import GROUP, Packed, dequantize, quantize
 from tailora_adapters.base.catalogue import Shape
 
 __all__ = ["KEYS", "Form", "SyntheticModel", "fastest", "packed_is_right", "time_model"]
 
-Form = Literal["bfloat16", "float32", "packed"]
-"""How weights are multiplied: as stored; widened on the fly; in 4 bits."""
+Form = Literal["bfloat16", "float32", "int8", "packed"]
+"""How weights are multiplied: as stored; widened on the fly; in 8 bits; in 4 bits."""
+
+_Weights = dict[str, Tensor] | dict[str, Packed] | dict[str, EightBits]
 
 KEYS = 608
 """Tokens that attention looks back at: a prompt's prefix and suffix (``base.prompt.PromptBudget``)."""
@@ -76,10 +79,19 @@ class SyntheticModel:
         shape: Of the model.
         device: ``cpu`` or ``cuda``; packed weights are for the CPU.
         packed: Whether there are packed weights.
+        eight: Whether there are weights in 8 bits.
         head: Whether there is an output matrix.
     """
 
-    def __init__(self, shape: Shape, *, device: str = "cpu", packed: bool = True, head: bool = True) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        device: str = "cpu",
+        packed: bool = True,
+        eight: bool = False,
+        head: bool = True,
+    ) -> None:
         self._shape = shape
         self._device = device
         # A measurement must not press a machine that is short of memory.
@@ -95,6 +107,10 @@ class SyntheticModel:
             {name: _packed_weight(*size) for name, size in sizes}
             for _ in range(_copies(shape, shape.layer_weights * 5 // 8, most) if packed else 0)
         ]
+        self._eight = [
+            {name: _eight_weight(*size) for name, size in sizes}
+            for _ in range(_copies(shape, shape.layer_weights, most) if eight else 0)
+        ]
         self._head: Tensor | Packed | None = None
         if head:
             make = _packed_weight if packed else self._weight
@@ -105,8 +121,8 @@ class SyntheticModel:
 
     def layer(self, tokens: int, form: Form) -> Callable[[], None]:
         """A run of one layer on ``tokens`` tokens (at most ``KEYS``)."""
-        copies: itertools.cycle[dict[str, Tensor] | dict[str, Packed]]
-        copies = itertools.cycle(self._packed if form == "packed" else self._dense)
+        kept: dict[Form, Sequence[_Weights]] = {"packed": self._packed, "int8": self._eight}
+        copies = itertools.cycle(kept.get(form, self._dense))
         x = torch.randn((tokens, self._shape.hidden)).to(self._device)
 
         @torch.inference_mode()
@@ -129,11 +145,11 @@ class SyntheticModel:
 
         return run
 
-    def _forward(self, x: Tensor, weights: dict[str, Tensor] | dict[str, Packed], form: Form) -> None:
+    def _forward(self, x: Tensor, weights: _Weights, form: Form) -> None:
         """(tokens, hidden); what ``LeanDecoder`` does in a layer, without positions and adapters."""
         shape = self._shape
         h = F.rms_norm(x, (shape.hidden,), self._norm).to(torch.bfloat16)
-        q = _linear(h, weights["qkv"], form)[:, : shape.heads * shape.head_width]
+        q = _linear(h, weights["qkv"], form)[:, : shape.heads * shape.head_width].to(torch.bfloat16)
         x = x + _linear(self._attend(q), weights["o"], form)
         h = F.rms_norm(x, (shape.hidden,), self._norm).to(torch.bfloat16)
         gate, up = torch.split(_linear(h, weights["gate_up"], form), shape.intermediate, dim=-1)
@@ -167,7 +183,7 @@ def time_model(shape: Shape, *, dense: Form, few: int, device: str, seconds: flo
     Takes about ``seconds`` beside the making of the weights. Up to ``few`` tokens are computed by packed weights, more
     by dense ones in the form ``dense``.
     """
-    model = SyntheticModel(shape, device=device, packed=few > 0)
+    model = SyntheticModel(shape, device=device, packed=few > 0, eight=dense == "int8")
     forms: dict[int, Form] = {count: "packed" if count <= few else dense for count in (64, 1, 4)}
     return fastest([*(model.layer(count, form) for count, form in forms.items()), model.head()], seconds)
 
@@ -177,7 +193,9 @@ def _copies(shape: Shape, size: int, most: int) -> int:
     return max(1, min(shape.layers, most // size))
 
 
-def _linear(x: Tensor, weight: Tensor | Packed, form: Form) -> Tensor:
+def _linear(x: Tensor, weight: Tensor | Packed | EightBits, form: Form) -> Tensor:
+    if isinstance(weight, EightBits):
+        return weight.multiply(x.float())
     if isinstance(weight, tuple):
         product: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, weight[0], GROUP, weight[1])
         return product
@@ -191,6 +209,11 @@ def _packed_weight(out: int, width: int) -> Packed:
     block = torch.randint(0, 256, (_BLOCK,), dtype=torch.uint8)
     scales = torch.full((width // GROUP, out, 2), 0.1 * width**-0.5, dtype=torch.bfloat16)
     return _fill(block, out * width // 2).view(out, width // 2), scales
+
+
+def _eight_weight(out: int, width: int) -> EightBits:
+    block = torch.randint(-127, 128, (_BLOCK,), dtype=torch.int8)
+    return EightBits.of(_fill(block, out * width).view(out, width), torch.full((out,), width**-0.5 / 127))
 
 
 def _fill(block: Tensor, count: int) -> Tensor:

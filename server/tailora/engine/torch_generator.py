@@ -52,8 +52,13 @@ def prepare(model: str, progress: Callable[[float, str], None]) -> None:
     """
     folder, _ = cache.open_record(catalogue.find(model))
     if default_device() == "cpu" and supports(_config(folder)):
-        LeanDecoder(folder, packed=True, progress=lambda done: progress(done, "packing weights (once)"))
-        choose_representation(_config(folder))
+        found = choose_representation(_config(folder), progress)
+        LeanDecoder(
+            folder,
+            packed=found.packed,
+            eight=found.eight,
+            progress=lambda done: progress(done, "packing weights (once)"),
+        )
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -126,6 +131,7 @@ class TorchGenerator:
             self._decoder = LeanDecoder(
                 folder,
                 packed=self._quantization == "int4" and found.packed,
+                eight=self._quantization == "int4" and found.eight,
                 float32=found.dense == "float32",
                 few=found.few,
                 progress=lambda done: progress(0.1 + 0.9 * done, "packing weights (once)"),

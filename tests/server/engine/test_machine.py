@@ -19,8 +19,8 @@ CONFIG = {
     "num_hidden_layers": 24,
     "vocab_size": 151936,
 }
-USUAL = Measured(bfloat16=1.0, float32=3.0, dense=(2.0,) * 8, packed=(1.0,) * 6 + (2.0, 2.0))
-NO_BF16 = Measured(bfloat16=3.0, float32=1.0, dense=(2.0,) * 8, packed=(1.0,) * 8)
+USUAL = Measured(bfloat16=1.0, float32=3.0, eight=None, dense=(2.0,) * 8, packed=(1.0,) * 6 + (2.0, 2.0))
+NO_BF16 = Measured(bfloat16=3.0, float32=1.0, eight=None, dense=(2.0,) * 8, packed=(1.0,) * 8)
 
 
 class Meter:
@@ -37,7 +37,7 @@ class Meter:
 
 def gains(*factors: float) -> Measured:
     """Packed weights so many times faster, on 1 to 8 tokens."""
-    return Measured(1.0, 3.0, dense=factors, packed=(1.0,) * 8)
+    return Measured(1.0, 3.0, None, dense=factors, packed=(1.0,) * 8)
 
 
 @pytest.fixture
@@ -65,7 +65,20 @@ def test_without_bf16_prompts_are_read_in_float32(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("float32,dense", [(0.95, "bfloat16"), (0.8, "float32")])
 def test_a_difference_of_less_than_a_tenth_decides_nothing(float32: float, dense: str) -> None:
-    assert decide(Measured(1.0, float32, (2.0,) * 8, (1.0,) * 8)).dense == dense
+    assert decide(Measured(1.0, float32, None, (2.0,) * 8, (1.0,) * 8)).dense == dense
+
+
+@pytest.mark.parametrize("eight,taken", [(0.5, True), (0.95, False), (None, False)])
+def test_eight_bits_where_they_are_clearly_faster(eight: float | None, taken: bool) -> None:
+    found = decide(Measured(1.0, 3.0, eight, (2.0,) * 8, (1.0,) * 8))
+    assert (found.eight, found.dense, found.usual) == (taken, "bfloat16", True)
+    assert ("prompts are read in 8 bits" in found.found) == taken
+
+
+def test_eight_bits_where_nothing_else_is_fast_are_no_slow_machine() -> None:
+    found = decide(Measured(3.0, 1.0, 0.5, (2.0,) * 8, (1.0,) * 8))
+    assert found.eight
+    assert found.usual
 
 
 @pytest.mark.parametrize(
@@ -73,7 +86,7 @@ def test_a_difference_of_less_than_a_tenth_decides_nothing(float32: float, dense
     [
         ((3, 3, 3, 3, 3, 3, 1.05, 1.05), 6),
         ((3, 3, 3, 3, 0.95, 0.95, 0.5, 0.5), 6),
-        ((3, 3, 3, 3, 0.8, 0.7, 0.5, 0.5), 4),
+        ((3, 3, 3, 3, 0.75, 0.7, 0.5, 0.5), 4),
         ((3, 3, 3, 3, 3, 3, 2, 1.0), 7),
         ((3, 3, 3, 3, 3, 3, 2, 2), 8),
         ((0.5,) * 8, 0),
@@ -85,7 +98,7 @@ def test_up_to_how_many_tokens_are_packed(factors: tuple[float, ...], few: int) 
 
 
 def test_no_kernel() -> None:
-    found = decide(Measured(1.0, 3.0, dense=(2.0,) * 8, packed=None))
+    found = decide(Measured(1.0, 3.0, None, dense=(2.0,) * 8, packed=None))
     assert (found.packed, found.few, found.usual) == (False, 0, False)
     assert "4-bit" in found.found
 

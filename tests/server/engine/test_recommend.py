@@ -148,7 +148,7 @@ def fake_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         machine,
         "representation_for",
-        lambda _shape, _progress: machine.Representation("bfloat16", True, 6, "as usual"),
+        lambda _shape, _progress: machine.Representation("bfloat16", False, True, 6, "as usual"),
     )
 
 
