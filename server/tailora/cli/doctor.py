@@ -1,13 +1,14 @@
 """``tailora doctor``: what is wrong with this machine, and what to do about it."""
 
 import importlib.util
+import json as json_module
 import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import psutil
 import typer
@@ -18,6 +19,9 @@ from tailora_adapters import foundation, paths
 from tailora_adapters.base import cache, catalogue
 from tailora_adapters.errors import AdapterCorrupt, ModelCorrupt, ModelError, ModelMissing, StoreError
 from tailora_adapters.store import Store
+
+if TYPE_CHECKING:
+    from tailora.engine.machine import Representation
 
 __all__ = ["Finding", "doctor", "examine"]
 
@@ -74,7 +78,10 @@ def _settings() -> Iterator[Finding]:
 
     _, errors = read_options()
     for error in errors:
-        yield Finding("settings", "problem", str(error), f"edit {paths.config_dir() / 'config.toml'}")
+        if error.startswith("engine.model: 'auto'"):  # a choice that could be better, not a mistake
+            yield Finding("settings", "warning", error)
+        else:
+            yield Finding("settings", "problem", str(error), f"edit {paths.config_dir() / 'config.toml'}")
     if not errors:
         yield Finding("settings", "ok", "no complaints")
 
@@ -116,6 +123,11 @@ def _space() -> Iterator[Finding]:
 
 def _processor() -> Iterator[Finding]:
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    measured = _measured()
+    if measured is not None:
+        level: Level = "ok" if measured.usual else "warning"
+        yield Finding("processor", level, f"{cores} cores, measured: {measured.found}")
+        return
     flags = _cpu_flags()
     if platform.machine() not in ("x86_64", "AMD64"):
         yield Finding(
@@ -133,6 +145,17 @@ def _processor() -> Iterator[Finding]:
         yield Finding("processor", "warning", f"{cores} cores, AVX-512 without bf16: long prompts are slower")
     else:
         yield Finding("processor", "ok", f"{cores} cores, AVX-512 with bf16")
+
+
+def _measured() -> "Representation | None":
+    """What the first load of the default model found."""
+    from tailora.engine.machine import kept_representation
+
+    try:
+        folder, _ = cache.open_record(catalogue.find(default_model()))
+        return kept_representation(json_module.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (ModelError, OSError, ValueError, KeyError):
+        return None
 
 
 def _cpu_flags() -> set[str]:

@@ -59,6 +59,8 @@ _PROCESS_MB = 350
 _CUDA_MB = 1_000
 """The CUDA context, and what a forward pass holds."""
 
+_METHOD = 2
+"""Changes with what is timed: what was kept before is measured again."""
 _SECONDS = 1.5
 _BUDGET_S = 12.0
 """For all models; beside it come torch's import and the choice of the representation."""
@@ -94,6 +96,8 @@ class Calibration:
     gpu_memory_mb: int = 0
     others: float = 0.0
     """The share of the cores, 0 to 1, that other processes used meanwhile."""
+    eight: bool = False
+    """Whether long inputs are computed from weights in 8 bits."""
 
     @property
     def quiet(self) -> bool:
@@ -165,7 +169,7 @@ def _estimate(model: BaseModel, calibration: Calibration, limit_ms: int) -> Esti
     typed = OVERHEAD_MS + shape.layers * times.four + times.head + line
     jump = OVERHEAD_MS + JUMP_TOKENS / 64 * shape.layers * times.many + times.head + line
     on_gpu = calibration.gpu is not None
-    memory = memory_needed_mb(shape, gpu=on_gpu)
+    memory = memory_needed_mb(shape, gpu=on_gpu, eight=calibration.eight)
     weight_bytes = 2.0 if on_gpu else _PACKED_BYTES
     return Estimate(
         name=model.name,
@@ -181,7 +185,7 @@ def _estimate(model: BaseModel, calibration: Calibration, limit_ms: int) -> Esti
     )
 
 
-def memory_needed_mb(shape: Shape, *, gpu: bool) -> int:
+def memory_needed_mb(shape: Shape, *, gpu: bool, eight: bool = False) -> int:
     """What the engine holds: on a CPU dense layers (mapped), everything packed, and the KV cache; on a GPU layers in
     NF4, embedding and output matrix in bfloat16, and the KV cache."""
     layers, head = shape.layers * shape.layer_weights, shape.head_weights
@@ -189,7 +193,10 @@ def memory_needed_mb(shape: Shape, *, gpu: bool) -> int:
     if gpu:
         return round((layers * _NF4_BYTES + 2 * head * 2 + kv) / 2**20) + _CUDA_MB
     # Of the embedding and the dense output matrix next to nothing is read.
-    return round((layers * (2 + _PACKED_BYTES) + head * _PACKED_BYTES + kv) / 2**20) + _PROCESS_MB
+    return (
+        round((layers * ((1 if eight else 2) + _PACKED_BYTES) + head * _PACKED_BYTES + kv) / 2**20)
+        + _PROCESS_MB
+    )
 
 
 def time_models(
@@ -258,7 +265,7 @@ def calibrate(
         found = machine.representation_for(smallest, lambda done, text: progress(done * 0.2, text))
         form, few, place = "int8" if found.eight else found.dense, found.few, "cpu"
     else:
-        form, few, place = "bfloat16", 0, "cuda"
+        found, form, few, place = None, "bfloat16", 0, "cuda"
 
     def measure(shape: Shape) -> ModelTimes:
         seconds = time_model(shape, dense=form, few=few, device=place, seconds=_SECONDS)
@@ -273,7 +280,12 @@ def calibrate(
         progress=lambda done, text: progress(0.2 + 0.8 * done, text),
     )
     calibration = Calibration(
-        times, memory_mb, gpu.name if gpu else None, gpu.memory_mb if gpu else 0, others.share()
+        times,
+        memory_mb,
+        gpu.name if gpu else None,
+        gpu.memory_mb if gpu else 0,
+        others.share(),
+        found is not None and found.eight,
     )
     if calibration.quiet:
         key = calibration_key(threads, device)
@@ -285,7 +297,13 @@ def calibration_key(threads: int, device: str) -> dict[str, Any]:
     """What a calibration depends on."""
     shapes = {model.name: asdict(model.shape) for model in catalogue.known() if model.shape is not None}
     gpu_mb = None if device == "cpu" else catalogue.gpu_memory_mb()
-    return {**machine.fingerprint(threads), "device": device, "gpu_memory_mb": gpu_mb, "shapes": shapes}
+    return {
+        **machine.fingerprint(threads),
+        "method": _METHOD,
+        "device": device,
+        "gpu_memory_mb": gpu_mb,
+        "shapes": shapes,
+    }
 
 
 def kept_calibration(*, threads: int = 0, device: str = "auto") -> Calibration | None:

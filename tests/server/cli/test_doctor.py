@@ -14,6 +14,7 @@ import pytest
 from tailora import __version__
 from tailora.cli import doctor as doctor_module
 from tailora.engine import endpoint
+from tailora.engine.machine import Representation
 from tailora_adapters.base.catalogue import BaseModel
 from tailora_adapters.store import Store
 
@@ -136,11 +137,30 @@ def test_engine_that_does_not_answer(doctor: Any, home: Path, with_model: None) 
     ],
 )
 def test_processor(flags: set[str], level: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "_measured", lambda: None)
     monkeypatch.setattr(doctor_module, "_cpu_flags", lambda: flags)
     monkeypatch.setattr(doctor_module.platform, "machine", lambda: "x86_64")
     (found,) = doctor_module._processor()
     assert found.level == level
     assert word in found.message
+
+
+@pytest.mark.parametrize("dense,level", [("bfloat16", "ok"), ("float32", "warning")])
+def test_processor_that_was_measured(dense: Any, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Representation(dense, False, True, 4, "prompts are read as they should be")
+    monkeypatch.setattr(doctor_module, "_measured", lambda: found)
+    (finding,) = doctor_module._processor()
+    assert finding.level == level
+    assert finding.message.endswith("cores, measured: prompts are read as they should be")
+
+
+def test_auto_that_is_not_decided_is_no_mistake(
+    doctor: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAILORA_ENGINE_MODEL", "auto")
+    (found,) = findings(doctor(), "settings")
+    assert found["level"] == "warning"
+    assert "tailora model recommend" in found["message"]
 
 
 def test_memory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
