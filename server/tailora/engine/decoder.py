@@ -40,6 +40,10 @@ _GROUPS = {
     "down": ("mlp.down_proj",),
 }
 
+_EIGHT = ("o", "gate_up", "down")
+"""In 8 bits for long inputs, where that is wanted. Half of what is lost by it would be lost on queries and keys, for 7 % of
+the arithmetic: they stay in 16 (docs/experiments.md)."""
+
 
 def supports(config: dict[str, Any]) -> bool:
     """Whether this decoder computes what transformers does for a model with this ``config.json``."""
@@ -194,7 +198,12 @@ class LeanDecoder:
         share = 0.6 if self._eight else 1.0
         packs = load_packed(folder, names, dense, lambda done: progress(share * done)) if self.packed else {}
         eights = (
-            load_eight_bits(folder, names[:-1], dense, lambda done: progress(share + (1 - share) * done))
+            load_eight_bits(
+                folder,
+                [name for name in names if name.endswith(_EIGHT)],
+                dense,
+                lambda done: progress(share + (1 - share) * done),
+            )
             if self._eight
             else {}
         )
@@ -203,7 +212,9 @@ class LeanDecoder:
         for i in range(self._layer_count):
             at = f"model.layers.{i}."
             weights = {
-                group: () if eights else tuple(state[f"{at}{part}.weight"] for part in parts)
+                group: ()
+                if eights and group in _EIGHT
+                else tuple(state[f"{at}{part}.weight"] for part in parts)
                 for group, parts in _GROUPS.items()
             }
             biases = [state.get(f"{at}{part}.bias") for part in _GROUPS["qkv"]]
@@ -213,7 +224,7 @@ class LeanDecoder:
                     norm_post=state[at + "post_attention_layernorm.weight"].float() * root,
                     bias=torch.cat([b for b in biases if b is not None]) if biases[0] is not None else None,
                     packed={group: packs[f"layers.{i}.{group}"] for group in _GROUPS} if packs else {},
-                    eight={group: eights[f"layers.{i}.{group}"] for group in _GROUPS} if eights else {},
+                    eight={group: eights[f"layers.{i}.{group}"] for group in _EIGHT} if eights else {},
                     **weights,
                 )
             )
@@ -307,7 +318,7 @@ class LeanDecoder:
         """(tokens, in) float32 -> (tokens, out of all projections of the group)."""
         if few:
             y = _int4(x, layer.packed[group])
-        elif self._eight:
+        elif group in layer.eight:
             y = layer.eight[group].multiply(x)
         else:
             short = x if self._float32 else x.to(torch.bfloat16)
