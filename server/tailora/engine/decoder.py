@@ -41,7 +41,7 @@ _GROUPS = {
 }
 
 _EIGHT = ("o", "gate_up", "down")
-"""In 8 bits for long inputs, where that is wanted. Half of what is lost by it would be lost on queries and keys, for 7 % of
+"""In 8 bits for long inputs, where that is wanted. Half of what would be lost is lost on queries and keys, for 7 % of
 the arithmetic: they stay in 16 (docs/experiments.md)."""
 
 
@@ -287,6 +287,8 @@ class LeanDecoder:
             x, first = halted.x, halted.layer
         else:
             x, first = self._embedding[torch.tensor(ids)].float(), 0  # (tokens, hidden)
+        keys, values = state.k.unbind(0), state.v.unbind(0)
+        mask = self._mask(start, count) if count <= FEW else None
         for number in range(first, self._layer_count):
             if count > FEW and cancelled():
                 state.halted = _Halted(list(ids), number, x)
@@ -296,7 +298,7 @@ class LeanDecoder:
             qkv = self._linear(h, layer, "qkv", number, adapter, few)
             if layer.bias is not None:
                 qkv = qkv + layer.bias
-            attended = self._attention(qkv, state, number, start, cos, sin)
+            attended = self._attention(qkv, keys[number], values[number], start, cos, sin, mask)
             x = x + self._linear(attended, layer, "o", number, adapter, few)
             h = self._rms(x, layer.norm_post)
             gate, up = torch.split(
@@ -332,29 +334,39 @@ class LeanDecoder:
             return F.linear(x, weight.float()).to(torch.bfloat16)
         return F.linear(x.to(torch.bfloat16), weight)
 
+    def _mask(self, start: int, count: int) -> Tensor:
+        """What to add to the scores of a few tokens: (1, tokens * heads a kv head, whole blocks of keys)."""
+        padded = -(-(start + count) // BLOCK) * BLOCK
+        mask = torch.zeros((count, padded))
+        mask[:, start:] = self._future[:count, : padded - start]
+        return mask.repeat_interleave(self._heads // self._kv_heads, 0)[None]
+
     def _attention(
         self,
         qkv: Tensor,
-        state: LeanState,
-        number: int,
+        keys: Tensor,
+        values: Tensor,
         start: int,
         cos: Tensor,
         sin: Tensor,
+        mask: Tensor | None,
     ) -> Tensor:
+        """(tokens, all heads * width) -> (tokens, heads * width); writes into ``keys`` and ``values``, (kv heads,
+        capacity, width) each. ``mask`` is that of a few tokens."""
         count, heads, kv, width = qkv.shape[0], self._heads, self._kv_heads, self._width
         end = start + count
         qkv = qkv.view(count, heads + 2 * kv, width)
         q, k = torch.split(_rope(qkv[:, : heads + kv], cos, sin), [heads, kv], dim=1)
-        state.k[number, :, start:end] = k.transpose(0, 1)
-        state.v[number, :, start:end] = qkv[:, heads + kv :].transpose(0, 1)
-        if count <= FEW:
-            padded = -(-end // BLOCK) * BLOCK
-            attended = self._attend_few(q, state.k[number, :, :padded], state.v[number, :, :padded], start)
+        keys[:, start:end] = k.transpose(0, 1)
+        values[:, start:end] = qkv[:, heads + kv :].transpose(0, 1)
+        if mask is not None:
+            padded = mask.shape[-1]
+            attended = self._attend_few(q, keys[:, :padded], values[:, :padded], mask)
         else:
-            attended = self._attend_many(q, state.k[number, :, :end], state.v[number, :, :end])
+            attended = self._attend_many(q, keys[:, :end], values[:, :end])
         return attended.reshape(count, heads * width).float()
 
-    def _attend_few(self, q: Tensor, keys: Tensor, values: Tensor, start: int) -> Tensor:
+    def _attend_few(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         """(tokens, heads, width), (kv heads, padded, width) twice -> (tokens, heads, width).
 
         Plain float32 matmuls: the fused CPU kernel is an order of magnitude slower for so few queries with
@@ -362,17 +374,12 @@ class LeanDecoder:
         comes alone or with others: the matmuls run over whole blocks of ``BLOCK`` keys, as their sums depend on the
         length.
         """
-        count, kv, width, padded = q.shape[0], self._kv_heads, self._width, keys.shape[1]
+        count, kv, width = q.shape[0], self._kv_heads, self._width
         grouped = (
             q.view(count, kv, -1, width).transpose(0, 1).reshape(kv, -1, width)
         )  # (kv, tokens * group, width)
-        scores = (grouped @ keys.float().transpose(1, 2)) * width**-0.5
-        if count == 1:
-            scores[..., start + 1 :] = -torch.inf
-        else:
-            scores = scores.view(kv, count, -1, padded)
-            scores[..., start:] += self._future[:count, None, : padded - start]
-        weighted: Tensor = scores.softmax(-1).view(kv, -1, padded) @ values.float()
+        scores = torch.baddbmm(mask, grouped, keys.float().transpose(1, 2), alpha=width**-0.5)
+        weighted = scores.softmax(-1) @ values.float()
         return weighted.view(kv, count, -1, width).transpose(0, 1)
 
     def _attend_many(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
