@@ -85,7 +85,7 @@ def test_logits(
 
 
 def test_guesses_change_no_token(models: Path) -> None:
-    generator = TorchGenerator(MODEL, quantization="int4")
+    generator = TorchGenerator(MODEL, quantization="packed")
     generator.load(lambda _fraction, _text: None)
     shipped = foundation.find(MODEL)
     assert shipped is not None

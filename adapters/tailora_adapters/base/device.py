@@ -7,9 +7,9 @@ import torch
 
 __all__ = ["QUANTIZATIONS", "Gpu", "Quantization", "default_device", "find_gpu", "pick_quantization"]
 
-Quantization = Literal["auto", "nf4", "int8", "int4", "none"]
-QUANTIZATIONS: tuple[Quantization, ...] = ("auto", "nf4", "int8", "int4", "none")
-"""``nf4`` and ``int8`` by bitsandbytes; ``int4``: packed by the engine's own decoder (CPU); ``none``: bfloat16."""
+Quantization = Literal["auto", "nf4", "int8", "packed", "none"]
+QUANTIZATIONS: tuple[Quantization, ...] = ("auto", "nf4", "int8", "packed", "none")
+"""``nf4`` and ``int8`` by bitsandbytes; ``packed``: packed by the engine's own decoder (CPU); ``none``: bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +38,4 @@ def pick_quantization(wanted: Quantization, device: str) -> Quantization:
     """Resolves ``auto``: NF4 on CUDA (QLoRA's choice), packed 4 bits on the CPU (fastest there)."""
     if wanted != "auto":
         return wanted
-    return "nf4" if device.startswith("cuda") else "int4"
+    return "nf4" if device.startswith("cuda") else "packed"

@@ -44,7 +44,7 @@ class Loaded:
 def load_model(name: str, *, quantization: Quantization = "none", device: str = "cpu") -> Loaded:
     """Loads a model from the cache.
 
-    ``int4`` loads like ``none`` here: the packing is the decoder's.
+    ``packed`` loads like ``none`` here: the packing is the decoder's.
 
     Raises:
         ModelMissing, ModelCorrupt: see ``cache.open_record``.

@@ -23,7 +23,7 @@ def infilling(
     every: Annotated[int, typer.Option(min=1, help="Take every N-th problem.")] = 7,
     data: Annotated[Path | None, typer.Option(help="The benchmark's file or its folder.")] = None,
     model: Annotated[str, typer.Option(help="Base model.")] = "",
-    quantization: Annotated[str, typer.Option(help="auto, int4, nf4, int8 or none.")] = "auto",
+    quantization: Annotated[str, typer.Option(help="auto, packed, nf4, int8 or none.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """HumanEval single-line infilling: the bare base model against the foundation adapter."""

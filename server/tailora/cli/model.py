@@ -147,9 +147,9 @@ def _recommendation_json(found: "Recommendation", used: str) -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
-    from tailora.engine import machine
+    from tailora.engine import processor
 
-    return {"processor": machine.processor_name(), "cores": machine.cores()}
+    return {"processor": processor.processor_name(), "cores": processor.cores()}
 
 
 def _show_recommendation(found: "Recommendation", used: str) -> None:

@@ -1,8 +1,9 @@
 """A lean decoder for the Llama and Qwen2 family on CPUs.
 
 Two representations of the same weights, chosen per call by the number of tokens: dense (8 bits, or bfloat16 as stored)
-for long inputs, where arithmetic is the limit, and 4 bits for a few tokens, where memory bandwidth is. LoRA is
-added unmerged, so that an adapter is chosen per request. Knows nothing of text, prompts or requests.
+for long inputs, where arithmetic is the limit, and packed for a few tokens, where memory bandwidth is: 5 bits and
+compiled code (``native``), or 4 bits and torch's kernel where there is no compiler. LoRA is added unmerged, so that an
+adapter is chosen per request. Knows nothing of text, prompts or requests.
 
     ids -> embed -> [norm -> qkv (+LoRA) -> rope -> attention -> o (+LoRA)
                      -> norm -> gate, up (+LoRA) -> down (+LoRA)] x layers
@@ -25,7 +26,10 @@ from torch import Tensor
 
 from tailora.engine.eight_bits import EightBits, load_eight_bits
 from tailora.engine.lora_weights import FEW, LoraWeights, load_lora
+from tailora.engine.native.model import MOST_TOKENS, NativeLayer, NativeLora, NativeModel
+from tailora.engine.native.weights import load_five
 from tailora.engine.packing import GROUP, Packed, load_packed
+from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.errors import ModelCorrupt
 
 __all__ = ["BLOCK", "LeanDecoder", "LeanState", "supports"]
@@ -130,6 +134,14 @@ class _Layer:
     eight: dict[str, EightBits]
 
 
+@dataclass(frozen=True, slots=True)
+class _Adapter:
+    """A LoRA in both forms."""
+
+    groups: LoraWeights
+    native: NativeLora | None
+
+
 class LeanDecoder:
     """Weights and forward pass. One thread at a time."""
 
@@ -138,6 +150,7 @@ class LeanDecoder:
         folder: Path,
         *,
         packed: bool,
+        native: bool = False,
         eight: bool = False,
         float32: bool = False,
         few: int = FEW,
@@ -146,13 +159,16 @@ class LeanDecoder:
         """Loads from a converted model's folder.
 
         Args:
-            packed: Whether a few tokens are computed from weights in 4 bits.
+            packed: Whether a few tokens are computed from packed weights.
+            native: Whether that is done by compiled code, from weights in 5 bits, instead of by torch from 4.
             eight: Whether more are computed from weights in 8 bits.
             float32: The dense weights are widened on the fly, for processors that multiply in bfloat16 slowly.
-            few: Up to so many tokens, at most ``FEW``, the packed weights are faster.
+            few: Up to so many tokens the packed weights are faster; at most ``FEW``, or ``MOST_TOKENS`` by compiled
+                code.
 
         Raises:
             ModelCorrupt: a weight is missing.
+            NativeUnavailable: ``native``, and there is no compiled code.
         """
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._heads: int = config["num_attention_heads"]
@@ -166,13 +182,7 @@ class LeanDecoder:
         self.packed = packed
         self._eight = eight
         self._float32 = float32
-        self._few = min(few, FEW)
-        try:
-            self._read(load_file(folder / "model.safetensors"), folder, progress)
-        except KeyError as error:
-            raise ModelCorrupt(
-                f"{folder} lacks the weight {error}: run `tailora model pull` again"
-            ) from error
+        self._few = min(few, MOST_TOKENS if native else FEW)
         rope = config.get("rope_parameters") or config
         theta = float(rope.get("rope_theta", 10_000.0))
         steps = torch.arange(0, self._width, 2, dtype=torch.float32) / self._width
@@ -180,8 +190,18 @@ class LeanDecoder:
         self._cos = torch.cat((angles, angles), dim=-1).cos()  # (positions, width)
         self._sin = torch.cat((-angles, angles), dim=-1).sin()
         self._future = torch.full((FEW, FEW + BLOCK), -torch.inf).triu(diagonal=1)
+        self._native: NativeModel | None = None
+        shape = Shape.from_config(config) if packed and native else None
+        try:
+            self._read(load_file(folder / "model.safetensors"), folder, shape, progress)
+        except KeyError as error:
+            raise ModelCorrupt(
+                f"{folder} lacks the weight {error}: run `tailora model pull` again"
+            ) from error
 
-    def _read(self, state: dict[str, Tensor], folder: Path, progress: Callable[[float], None]) -> None:
+    def _read(
+        self, state: dict[str, Tensor], folder: Path, native: Shape | None, progress: Callable[[float], None]
+    ) -> None:
         self._embedding = state["model.embed_tokens.weight"]
         self._head = state.get("lm_head.weight", self._embedding)
         root = self._hidden**0.5
@@ -196,7 +216,12 @@ class LeanDecoder:
             return torch.cat([state[f"model.layers.{layer}.{part}.weight"] for part in _GROUPS[group]])
 
         share = 0.6 if self._eight else 1.0
-        packs = load_packed(folder, names, dense, lambda done: progress(share * done)) if self.packed else {}
+
+        def packing(done: float) -> None:
+            progress(share * done)
+
+        packs = load_packed(folder, names, dense, packing) if self.packed and native is None else {}
+        fives = load_five(folder, names, dense, packing) if native is not None else {}
         eights = (
             load_eight_bits(
                 folder,
@@ -228,12 +253,30 @@ class LeanDecoder:
                     **weights,
                 )
             )
+        if native is not None:
+            self._native = NativeModel(
+                native,
+                [
+                    NativeLayer(
+                        layer.norm_in,
+                        layer.norm_post,
+                        layer.bias,
+                        {group: fives[f"layers.{i}.{group}"] for group in _GROUPS},
+                    )
+                    for i, layer in enumerate(self._layers)
+                ],
+                root_eps=float(self._root_eps),
+                cosine=self._cos,
+                sine=self._sin,
+                norm=self._norm,
+                head=fives["lm_head"],
+            )
 
     def new_state(self, capacity: int) -> LeanState:
         """An empty state with room for ``capacity`` tokens."""
         return LeanState(self._layer_count, self._kv_heads, self._width, capacity, torch.bfloat16)
 
-    def load_adapter(self, folder: Path) -> LoraWeights:
+    def load_adapter(self, folder: Path) -> _Adapter:
         """Reads a LoRA for ``forward``.
 
         Raises:
@@ -250,14 +293,18 @@ class LeanDecoder:
             group: [(part, *sizes) for part, sizes in zip(parts, widths[group], strict=True)]
             for group, parts in _GROUPS.items()
         }
-        return load_lora(folder, groups, self._layer_count, torch.bfloat16)
+        found = load_lora(folder, groups, self._layer_count, torch.bfloat16)
+        if self._native is None:
+            return _Adapter(found, None)
+        pairs = {place: (lora.one_a.T, lora.one_b) for place, lora in found.items()}
+        return _Adapter(found, NativeLora(self._layer_count, pairs))
 
     def guessable(self, state: LeanState) -> int:
         """How many guessed tokens can be read behind the next one so that every result is, bit for bit, what it
         would be alone: the packed weights' kernel works row by row, the dense weights' does not."""
         return max(0, min(self._few, BLOCK - len(state.tokens) % BLOCK) - 1) if self.packed else 0
 
-    def drop_adapter(self, adapter: LoraWeights) -> None:
+    def drop_adapter(self, adapter: _Adapter) -> None:
         """What ``load_adapter`` returned is no longer used: nothing else holds it here."""
 
     @torch.inference_mode()
@@ -265,7 +312,7 @@ class LeanDecoder:
         self,
         ids: Sequence[int],
         state: LeanState,
-        adapter: LoraWeights | None,
+        adapter: _Adapter | None,
         *,
         want_logits: bool = True,
         all_logits: bool = False,
@@ -281,12 +328,21 @@ class LeanDecoder:
         start, count = len(state.tokens), len(ids)
         state.reserve(start + count)
         few = self.packed and count <= self._few
+        if few and self._native is not None:
+            state.halted = None
+            x = F.embedding(torch.tensor(ids), self._embedding).float()
+            lora = adapter.native if adapter is not None else None
+            wanted = 0 if not want_logits else count if all_logits else 1
+            found = self._native.step(x, state.k, state.v, start, lora, wanted)
+            state.tokens.extend(ids)
+            return (found if all_logits else found[0]) if want_logits else None
+        loras = adapter.groups if adapter is not None else None
         cos, sin = self._cos[start : start + count, None], self._sin[start : start + count, None]
         halted, state.halted = state.halted, None
         if halted is not None and halted.ids == ids:
             x, first = halted.x, halted.layer
         else:
-            x, first = self._embedding[torch.tensor(ids)].float(), 0  # (tokens, hidden)
+            x, first = F.embedding(torch.tensor(ids), self._embedding).float(), 0  # (tokens, hidden)
         keys, values = state.k.unbind(0), state.v.unbind(0)
         mask = self._mask(start, count) if count <= FEW else None
         for number in range(first, self._layer_count):
@@ -295,27 +351,29 @@ class LeanDecoder:
                 return None
             layer = self._layers[number]
             h = self._rms(x, layer.norm_in)
-            qkv = self._linear(h, layer, "qkv", number, adapter, few)
+            qkv = self._linear(h, layer, "qkv", number, loras, few)
             if layer.bias is not None:
                 qkv = qkv + layer.bias
             attended = self._attention(qkv, keys[number], values[number], start, cos, sin, mask)
-            x = x + self._linear(attended, layer, "o", number, adapter, few)
+            x = x + self._linear(attended, layer, "o", number, loras, few)
             h = self._rms(x, layer.norm_post)
-            gate, up = torch.split(
-                self._linear(h, layer, "gate_up", number, adapter, few), self._inner, dim=-1
-            )
+            gate, up = torch.split(self._linear(h, layer, "gate_up", number, loras, few), self._inner, dim=-1)
             h = F.silu(gate).mul_(up).float()
-            x = x + self._linear(h, layer, "down", number, adapter, few)
+            x = x + self._linear(h, layer, "down", number, loras, few)
         state.tokens.extend(ids)
         if not want_logits:
             return None
-        x = self._rms(x if all_logits else x[-1:], self._norm)
+        x = x if all_logits else x[-1:]
+        if self._native is not None and len(x) <= MOST_TOKENS:
+            logits = self._native.logits(x)
+            return logits if all_logits else logits[0]
+        x = self._rms(x, self._norm)
         packed = self._head_packed if len(x) <= FEW else None
         logits = _int4(x, packed) if packed else self._dense(x, self._head)
         return logits.float() if all_logits else logits[0].float()
 
     def _linear(
-        self, x: Tensor, layer: _Layer, group: str, number: int, adapter: LoraWeights | None, few: bool
+        self, x: Tensor, layer: _Layer, group: str, number: int, loras: LoraWeights | None, few: bool
     ) -> Tensor:
         """(tokens, in) float32 -> (tokens, out of all projections of the group)."""
         if few:
@@ -326,7 +384,7 @@ class LeanDecoder:
             short = x if self._float32 else x.to(torch.bfloat16)
             parts = [self._dense(short, weight) for weight in getattr(layer, group)]
             y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        lora = adapter.get((number, group)) if adapter else None
+        lora = loras.get((number, group)) if loras else None
         return y if lora is None else lora.add_to(y, x)
 
     def _dense(self, x: Tensor, weight: Tensor) -> Tensor:

@@ -5,13 +5,11 @@ home shared by several machines keeps one for each; a file that is damaged or na
 Imports torch only to measure. Knows nothing of models' names and of what a user wants.
 """
 
-import functools
 import hashlib
 import importlib.metadata
 import json
 import logging
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -20,24 +18,23 @@ from typing import Any, Literal
 
 import psutil
 
+from tailora.engine.native.build import mark
+from tailora.engine.processor import cores, processor_flags, processor_name
 from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.paths import models_dir, write_json
 
 __all__ = [
     "BUSY",
-    "MOST_FEW",
+    "COUNTS",
     "Measured",
     "OtherWork",
     "Representation",
     "choose_representation",
-    "cores",
     "decide",
     "fingerprint",
     "keep",
     "kept",
     "kept_representation",
-    "processor_flags",
-    "processor_name",
     "representation_for",
 ]
 
@@ -45,14 +42,17 @@ _log = logging.getLogger(__name__)
 
 Progress = Callable[[float, str], None]
 
-MOST_FEW = 8
-"""More tokens at once are never tried on packed weights."""
+COUNTS = (1, 2, 3, 4, 6, 8, 12, 16)
+"""Numbers of tokens that packed weights are tried on: all of them by compiled code, up to ``_MOST_TORCH`` by torch."""
+_MOST_TORCH = 8
 _USUAL_FEW = 6
 _CLEAR = 1.1
 """A measurement that differs by less than this factor decides nothing."""
 _SLOWER = 1.25
 """Packed weights serve as many tokens as they are at most by this factor slower for: guesses need a few at once."""
-_SECONDS = (0.8, 1.0)
+_METHOD = 2
+"""Changes with what is timed: what was kept before is measured again."""
+_SECONDS = (0.8, 1.2)
 """For many tokens and for few, beside the making of the weights."""
 _LEAST_WEIGHTS = 1 << 20
 """Of a layer. Smaller ones are a matter of dispatch, not of representation."""
@@ -60,8 +60,6 @@ BUSY = 0.25
 """With a larger share of the cores at other work, an unusual finding is not kept."""
 _ISA_LIMITS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA")
 """With these a user keeps torch from instruction sets that the processor has."""
-_FLAG_STARTS = ("amx", "asimd", "avx", "bf16", "f16c", "fma", "fphp", "i8mm", "sve")
-"""Of those that matter to matrix products, on x86 and ARM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +71,13 @@ class Representation:
     eight: bool
     """Whether long inputs are computed from weights in 8 bits instead, where the user did not ask for 16."""
     packed: bool
-    """Whether a few tokens are computed from weights in 4 bits."""
+    """Whether a few tokens are computed from packed weights."""
     few: int
-    """Up to so many tokens that is faster, 1 to ``MOST_FEW``; 0 where it never is."""
+    """Up to so many tokens that is faster; 0 where it never is."""
     found: str
     """What was found, in one sentence."""
+    native: bool = False
+    """Whether compiled code does it, from weights in 5 bits, instead of torch's kernel from 4."""
 
     @property
     def usual(self) -> bool:
@@ -96,9 +96,13 @@ class Measured:
     eight: float | None
     """On 64 tokens, in 8 bits; None where the product is not there or computes wrongly."""
     dense: tuple[float, ...]
-    """On 1 to ``MOST_FEW`` tokens, in the fastest of the three."""
+    """On each of ``COUNTS`` tokens, in the fastest of the three."""
     packed: tuple[float, ...] | None
-    """On as many, in 4 bits; None where the kernel is not there or computes wrongly."""
+    """On those up to 8, in 4 bits; None where torch's kernel is not there or computes wrongly."""
+    native: tuple[float, ...] | None = None
+    """On all of them, in 5 bits by compiled code; None where it is not there."""
+    missing: str = ""
+    """Why it is not there."""
 
 
 Measure = Callable[[Shape, Progress], Measured]
@@ -159,8 +163,12 @@ def kept_representation(config: Mapping[str, Any], threads: int = 0) -> Represen
 
 def _untimed(shape: Shape) -> Representation:
     """For a model so small that it stays in the processor's cache, where times say nothing."""
-    from tailora.engine.synthetic import packed_is_right
+    from tailora.engine.synthetic import native_is_missing, packed_is_right
 
+    if native_is_missing(shape) is None:
+        return Representation(
+            "bfloat16", False, True, COUNTS[-1], "the model is too small for a measurement", True
+        )
     if packed_is_right(shape.hidden):
         return Representation("bfloat16", False, True, _USUAL_FEW, "the model is too small for a measurement")
     return Representation("bfloat16", False, False, 0, "torch has no right 4-bit product for this processor")
@@ -179,44 +187,70 @@ def decide(measured: Measured) -> Representation:
         words = f"bf16 is {slower:.1f} times slower than float32 here: prompts are read in float32"
     else:
         words = "no bf16 in this processor: prompts are read in float32"
-    few, told = _few(measured.dense, measured.packed)
-    return Representation(dense, eight, packed=few > 0, few=few, found=f"{words}, {told}")
+    few, native, told = _few(measured)
+    return Representation(dense, eight, few > 0, few, f"{words}, {told}", native)
 
 
-def _few(dense: tuple[float, ...], packed: tuple[float, ...] | None) -> tuple[int, str]:
-    """Up to how many tokens packed weights are faster, and that in words."""
+def _few(measured: Measured) -> tuple[int, bool, str]:
+    """Up to how many tokens packed weights are faster, whether by compiled code, and that in words."""
+    packed, native = measured.packed, measured.native
+    if native is not None and (packed is None or native[0] < packed[0]):
+        if few := _up_to(measured.dense, native):
+            return few, True, f"up to {few} tokens at once in 5 bits by compiled code"
+        missing = "compiled code is slower"
+    else:
+        missing = measured.missing or "compiled code is slower"
     if packed is None:
-        return 0, "and single tokens too, as torch has no right 4-bit product for this processor"
-    gains = [slow / fast for slow, fast in zip(dense, packed, strict=True)]
-    few = next((n for n in range(_USUAL_FEW) if gains[n] < 1 / _SLOWER), _USUAL_FEW)
-    while few >= _USUAL_FEW and few < len(gains) and gains[few] > _CLEAR:
-        few += 1
-    if not few:
-        return 0, f"and single tokens too, as 4 bits are {1 / gains[0]:.1f} times slower here"
-    return few, f"up to {few} tokens at once in 4 bits"
+        return 0, False, "and single tokens too, as torch has no right 4-bit product for this processor"
+    if few := _up_to(measured.dense, packed):
+        return few, False, f"up to {few} tokens at once in 4 bits by torch ({missing})"
+    slower = packed[0] / measured.dense[0]
+    return 0, False, f"and single tokens too, as 4 bits are {slower:.1f} times slower here"
+
+
+def _up_to(dense: tuple[float, ...], packed: tuple[float, ...]) -> int:
+    few = 0
+    for count, slow, fast in zip(COUNTS, dense, packed, strict=False):
+        if slow / fast < (1 / _SLOWER if count <= _USUAL_FEW else _CLEAR):
+            break
+        few = count
+    return few
 
 
 def _measure(shape: Shape, progress: Progress) -> Measured:
     from tailora.engine import eight_bits
-    from tailora.engine.synthetic import Form, SyntheticModel, fastest, packed_is_right
+    from tailora.engine.synthetic import Form, SyntheticModel, fastest, native_is_missing, packed_is_right
 
-    right = packed_is_right(shape.hidden)
+    right, missing = packed_is_right(shape.hidden), native_is_missing(shape)
     forms: list[Form] = ["bfloat16", "float32"]
     if eight_bits.is_right(shape.hidden):
         forms.append("int8")
-    model = SyntheticModel(shape, packed=right, eight="int8" in forms, head=False)
+    model = SyntheticModel(shape, packed=right, native=missing is None, eight="int8" in forms, head=False)
     many = dict(zip(forms, fastest([model.layer(64, form) for form in forms], _SECONDS[0]), strict=True))
     progress(0.5, "measuring the processor (once)")
     least: Form = min(forms, key=many.__getitem__)
-    tried: list[Form] = [least, "packed"] if right else [least]
-    counts = range(1, MOST_FEW + 1)
-    times = fastest([model.layer(count, form) for form in tried for count in counts], _SECONDS[1])
-    few = tuple(times[MOST_FEW:])
-    return Measured(many["bfloat16"], many["float32"], many.get("int8"), tuple(times[:MOST_FEW]), few or None)
+    tried: list[tuple[Form, int]] = [(least, count) for count in COUNTS]
+    if right:
+        tried += (("packed", count) for count in COUNTS if count <= _MOST_TORCH)
+    if missing is None:
+        tried += (("native", count) for count in COUNTS)
+    seconds = fastest([model.layer(count, form) for form, count in tried], _SECONDS[1])
+    few: dict[Form, list[float]] = {}
+    for (form, _), second in zip(tried, seconds, strict=True):
+        few.setdefault(form, []).append(second)
+    return Measured(
+        many["bfloat16"],
+        many["float32"],
+        many.get("int8"),
+        tuple(few[least]),
+        tuple(few["packed"]) if right else None,
+        tuple(few["native"]) if missing is None else None,
+        missing or "",
+    )
 
 
 def _representation_key(shape: Shape, threads: int) -> dict[str, Any]:
-    return {**fingerprint(threads), "shape": asdict(shape)}
+    return {**fingerprint(threads), "shape": asdict(shape), "method": _METHOD}
 
 
 def _read_representation(key: dict[str, Any]) -> Representation | None:
@@ -225,7 +259,7 @@ def _read_representation(key: dict[str, Any]) -> Representation | None:
         found = Representation(**content["representation"]) if content else None
     except (KeyError, TypeError):
         return None
-    if found is not None and found.dense in ("bfloat16", "float32") and found.few in range(MOST_FEW + 1):
+    if found is not None and found.dense in ("bfloat16", "float32") and found.few in (0, *COUNTS):
         return found
     return None
 
@@ -239,37 +273,8 @@ def fingerprint(threads: int) -> dict[str, Any]:
         "threads": threads,
         "torch": importlib.metadata.version("torch"),
         "limits": {name: os.environ.get(name) for name in _ISA_LIMITS},
+        "native": mark(),
     }
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@functools.cache
-def _cpuinfo() -> dict[str, str]:
-    """Linux's description of the first core; empty elsewhere."""
-    try:
-        first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def processor_name() -> str:
-    """Architecture and model, as the system calls them."""
-    named = _cpuinfo().get("model name") or platform.processor() or "unknown"
-    return f"{platform.machine()} {named}"
-
-
-def processor_flags() -> frozenset[str]:
-    """Those instruction sets of the processor that matter to matrix products; empty where the system does not say."""
-    flags = _cpuinfo().get("flags") or _cpuinfo().get("Features") or ""
-    return frozenset(flag for flag in flags.split() if flag.startswith(_FLAG_STARTS))
 
 
 def _file(kind: str, key: dict[str, Any]) -> Path:

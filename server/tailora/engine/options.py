@@ -18,7 +18,7 @@ from tailora_adapters.paths import config_dir
 
 __all__ = ["EngineOptions", "Quantization", "read_options"]
 
-Quantization = Literal["auto", "nf4", "int8", "int4", "none"]
+Quantization = Literal["auto", "nf4", "int8", "packed", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class EngineOptions:
     """The longest that a typed suggestion may take by ``auto`` and `tailora model recommend`, in milliseconds; 0: 300
     with a GPU, 800 without."""
     quantization: Quantization = field(default="auto", metadata={"pattern": "|".join(get_args(Quantization))})
-    """``auto``, ``nf4`` and ``int8`` (bitsandbytes), ``int4`` (for CPUs), ``none``."""
+    """``auto``, ``nf4`` and ``int8`` (bitsandbytes), ``packed`` (for CPUs), ``none``."""
     device: str = field(default="auto", metadata={"pattern": r"auto|cpu|mps|cuda(:\d+)?"})
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     threads: int = field(default=0, metadata={"min": 0, "max": 1024})

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-__all__ = ["GROUP", "PACKED_FILE", "Packed", "dequantize", "kept_tensors", "load_packed", "quantize"]
+__all__ = ["GROUP", "PACKED_FILE", "Packed", "dequantize", "fit", "kept_tensors", "load_packed", "quantize"]
 
 GROUP = 32
 PACKED_FILE = "packed-int4-2.safetensors"
@@ -26,14 +26,15 @@ Packed = tuple[Tensor, Tensor]
 _SHRINKS = (1.0, 0.93, 0.86, 0.8)
 _BLOCK = 1 << 18
 _REFITS = 3
+_LEAST_SCALE = 1e-7
+"""Of a group that is all one value; the least that a half can hold is near."""
 _log = logging.getLogger(__name__)
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     """(out, in) -> int32 values 0..15 of the same shape and (in / 32, out, 2) bfloat16 scales and zeros.
 
-    Of several narrowed ranges, every group takes the one with the least squared error; scale and zero are then fitted
-    to the values by least squares, and the values to them, in turns.
+    Every group takes the best of several narrowed ranges, fitted; see ``fit``.
     """
     rows = max(1, _BLOCK // weight.shape[1])  # blocks that stay in the processor's cache
     parts = [_quantize_rows(weight[begin : begin + rows]) for begin in range(0, weight.shape[0], rows)]
@@ -45,27 +46,54 @@ def _quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     groups = weight.float().reshape(out, width // GROUP, GROUP)
     low, high = torch.aminmax(groups, dim=-1, keepdim=True)
     middle, half = (low + high) / 2, (high - low) / 2
-    best = torch.full_like(low, torch.inf)
-    best_scale, best_zero = low, low
-    starts = [
-        (half * (shrink * 2 / 15), middle - half * shrink + 8 * half * (shrink * 2 / 15))
-        for shrink in _SHRINKS
-    ]
+    starts = [(half * (shrink * 2 / 15), middle - half * shrink) for shrink in _SHRINKS]
+    q, scale, zero = fit(groups, starts, most=15, middle=8, dtype=torch.bfloat16)
+    pairs = torch.cat((scale, zero), dim=-1).transpose(0, 1).to(torch.bfloat16)
+    return q.to(torch.int32).reshape(out, width), pairs
+
+
+def fit(
+    groups: Tensor,
+    starts: Sequence[tuple[Tensor, Tensor]],
+    *,
+    most: int,
+    dtype: torch.dtype,
+    middle: int = 0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Values, scales and zeros with the least squared error: ``(q - middle) * scale + zero``, q in 0..``most``.
+
+    Of the ``starts``, pairs of a scale and of what value 0 is to stand for, every group takes the best; scale and zero
+    are then fitted to the values by least squares, and the values to them, in turns. Scales and zeros are what
+    ``dtype`` can hold.
+
+    Args:
+        groups: (..., group), float32.
+        starts: (..., 1) each.
+
+    Returns values of the same shape, scales and zeros (..., 1), all float32.
+    """
+
+    def values(scale: Tensor, zero: Tensor) -> Tensor:
+        return groups.sub(zero).div_(scale).add_(middle).round_().clamp_(0, most)
+
+    best = torch.full_like(starts[0][0], torch.inf)
+    best_scale, best_zero = starts[0]
     for turn in range(len(starts) + _REFITS):
         if turn < len(starts):
-            scale, zero = starts[turn]
+            scale, first = starts[turn]
+            zero = first + middle * scale
         else:
-            scale, zero = _least_squares(groups, _values(groups, best_scale, best_zero).sub_(8))
-        scale = scale.clamp(min=1e-8).to(torch.bfloat16).float()
-        zero = zero.to(torch.bfloat16).float()
-        error = _values(groups, scale, zero).sub_(8).mul_(scale).add_(zero).sub_(groups)
+            scale, zero = _least_squares(groups, values(best_scale, best_zero).sub_(middle))
+        scale = scale.to(dtype).float()
+        scale = torch.where(scale.abs() < _LEAST_SCALE, _LEAST_SCALE, scale).to(dtype).float()
+        zero = zero.to(dtype).float()
+        error = values(scale, zero).sub_(middle).mul_(scale).add_(zero).sub_(groups)
         error = error.square_().sum(-1, keepdim=True)
         better = error < best
         best = torch.where(better, error, best)
         best_scale = torch.where(better, scale, best_scale)
         best_zero = torch.where(better, zero, best_zero)
-    q = _values(groups, best_scale, best_zero).to(torch.int32).reshape(out, width)
-    return q, torch.cat((best_scale, best_zero), dim=-1).transpose(0, 1).to(torch.bfloat16)
+    return values(best_scale, best_zero), best_scale, best_zero
 
 
 def _least_squares(groups: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,10 +102,6 @@ def _least_squares(groups: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
     spread = (q - q_mean).square().sum(-1, keepdim=True).clamp(min=1e-8)
     scale = ((q - q_mean) * (groups - mean)).sum(-1, keepdim=True) / spread
     return scale, mean - scale * q_mean
-
-
-def _values(groups: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    return groups.sub(zero).div_(scale).add_(8).round_().clamp_(0, 15)
 
 
 def dequantize(q: Tensor, scales: Tensor) -> Tensor:

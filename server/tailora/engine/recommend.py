@@ -49,7 +49,9 @@ CPU_LIMIT_MS = 800
 _LEAST_LIMIT_MS = 20
 
 _PACKED_BYTES = 0.625
-"""Of a weight: 4 bits, and scale and zero in bfloat16 for 32 of them."""
+"""Of a weight: 4 bits, and scale and zero in 2 bytes each for 32 of them."""
+_NATIVE_BYTES = 0.75
+"""5 bits, and as much."""
 _NF4_BYTES = 0.52
 """Of a weight, with double quantization (Dettmers et al., arXiv 2305.14314)."""
 _KV_TOKENS = 12_000
@@ -59,7 +61,7 @@ _PROCESS_MB = 350
 _CUDA_MB = 1_000
 """The CUDA context, and what a forward pass holds."""
 
-_METHOD = 2
+_METHOD = 3
 """Changes with what is timed: what was kept before is measured again."""
 _SECONDS = 1.5
 _BUDGET_S = 12.0
@@ -98,6 +100,8 @@ class Calibration:
     """The share of the cores, 0 to 1, that other processes used meanwhile."""
     eight: bool = False
     """Whether long inputs are computed from weights in 8 bits."""
+    native: bool = False
+    """Whether a few tokens are computed by compiled code."""
 
     @property
     def quiet(self) -> bool:
@@ -169,8 +173,8 @@ def _estimate(model: BaseModel, calibration: Calibration, limit_ms: int) -> Esti
     typed = OVERHEAD_MS + shape.layers * times.four + times.head + line
     jump = OVERHEAD_MS + JUMP_TOKENS / 64 * shape.layers * times.many + times.head + line
     on_gpu = calibration.gpu is not None
-    memory = memory_needed_mb(shape, gpu=on_gpu, eight=calibration.eight)
-    weight_bytes = 2.0 if on_gpu else _PACKED_BYTES
+    memory = memory_needed_mb(shape, gpu=on_gpu, eight=calibration.eight, native=calibration.native)
+    weight_bytes = 2.0 if on_gpu else _NATIVE_BYTES if calibration.native else _PACKED_BYTES
     return Estimate(
         name=model.name,
         parameters=model.parameters,
@@ -185,18 +189,16 @@ def _estimate(model: BaseModel, calibration: Calibration, limit_ms: int) -> Esti
     )
 
 
-def memory_needed_mb(shape: Shape, *, gpu: bool, eight: bool = False) -> int:
+def memory_needed_mb(shape: Shape, *, gpu: bool, eight: bool = False, native: bool = False) -> int:
     """What the engine holds: on a CPU dense layers (mapped), everything packed, and the KV cache; on a GPU layers in
     NF4, embedding and output matrix in bfloat16, and the KV cache."""
     layers, head = shape.layers * shape.layer_weights, shape.head_weights
     kv = _KV_TOKENS * shape.layers * shape.kv_heads * shape.head_width * 2 * 2
     if gpu:
         return round((layers * _NF4_BYTES + 2 * head * 2 + kv) / 2**20) + _CUDA_MB
+    packed = _NATIVE_BYTES if native else _PACKED_BYTES
     # Of the embedding and the dense output matrix next to nothing is read.
-    return (
-        round((layers * ((1 if eight else 2) + _PACKED_BYTES) + head * _PACKED_BYTES + kv) / 2**20)
-        + _PROCESS_MB
-    )
+    return round((layers * ((1 if eight else 2) + packed) + head * packed + kv) / 2**20) + _PROCESS_MB
 
 
 def time_models(
@@ -233,7 +235,7 @@ def time_models(
 
 def _bytes_to_time(shape: Shape) -> float:
     """What the synthetic weights of one layer and the output matrix need."""
-    return (2 + _PACKED_BYTES) * shape.layer_weights + _PACKED_BYTES * shape.head_weights
+    return (2 + _NATIVE_BYTES) * shape.layer_weights + _NATIVE_BYTES * shape.head_weights
 
 
 def calibrate(
@@ -264,11 +266,12 @@ def calibrate(
     if gpu is None:
         found = machine.representation_for(smallest, lambda done, text: progress(done * 0.2, text))
         form, few, place = "int8" if found.eight else found.dense, found.few, "cpu"
+        native = found.native
     else:
-        found, form, few, place = None, "bfloat16", 0, "cuda"
+        found, form, few, place, native = None, "bfloat16", 0, "cuda", False
 
     def measure(shape: Shape) -> ModelTimes:
-        seconds = time_model(shape, dense=form, few=few, device=place, seconds=_SECONDS)
+        seconds = time_model(shape, dense=form, few=few, native=native, device=place, seconds=_SECONDS)
         many, one, four, head = (second * 1000 for second in seconds)
         return ModelTimes(many, one, four, head)
 
@@ -286,6 +289,7 @@ def calibrate(
         gpu.memory_mb if gpu else 0,
         others.share(),
         found is not None and found.eight,
+        native,
     )
     if calibration.quiet:
         key = calibration_key(threads, device)

@@ -16,13 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tailora.engine.eight_bits import EightBits
+from tailora.engine.native import check
+from tailora.engine.native.model import NativeLayer, NativeModel, suits
+from tailora.engine.native.weights import pack_five
 from tailora.engine.packing import GROUP, Packed, dequantize, quantize
 from tailora_adapters.base.catalogue import Shape
 
-__all__ = ["KEYS", "Form", "SyntheticModel", "fastest", "packed_is_right", "time_model"]
+__all__ = ["KEYS", "Form", "SyntheticModel", "fastest", "native_is_missing", "packed_is_right", "time_model"]
 
-Form = Literal["bfloat16", "float32", "int8", "packed"]
-"""How weights are multiplied: as stored; widened on the fly; in 8 bits; in 4 bits."""
+Form = Literal["bfloat16", "float32", "int8", "packed", "native"]
+"""How weights are multiplied: as stored; widened on the fly; in 8 bits; in 4 bits; in 5 bits by compiled code."""
 
 _Weights = dict[str, Tensor] | dict[str, Packed] | dict[str, EightBits]
 
@@ -72,6 +75,11 @@ def packed_is_right(width: int) -> bool:
     return True
 
 
+def native_is_missing(shape: Shape) -> str | None:
+    """Why compiled code cannot compute a model of this shape here; None where it can."""
+    return check.missing() if suits(shape) else "compiled code does not know the model's sizes"
+
+
 class SyntheticModel:
     """Layers and an output matrix of ``shape``. One thread at a time.
 
@@ -79,6 +87,7 @@ class SyntheticModel:
         shape: Of the model.
         device: ``cpu`` or ``cuda``; packed weights are for the CPU.
         packed: Whether there are packed weights.
+        native: Whether there are those of compiled code.
         eight: Whether there are weights in 8 bits.
         head: Whether there is an output matrix.
     """
@@ -89,6 +98,7 @@ class SyntheticModel:
         *,
         device: str = "cpu",
         packed: bool = True,
+        native: bool = False,
         eight: bool = False,
         head: bool = True,
     ) -> None:
@@ -112,15 +122,38 @@ class SyntheticModel:
             for _ in range(_copies(shape, shape.layer_weights, most) if eight else 0)
         ]
         self._head: Tensor | Packed | None = None
-        if head:
+        if head and not native:
             make = _packed_weight if packed else self._weight
             self._head = make(shape.vocabulary, shape.hidden)
+        self._native: list[NativeModel] = []
+        if native:
+            self._make_native(head, most)
         self._norm = torch.ones(shape.hidden, device=device)
         keys = (shape.kv_heads, KEYS, shape.head_width)
         self._k, self._v = (torch.randn(keys).to(device, torch.bfloat16) for _ in range(2))
 
+    def _make_native(self, head: bool, most: int) -> None:
+        shape = self._shape
+        norm, turns = torch.ones(shape.hidden), torch.ones((KEYS, shape.head_width))
+        last = _five_weight(shape.vocabulary if head else 16, shape.hidden)
+        for _ in range(_copies(shape, shape.layer_weights * 3 // 4, most)):
+            records = {name: _five_weight(*size) for name, size in shape.matrices.items()}
+            self._native.append(
+                NativeModel(
+                    shape,
+                    [NativeLayer(norm, norm, None, records)],
+                    root_eps=0.03,
+                    cosine=turns,
+                    sine=turns,
+                    norm=norm,
+                    head=last,
+                )
+            )
+
     def layer(self, tokens: int, form: Form) -> Callable[[], None]:
         """A run of one layer on ``tokens`` tokens (at most ``KEYS``)."""
+        if form == "native":
+            return self._native_layer(tokens)
         kept: dict[Form, Sequence[_Weights]] = {"packed": self._packed, "int8": self._eight}
         copies = itertools.cycle(kept.get(form, self._dense))
         x = torch.randn((tokens, self._shape.hidden)).to(self._device)
@@ -132,8 +165,24 @@ class SyntheticModel:
 
         return run
 
+    def _native_layer(self, tokens: int) -> Callable[[], None]:
+        copies = itertools.cycle(self._native)
+        x, k, v = torch.randn((tokens, self._shape.hidden)), self._k[None], self._v[None]
+
+        def run() -> None:
+            next(copies).step(x, k, v, KEYS - tokens, None, 0)
+
+        return run
+
     def head(self) -> Callable[[], None]:
         """A run of the output matrix on one token."""
+        if self._native:
+            model, last = self._native[0], torch.randn((1, self._shape.hidden))
+
+            def run_native() -> None:
+                model.logits(last)
+
+            return run_native
         head = self._head
         assert head is not None
         x = torch.randn((1, self._shape.hidden)).to(self._device, torch.bfloat16)
@@ -177,14 +226,20 @@ class SyntheticModel:
             torch.cuda.synchronize()
 
 
-def time_model(shape: Shape, *, dense: Form, few: int, device: str, seconds: float) -> list[float]:
+def time_model(
+    shape: Shape, *, dense: Form, few: int, native: bool, device: str, seconds: float
+) -> list[float]:
     """Least seconds of one layer on 64 tokens, on 1 and on 4, and of the output matrix on one token.
 
-    Takes about ``seconds`` beside the making of the weights. Up to ``few`` tokens are computed by packed weights, more
-    by dense ones in the form ``dense``.
+    Takes about ``seconds`` beside the making of the weights. Up to ``few`` tokens are computed by packed weights
+    (``native``: by compiled code), more by dense ones in the form ``dense``.
     """
-    model = SyntheticModel(shape, device=device, packed=few > 0, eight=dense == "int8")
-    forms: dict[int, Form] = {count: "packed" if count <= few else dense for count in (64, 1, 4)}
+    native = native and suits(shape)
+    model = SyntheticModel(
+        shape, device=device, packed=few > 0 and not native, native=native, eight=dense == "int8"
+    )
+    short: Form = "native" if native else "packed"
+    forms: dict[int, Form] = {count: short if count <= few else dense for count in (64, 1, 4)}
     return fastest([*(model.layer(count, form) for count, form in forms.items()), model.head()], seconds)
 
 
@@ -214,6 +269,12 @@ def _packed_weight(out: int, width: int) -> Packed:
 def _eight_weight(out: int, width: int) -> EightBits:
     block = torch.randint(-127, 128, (_BLOCK,), dtype=torch.int8)
     return EightBits.of(_fill(block, out * width).view(out, width), torch.full((out,), width**-0.5 / 127))
+
+
+def _five_weight(out: int, width: int) -> Tensor:
+    block = pack_five(torch.randn((1024, width)) * width**-0.5)
+    blocks = -(-out // 16)
+    return _fill(block.flatten(), blocks * block[0].numel()).view(blocks, *block.shape[1:])
 
 
 def _fill(block: Tensor, count: int) -> Tensor:

@@ -57,6 +57,7 @@ def prepare(model: str, progress: Callable[[float, str], None]) -> None:
         LeanDecoder(
             folder,
             packed=found.packed,
+            native=found.native,
             eight=found.eight,
             progress=lambda done: progress(done, "packing weights (once)"),
         )
@@ -125,21 +126,25 @@ class TorchGenerator:
         elif self._device == "cpu":
             self._cores = self._cores or FreeCores()
             self._cores.reset()
-        lean = self._device == "cpu" and self._quantization in ("int4", "none") and supports(_config(folder))
+        lean = (
+            self._device == "cpu" and self._quantization in ("packed", "none") and supports(_config(folder))
+        )
         if lean:
+            packed = self._quantization == "packed"
             found = choose_representation(_config(folder), progress)
             self._slow = None if found.usual else found.found
             self._decoder = LeanDecoder(
                 folder,
-                packed=self._quantization == "int4" and found.packed,
-                eight=self._quantization == "int4" and found.eight,
+                packed=packed and found.packed,
+                native=packed and found.native,
+                eight=packed and found.eight,
                 float32=found.dense == "float32",
                 few=found.few,
                 progress=lambda done: progress(0.1 + 0.9 * done, "packing weights (once)"),
             )
         else:
             # Packed weights are the lean decoder's own; any other model serves them dense, and says so.
-            if self._quantization == "int4":
+            if self._quantization == "packed":
                 self._quantization = "none"
             from tailora.engine.transformers_decoder import TransformersDecoder
             from tailora_adapters.base.load import load_model
@@ -360,7 +365,8 @@ class _Sampler:
     def pick(self, logits: Tensor) -> int:
         """A token id from (vocabulary,) logits."""
         if self._temperature <= 0:
-            return int(logits.argmax())
+            # On a CPU, torch's takes ten times as long as numpy's: it wakes its threads.
+            return int(logits.argmax() if logits.is_cuda else logits.numpy().argmax())
         probabilities = (logits / self._temperature).softmax(-1)
         ordered, ids = probabilities.sort(descending=True, stable=True)
         ordered[ordered.cumsum(-1) - ordered > self._top_p] = 0

@@ -19,8 +19,8 @@ CONFIG = {
     "num_hidden_layers": 24,
     "vocab_size": 151936,
 }
-USUAL = Measured(bfloat16=1.0, float32=3.0, eight=None, dense=(2.0,) * 8, packed=(1.0,) * 6 + (2.0, 2.0))
-NO_BF16 = Measured(bfloat16=3.0, float32=1.0, eight=None, dense=(2.0,) * 8, packed=(1.0,) * 8)
+USUAL = Measured(bfloat16=1.0, float32=3.0, eight=None, dense=(2.0,) * 8, packed=(1.0,) * 5 + (2.0,))
+NO_BF16 = Measured(bfloat16=3.0, float32=1.0, eight=None, dense=(2.0,) * 8, packed=(1.0,) * 6)
 
 
 class Meter:
@@ -36,8 +36,8 @@ class Meter:
 
 
 def gains(*factors: float) -> Measured:
-    """Packed weights so many times faster, on 1 to 8 tokens."""
-    return Measured(1.0, 3.0, None, dense=factors, packed=(1.0,) * 8)
+    """Packed weights so many times faster, on 1, 2, 3, 4, 6 and 8 tokens."""
+    return Measured(1.0, 3.0, None, dense=factors, packed=(1.0,) * 6)
 
 
 @pytest.fixture
@@ -65,18 +65,18 @@ def test_without_bf16_prompts_are_read_in_float32(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("float32,dense", [(0.95, "bfloat16"), (0.8, "float32")])
 def test_a_difference_of_less_than_a_tenth_decides_nothing(float32: float, dense: str) -> None:
-    assert decide(Measured(1.0, float32, None, (2.0,) * 8, (1.0,) * 8)).dense == dense
+    assert decide(Measured(1.0, float32, None, (2.0,) * 8, (1.0,) * 6)).dense == dense
 
 
 @pytest.mark.parametrize("eight,taken", [(0.5, True), (0.95, False), (None, False)])
 def test_eight_bits_where_they_are_clearly_faster(eight: float | None, taken: bool) -> None:
-    found = decide(Measured(1.0, 3.0, eight, (2.0,) * 8, (1.0,) * 8))
+    found = decide(Measured(1.0, 3.0, eight, (2.0,) * 8, (1.0,) * 6))
     assert (found.eight, found.dense, found.usual) == (taken, "bfloat16", True)
     assert ("prompts are read in 8 bits" in found.found) == taken
 
 
 def test_eight_bits_where_nothing_else_is_fast_are_no_slow_machine() -> None:
-    found = decide(Measured(3.0, 1.0, 0.5, (2.0,) * 8, (1.0,) * 8))
+    found = decide(Measured(3.0, 1.0, 0.5, (2.0,) * 8, (1.0,) * 6))
     assert found.eight
     assert found.usual
 
@@ -84,17 +84,37 @@ def test_eight_bits_where_nothing_else_is_fast_are_no_slow_machine() -> None:
 @pytest.mark.parametrize(
     "factors,few",
     [
-        ((3, 3, 3, 3, 3, 3, 1.05, 1.05), 6),
-        ((3, 3, 3, 3, 0.95, 0.95, 0.5, 0.5), 6),
-        ((3, 3, 3, 3, 0.75, 0.7, 0.5, 0.5), 4),
-        ((3, 3, 3, 3, 3, 3, 2, 1.0), 7),
-        ((3, 3, 3, 3, 3, 3, 2, 2), 8),
-        ((0.5,) * 8, 0),
+        ((3, 3, 3, 3, 3, 1.05), 6),
+        ((3, 3, 3, 3, 0.95, 0.5), 6),
+        ((3, 3, 3, 3, 0.75, 0.7), 4),
+        ((3, 3, 3, 3, 3, 2), 8),
+        ((0.5,) * 6, 0),
     ],
 )
 def test_up_to_how_many_tokens_are_packed(factors: tuple[float, ...], few: int) -> None:
     found = decide(gains(*factors))
     assert (found.few, found.packed) == (few, few > 0)
+
+
+NATIVE = (0.5, 0.5, 0.6, 0.7, 1.0, 1.2, 1.5, 2.5)
+
+
+def test_compiled_code_where_it_is_faster() -> None:
+    found = decide(Measured(1.0, 3.0, 0.5, (2.0,) * 8, (1.0,) * 6, NATIVE))
+    assert (found.native, found.packed, found.few) == (True, True, 12)
+    assert "up to 12 tokens at once in 5 bits by compiled code" in found.found
+
+
+def test_compiled_code_that_is_slower_is_not_used() -> None:
+    found = decide(Measured(1.0, 3.0, 0.5, (2.0,) * 8, (0.3,) * 6, NATIVE))
+    assert (found.native, found.few) == (False, 8)
+    assert "compiled code is slower" in found.found
+
+
+def test_without_a_compiler_the_finding_says_what_would_help() -> None:
+    found = decide(Measured(1.0, 3.0, 0.5, (2.0,) * 8, (1.0,) * 6, None, "no C compiler was found"))
+    assert (found.native, found.packed, found.usual) == (False, True, True)
+    assert "in 4 bits by torch (no C compiler was found)" in found.found
 
 
 def test_no_kernel() -> None:
@@ -121,7 +141,7 @@ def test_another_shape_another_measurement(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("changed", ["_cpuinfo", "torch", "cores", "threads", "limits"])
+@pytest.mark.parametrize("changed", ["name", "torch", "cores", "threads", "limits", "compiler"])
 def test_another_machine_another_measurement(
     changed: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,11 +153,13 @@ def test_another_machine_another_measurement(
         monkeypatch.setattr(machine, "cores", lambda: 999)
     elif changed == "limits":
         monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    elif changed == "compiler":
+        monkeypatch.setattr(machine, "mark", lambda: "none")
     elif changed == "threads":
         assert kept_representation(CONFIG, threads=999) is None
         return
     else:
-        monkeypatch.setattr(machine, "_cpuinfo", lambda: {"model name": "Other", "flags": "avx2"})
+        monkeypatch.setattr(machine, "processor_name", lambda: "Other")
     choose_representation(CONFIG, measure=meter)
     assert meter.count == 2
 

@@ -108,7 +108,7 @@ def scripted(tiny: Any) -> Callable[[Sequence[int]], tuple[TorchGenerator, Scrip
 # What is written
 
 
-@pytest.mark.parametrize("quantization", ["none", "int4"])
+@pytest.mark.parametrize("quantization", ["none", "packed"])
 def test_writes_what_was_learned_and_stops(
     trained: Any, training_examples: list[Any], quantization: str
 ) -> None:
@@ -140,7 +140,7 @@ def test_same_prompt_twice(generator: TorchGenerator, training_examples: list[An
     assert second[-1].stats.completion_tokens == first[-1].stats.completion_tokens > 0
 
 
-@pytest.mark.parametrize("quantization", ["none", "int4", "int8"])
+@pytest.mark.parametrize("quantization", ["none", "packed", "int8"])
 def test_adapters_do_not_mix(
     trained: Any, training_examples: list[Any], word_loras: dict[str, Path], quantization: str
 ) -> None:
@@ -259,7 +259,7 @@ def test_reads_ahead(generator: TorchGenerator, training_examples: list[Any]) ->
 # Speculation
 
 
-@pytest.mark.parametrize("quantization", ["none", "int4"])
+@pytest.mark.parametrize("quantization", ["none", "packed"])
 def test_speculation_changes_nothing_and_is_used(
     trained: Any, training_examples: list[Any], quantization: str
 ) -> None:
@@ -274,7 +274,7 @@ def test_speculation_changes_nothing_and_is_used(
             accepted += found[-1].stats.accepted_tokens
             drafted += found[-1].stats.drafted_tokens
     # Dense weights promise no bits, so nothing is guessed there.
-    assert 0 < accepted <= drafted if quantization == "int4" else drafted == 0
+    assert 0 < accepted <= drafted if quantization == "packed" else drafted == 0
 
 
 def test_speculation_ends_at_the_limit(trained: Any, training_examples: list[Any]) -> None:
