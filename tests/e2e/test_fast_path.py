@@ -13,6 +13,7 @@ import tailora
 from tailora.engine import eight_bits
 from tailora.engine.decoder import LeanDecoder
 from tailora.engine.generator import AdapterRef, GenerationRequest
+from tailora.engine.native import check
 from tailora.engine.torch_generator import TorchGenerator
 from tailora_adapters import foundation
 from tailora_adapters.base import cache, catalogue
@@ -56,7 +57,8 @@ def differences(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[float, float]
 
 @pytest.mark.parametrize("adapted", [False, True])
 @pytest.mark.parametrize(
-    "form,divergence,other", [("16 bits", 0.01, 0.04), ("8 bits", 0.04, 0.1), ("4 bits", 0.12, 0.15)]
+    "form,divergence,other",
+    [("16 bits", 0.01, 0.04), ("8 bits", 0.04, 0.1), ("5 bits", 0.02, 0.06), ("4 bits", 0.12, 0.15)],
 )
 def test_logits(
     folder: Path,
@@ -69,8 +71,10 @@ def test_logits(
 ) -> None:
     if form == "8 bits" and not eight_bits.is_right(896):
         pytest.skip("this processor has no right 8-bit product")
-    packed = form == "4 bits"
-    decoder = LeanDecoder(folder, packed=packed, eight=form == "8 bits")
+    if form == "5 bits" and (missing := check.missing()):
+        pytest.skip(missing)
+    packed, native = form in ("4 bits", "5 bits"), form == "5 bits"
+    decoder = LeanDecoder(folder, packed=packed, native=native, eight=form == "8 bits")
     shipped = foundation.find(MODEL)
     assert shipped is not None
     adapter = decoder.load_adapter(shipped.path) if adapted else None
@@ -82,6 +86,24 @@ def test_logits(
     # 16 bits: another order of rounding to bfloat16.
     assert measured[0] < divergence
     assert measured[1] < other
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_guesses_are_read_bit_for_bit_as_if_alone(folder: Path, ids: list[int], native: bool) -> None:
+    if native and (missing := check.missing()):
+        pytest.skip(missing)
+    decoder = LeanDecoder(folder, packed=True, native=native, few=16)
+    shipped = foundation.find(MODEL)
+    assert shipped is not None
+    adapter = decoder.load_adapter(shipped.path)
+    for start in range(5, 200, 47):
+        state = decoder.new_state(240)
+        decoder.forward(ids[:start], state, adapter, want_logits=False)
+        count = decoder.guessable(state) + 1
+        alone = [decoder.forward([token], state, adapter) for token in ids[start : start + count]]
+        state.crop(start)
+        together = decoder.forward(ids[start : start + count], state, adapter, all_logits=True)
+        assert torch.equal(together, torch.stack(alone))
 
 
 def test_guesses_change_no_token(models: Path) -> None:

@@ -14,6 +14,7 @@ is taken up again if the same input comes next, so that someone who types faster
 """
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,16 @@ from torch import Tensor
 
 from tailora.engine.eight_bits import EightBits, load_eight_bits
 from tailora.engine.lora_weights import FEW, LoraWeights, load_lora
+from tailora.engine.native.build import NativeUnavailable, library
 from tailora.engine.native.model import MOST_TOKENS, NativeLayer, NativeLora, NativeModel
 from tailora.engine.native.weights import load_five
 from tailora.engine.packing import GROUP, Packed, load_packed
 from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.errors import ModelCorrupt
 
-__all__ = ["BLOCK", "LeanDecoder", "LeanState", "supports"]
+__all__ = ["BLOCK", "LeanAdapter", "LeanDecoder", "LeanState", "supports"]
+
+_log = logging.getLogger(__name__)
 
 BLOCK = 64
 """Keys are multiplied in whole blocks; tokens that are to come out as if written alone must not cross one."""
@@ -135,8 +139,8 @@ class _Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Adapter:
-    """A LoRA in both forms."""
+class LeanAdapter:
+    """A LoRA, for torch and for the compiled code."""
 
     groups: LoraWeights
     native: NativeLora | None
@@ -160,7 +164,8 @@ class LeanDecoder:
 
         Args:
             packed: Whether a few tokens are computed from packed weights.
-            native: Whether that is done by compiled code, from weights in 5 bits, instead of by torch from 4.
+            native: Whether that is done by compiled code, from weights in 5 bits, instead of by torch from 4. Where
+                there is no such code, torch serves; that is logged.
             eight: Whether more are computed from weights in 8 bits.
             float32: The dense weights are widened on the fly, for processors that multiply in bfloat16 slowly.
             few: Up to so many tokens the packed weights are faster; at most ``FEW``, or ``MOST_TOKENS`` by compiled
@@ -168,7 +173,6 @@ class LeanDecoder:
 
         Raises:
             ModelCorrupt: a weight is missing.
-            NativeUnavailable: ``native``, and there is no compiled code.
         """
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._heads: int = config["num_attention_heads"]
@@ -182,6 +186,12 @@ class LeanDecoder:
         self.packed = packed
         self._eight = eight
         self._float32 = float32
+        if packed and native:
+            try:
+                library()
+            except NativeUnavailable as reason:
+                _log.warning("%s: torch serves instead, in twice the time", reason)
+                native = False
         self._few = min(few, MOST_TOKENS if native else FEW)
         rope = config.get("rope_parameters") or config
         theta = float(rope.get("rope_theta", 10_000.0))
@@ -276,7 +286,7 @@ class LeanDecoder:
         """An empty state with room for ``capacity`` tokens."""
         return LeanState(self._layer_count, self._kv_heads, self._width, capacity, torch.bfloat16)
 
-    def load_adapter(self, folder: Path) -> _Adapter:
+    def load_adapter(self, folder: Path) -> LeanAdapter:
         """Reads a LoRA for ``forward``.
 
         Raises:
@@ -295,16 +305,16 @@ class LeanDecoder:
         }
         found = load_lora(folder, groups, self._layer_count, torch.bfloat16)
         if self._native is None:
-            return _Adapter(found, None)
+            return LeanAdapter(found, None)
         pairs = {place: (lora.one_a.T, lora.one_b) for place, lora in found.items()}
-        return _Adapter(found, NativeLora(self._layer_count, pairs))
+        return LeanAdapter(found, NativeLora(self._layer_count, pairs))
 
     def guessable(self, state: LeanState) -> int:
         """How many guessed tokens can be read behind the next one so that every result is, bit for bit, what it
         would be alone: the packed weights' kernel works row by row, the dense weights' does not."""
         return max(0, min(self._few, BLOCK - len(state.tokens) % BLOCK) - 1) if self.packed else 0
 
-    def drop_adapter(self, adapter: _Adapter) -> None:
+    def drop_adapter(self, adapter: LeanAdapter) -> None:
         """What ``load_adapter`` returned is no longer used: nothing else holds it here."""
 
     @torch.inference_mode()
@@ -312,7 +322,7 @@ class LeanDecoder:
         self,
         ids: Sequence[int],
         state: LeanState,
-        adapter: _Adapter | None,
+        adapter: LeanAdapter | None,
         *,
         want_logits: bool = True,
         all_logits: bool = False,

@@ -11,6 +11,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from tailora.engine.decoder import LeanDecoder, supports
+from tailora.engine.native.build import compiler
+from tailora.engine.native.weights import pack_five, unpack_five
 from tailora.engine.packing import dequantize, quantize
 from tailora_adapters.errors import ModelCorrupt
 
@@ -96,29 +98,49 @@ def test_adapter_equals_peft(tiny_model: Any, make_lora: Callable[..., Path], si
     assert_same(read(decoder, cut(IDS, size)), bare)
 
 
-def quantized(folder: Path) -> Any:
+kernels = pytest.mark.parametrize(
+    "native",
+    [False, pytest.param(True, marks=pytest.mark.skipif(compiler() is None, reason="no C compiler"))],
+)
+
+
+def quantized(folder: Path, native: bool) -> Any:
     model = reference(folder)
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
-            weight = dequantize(*quantize(module.weight.data))
-            module.weight.data = weight.to(torch.bfloat16)
+            weight = module.weight.data
+            short = unpack_five(pack_five(weight))[: len(weight)] if native else dequantize(*quantize(weight))
+            module.weight.data = short.to(torch.bfloat16)
     return model
 
 
+@kernels
 @pytest.mark.parametrize("size", [1, 4, 6])
+@pytest.mark.parametrize("which", ["tiny_model", "tiny_llama_model"])
 def test_packed_weights_are_the_quantized_ones(
-    tiny_model: Any, make_lora: Callable[..., Path], size: int
+    which: str, request: pytest.FixtureRequest, make_lora: Callable[..., Path], size: int, native: bool
 ) -> None:
-    folder = make_lora(2)
-    decoder = LeanDecoder(tiny_model.folder, packed=True)
-    model = quantized(tiny_model.folder)
+    tiny = request.getfixturevalue(which)
+    decoder = LeanDecoder(tiny.folder, packed=True, native=native, few=8)
+    model = quantized(tiny.folder, native)
     assert_same(read(decoder, cut(IDS, size)), forward(model))
-    theirs = forward(PeftModel.from_pretrained(model, str(folder)))
-    assert_same(read(decoder, cut(IDS, size), decoder.load_adapter(folder)), theirs)
+    if which == "tiny_model":
+        folder = make_lora(2)
+        theirs = forward(PeftModel.from_pretrained(model, str(folder)))
+        assert_same(read(decoder, cut(IDS, size), decoder.load_adapter(folder)), theirs)
 
 
-def test_guesses_are_read_bit_for_bit_as_if_alone(tiny_model: Any) -> None:
-    decoder, adapter = LeanDecoder(tiny_model.folder, packed=True), None
+@kernels
+@pytest.mark.parametrize("adapted", [False, True])
+def test_guesses_are_read_bit_for_bit_as_if_alone(
+    tiny_model: Any, make_lora: Callable[..., Path], native: bool, adapted: bool
+) -> None:
+    if adapted and not native:
+        pytest.skip(
+            "at the tiny model's width, torch's elementwise loops round by their length; test_fast_path does it"
+        )
+    decoder = LeanDecoder(tiny_model.folder, packed=True, native=native, few=16)
+    adapter = decoder.load_adapter(make_lora(2)) if adapted else None
     state = decoder.new_state(8)
     for start in (1, 20, 57, 62, 63, 64, 70):
         state.crop(0)
@@ -129,6 +151,18 @@ def test_guesses_are_read_bit_for_bit_as_if_alone(tiny_model: Any) -> None:
         state.crop(start)
         together = decoder.forward(IDS[start : start + count], state, adapter, all_logits=True)
         assert torch.equal(together, torch.stack(alone))
+
+
+@kernels
+def test_a_token_after_an_input_that_was_stopped(tiny_model: Any, native: bool) -> None:
+    decoder = LeanDecoder(tiny_model.folder, packed=True, native=native)
+    state, other = decoder.new_state(100), decoder.new_state(100)
+    for each in (state, other):
+        decoder.forward(IDS[:20], each, None)
+    assert decoder.forward(IDS[20:60], state, None, cancelled=lambda: True) is None
+    assert torch.equal(decoder.forward(IDS[70:72], state, None), decoder.forward(IDS[70:72], other, None))
+    assert not state.halted_ids
+    assert state.tokens == other.tokens
 
 
 def test_an_input_stopped_between_layers_goes_on(tiny_model: Any) -> None:

@@ -29,7 +29,7 @@ def change(folder: Path, edit: Callable[[dict[str, torch.Tensor]], object]) -> P
 
 def test_delta_is_scale_b_a(decoder: LeanDecoder, make_lora: Callable[..., Path]) -> None:
     folder = make_lora(1, rank=4, modules=("self_attn.q_proj", "self_attn.v_proj"), layers=(2,))
-    found = decoder.load_adapter(folder)
+    found = decoder.load_adapter(folder).groups
     assert set(found) == {(2, "qkv")}
     x = torch.randn((3, 64), generator=torch.Generator().manual_seed(0))
     delta = (
@@ -47,12 +47,12 @@ def test_delta_is_scale_b_a(decoder: LeanDecoder, make_lora: Callable[..., Path]
 
 @pytest.mark.parametrize("modules", [("mlp.down_proj",), ("mlp.up_proj", "self_attn.o_proj")])
 def test_some_modules_only(decoder: LeanDecoder, make_lora: Callable[..., Path], modules: Any) -> None:
-    assert len(decoder.load_adapter(make_lora(2, modules=modules))) == 4 * len(modules)
+    assert len(decoder.load_adapter(make_lora(2, modules=modules)).groups) == 4 * len(modules)
 
 
 def test_rslora_scales_by_the_root(decoder: LeanDecoder, make_lora: Callable[..., Path]) -> None:
-    plain = decoder.load_adapter(make_lora(3, rank=4))
-    rslora = decoder.load_adapter(make_lora(3, rank=4, use_rslora=True))
+    plain = decoder.load_adapter(make_lora(3, rank=4)).groups
+    rslora = decoder.load_adapter(make_lora(3, rank=4, use_rslora=True)).groups
     assert torch.allclose(rslora[0, "o"].b.float(), 2 * plain[0, "o"].b.float(), rtol=0.02)
 
 

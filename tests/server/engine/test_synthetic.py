@@ -7,16 +7,23 @@ import pytest
 import torch
 
 from tailora.engine import synthetic
+from tailora.engine.native.build import compiler
+from tailora.engine.native.model import MOST_TOKENS
 from tailora.engine.synthetic import Form, SyntheticModel, fastest, packed_is_right, time_model
 from tailora_adapters.base.catalogue import Shape
 
 SHAPE = Shape(hidden=64, intermediate=128, heads=4, kv_heads=2, head_width=16, layers=3, vocabulary=512)
 
 
-@pytest.mark.parametrize("form", ["bfloat16", "float32", "packed"])
+with_native = pytest.param("native", marks=pytest.mark.skipif(compiler() is None, reason="no C compiler"))
+
+
+@pytest.mark.parametrize("form", ["bfloat16", "float32", "packed", with_native])
 @pytest.mark.parametrize("tokens", [1, 4, 8, 64])
 def test_layers_run(form: Form, tokens: int) -> None:
-    run = SyntheticModel(SHAPE).layer(tokens, form)
+    if form == "native" and tokens > MOST_TOKENS:
+        pytest.skip("more than it is made for")
+    run = SyntheticModel(SHAPE, native=form == "native").layer(tokens, form)
     for _ in range(4):  # more often than there are copies
         run()
 
@@ -49,8 +56,9 @@ def test_least_time_of_runs_that_take_turns() -> None:
 
 
 def test_all_of_a_model_is_timed() -> None:
-    for few in (0, 1, 6):
-        times = time_model(SHAPE, dense="bfloat16", few=few, device="cpu", seconds=0)
+    native = compiler() is not None
+    for few, compiled in ((0, False), (1, False), (6, False), (16, native)):
+        times = time_model(SHAPE, dense="bfloat16", few=few, native=compiled, device="cpu", seconds=0)
         assert len(times) == 4
         assert min(times) > 0
 

@@ -11,6 +11,7 @@ import torch
 
 from tailora.engine import torch_generator
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStep, Snippet
+from tailora.engine.native.weights import FIVE_FILE
 from tailora.engine.packing import PACKED_FILE
 from tailora.engine.torch_generator import TorchGenerator, prepare
 from tailora.errors import PromptTooLong
@@ -448,7 +449,8 @@ def test_missing_models(store_home: Path, tiny_model: Any) -> None:
 
 def test_prepare_packs_once(trained: Any) -> None:
     messages: list[str] = []
-    (trained.folder / PACKED_FILE).unlink(missing_ok=True)
+    for name in (PACKED_FILE, FIVE_FILE):
+        (trained.folder / name).unlink(missing_ok=True)
     prepare(trained.name, lambda _fraction, message: messages.append(message))
     assert messages
     before = len(messages)
