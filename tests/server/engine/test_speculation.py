@@ -5,10 +5,17 @@ from tailora.engine.speculation import PromptLookup
 
 def test_guesses_what_followed_last_time() -> None:
     lookup = PromptLookup([1, 2, 3, 4, 5, 6, 7, 9, 1, 2, 3, 4])
-    assert lookup.guess(9) == [5, 6, 7]
+    assert lookup.guess(3) == [5, 6, 7]
     assert lookup.guess(1) == [5]
     assert lookup.guess(0) == []
     assert PromptLookup([]).guess(3) == []
+
+
+def test_guesses_no_further_than_they_are_worth() -> None:
+    text = [*range(20), *range(4)]
+    counts = [len(PromptLookup(text, worth=worth).guess(9)) for worth in (0.99, 0.9, 0.5, 0.1)]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 9)
 
 
 def test_follows_what_is_written() -> None:
