@@ -491,6 +491,8 @@ static struct {
     atomic_int done;
     const Call *call;
     Shared *shared;
+    uint8_t *memory; /* of the calls: kept, as fresh pages cost more than what is done with them */
+    size_t size;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .one_call = PTHREAD_MUTEX_INITIALIZER,
           .call_came = PTHREAD_COND_INITIALIZER};
 
@@ -549,10 +551,16 @@ int tailora_step(Call *c) {
     pthread_mutex_lock(&pool.one_call);
     Shared shared;
     memset(&shared, 0, sizeof shared);
-    uint8_t *memory = aligned_alloc(64, lay_out(c, &shared, NULL) + 64);
-    int failed = memory == NULL;
+    size_t size = lay_out(c, &shared, NULL) + 64;
+    if (size > pool.size) {
+        free(pool.memory);
+        pool.size = (size + 4095) & ~(size_t)4095;
+        pool.memory = aligned_alloc(64, pool.size);
+        if (!pool.memory) pool.size = 0;
+    }
+    int failed = pool.memory == NULL;
     if (!failed) {
-        lay_out(c, &shared, memory);
+        lay_out(c, &shared, pool.memory);
         while (pool.threads < c->threads - 1) {
             pthread_t thread;
             if (pthread_create(&thread, NULL, work, (void *)(uintptr_t)(pool.threads + 1))) break;
@@ -574,7 +582,6 @@ int tailora_step(Call *c) {
             else sched_yield();
         }
         atomic_store(&pool.done, 0);
-        free(memory);
     }
     pthread_mutex_unlock(&pool.one_call);
     return failed ? -1 : 0;
