@@ -1,8 +1,8 @@
 """Any causal model through transformers' own forward pass: correct, slower than the lean decoder on CPUs.
 
 Serves quantizations by bitsandbytes (NF4, int8), CUDA, and architectures that the lean decoder does not know.
-Adapters are peft's, loaded until whoever asked for them drops them. CUDA figures are not measured yet. Knows nothing
-of text or requests.
+Adapters are peft's, loaded until whoever asked for them drops them. Single tokens are compiled on CUDA, see
+``static_decode``. CUDA figures are not measured yet. Knows nothing of text or requests.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,22 +13,35 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from tailora.engine.static_decode import StaticDecode
 from tailora_adapters.errors import AdapterCorrupt
 
 __all__ = ["TransformersDecoder", "TransformersState"]
 
 
 class TransformersState:
-    """A ``DynamicCache`` and the tokens that it stands for."""
+    """A ``DynamicCache`` and the tokens that it stands for; ``static`` may hold the newest of its keys and values."""
 
     halted_ids: tuple[int, ...] = ()
     """Nothing: transformers' forward pass is not stopped half way."""
 
-    def __init__(self) -> None:
+    def __init__(self, static: StaticDecode | None = None) -> None:
         self.tokens: list[int] = []
-        self.cache = DynamicCache()
+        self._static = static
+        self._cache = DynamicCache()
         self.prompt_end: tuple[int, Tensor] | None = None
         """Length of the prompt that was read last, and the logits behind it."""
+
+    @property
+    def cache(self) -> DynamicCache:
+        """Keys and values of all tokens."""
+        if self._static is not None:
+            self._static.bring_back(self._cache)
+        return self._cache
+
+    def step(self, model: PreTrainedModel, token: int, adapter: str | None) -> Tensor | None:
+        """``StaticDecode.step`` behind these tokens; None without a ``static``, too."""
+        return None if self._static is None else self._static.step(model, token, self._cache, adapter)
 
     @property
     def prompt_length(self) -> int:
@@ -45,7 +58,7 @@ class TransformersState:
 
     def copy(self, length: int) -> "TransformersState":
         """A state of its own with the first ``length`` tokens."""
-        other = TransformersState()
+        other = TransformersState(self._static)
         other.tokens = self.tokens[:length]
         other.prompt_end = self.prompt_end if self.prompt_length <= length else None
         for number, layer in enumerate(self.cache.layers):
@@ -54,19 +67,25 @@ class TransformersState:
 
 
 class TransformersDecoder:
-    """The same calls as ``LeanDecoder``. One thread at a time."""
+    """The same calls as ``LeanDecoder``. One thread at a time. ``static`` serves single tokens; without it, there is
+    one on CUDA only, and not for int8: it has the processor look for outliers, which graphs cannot record."""
 
     packed = False
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, static: StaticDecode | None = None) -> None:
         self._base = model
         self._peft: PeftModel | None = None
         self._loaded: list[str] = []
+        self._active: str | None = ""
+        """The adapter that peft is set to, None for none; empty where peft chose."""
+        if static is None and model.device.type == "cuda" and not getattr(model, "is_loaded_in_8bit", False):
+            static = StaticDecode()
+        self._static = static
         self.max_length: int = model.config.max_position_embeddings
 
     def new_state(self, capacity: int) -> TransformersState:
         """An empty state; it grows as needed."""
-        return TransformersState()
+        return TransformersState(self._static)
 
     def load_adapter(self, folder: Path) -> str:
         """Loads a PEFT adapter and returns the name that ``forward`` takes until ``drop_adapter``.
@@ -75,6 +94,7 @@ class TransformersDecoder:
             AdapterCorrupt: unreadable, or of another model's shape.
         """
         name = folder.name.replace(".", "_") + f"_{abs(hash(folder)):x}"
+        self._modules_change()
         try:
             if self._peft is None:
                 self._peft = PeftModel.from_pretrained(self._base, str(folder), adapter_name=name)
@@ -94,6 +114,7 @@ class TransformersDecoder:
     def drop_adapter(self, adapter: str) -> None:
         """Unloads an adapter: loading slows down as adapters pile up in one model (peft issue 981)."""
         assert self._peft is not None
+        self._modules_change()
         self._loaded.remove(adapter)
         if not self._loaded:  # peft cannot be without any
             self._base, self._peft = self._peft.unload(), None
@@ -113,27 +134,38 @@ class TransformersDecoder:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Tensor | None:
         """As ``LeanDecoder.forward``, but not to be cancelled."""
-        inputs = torch.tensor([list(ids)], device=self._base.device)
-        if self._peft is None:
-            logits = self._run(self._base, inputs, state, all_logits)
-        elif adapter is None:
-            with self._peft.disable_adapter():
-                logits = self._run(self._peft, inputs, state, all_logits)
-        else:
-            self._peft.set_adapter(adapter)
-            logits = self._run(self._peft, inputs, state, all_logits)
+        self._activate(adapter)
+        logits = state.step(self._base, ids[0], adapter) if len(ids) == 1 else None
+        if logits is None:
+            logits = self._run(ids, state, all_logits)
         state.tokens.extend(ids)
         if not want_logits:
             return None
         return logits if all_logits else logits[-1]
 
-    @staticmethod
-    def _run(model: torch.nn.Module, inputs: Tensor, state: TransformersState, all_logits: bool) -> Tensor:
-        out = model(
-            input_ids=inputs,
+    def _run(self, ids: Sequence[int], state: TransformersState, all_logits: bool) -> Tensor:
+        out = self._base(
+            input_ids=torch.tensor([list(ids)], device=self._base.device),
             cache=state.cache,
             use_cache=True,
             logits_to_keep=0 if all_logits else 1,
         )
         logits: Tensor = out.logits[0].float().cpu()
         return logits
+
+    def _activate(self, adapter: str | None) -> None:
+        """Has the base model, which peft's layers are in, compute with an adapter, or with none. Only where that is
+        new: peft goes through all modules."""
+        if self._peft is None or adapter == self._active:
+            return
+        if adapter is None:
+            self._peft.base_model.disable_adapter_layers()
+        else:
+            self._peft.base_model.enable_adapter_layers()
+            self._peft.set_adapter(adapter)
+        self._active = adapter
+
+    def _modules_change(self) -> None:
+        self._active = ""
+        if self._static is not None:
+            self._static.forget()
