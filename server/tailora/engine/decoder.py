@@ -316,12 +316,11 @@ class LeanDecoder:
     def guessable(self, state: LeanState) -> int:
         """How many guessed tokens can be read behind the next one so that every result is, bit for bit, what it
         would be alone: the packed weights' kernel works row by row, the dense weights' does not."""
-        return max(0, min(self._few, BLOCK - len(state.tokens) % BLOCK) - 1) if self.packed else 0
-
-    @property
-    def guess_worth(self) -> float:
-        """Least probability of a guess that pays; see ``PromptLookup``."""
-        return 0.2 if self._native is not None else 0.3
+        if not self.packed:
+            return 0
+        if self._native is not None:
+            return min(self._few, _MOST_GUESSES + 1) - 1
+        return max(0, min(self._few, _MOST_TORCH_GUESSES + 1, BLOCK - len(state.tokens) % BLOCK) - 1)
 
     def drop_adapter(self, adapter: LeanAdapter) -> None:
         """What ``load_adapter`` returned is no longer used: nothing else holds it here."""

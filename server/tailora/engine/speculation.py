@@ -11,6 +11,8 @@ from collections.abc import Collection, Sequence
 __all__ = ["PromptLookup"]
 
 _LONGEST = 4
+_WORTH = 0.4
+"""Below it, checking costs more than it saves: a token more in a step costs a fifth of it (docs/experiments.md)."""
 _PRIOR = {1: 0.25, 2: 0.45, 3: 0.65, 4: 0.75}
 _TRUST = {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.95}
 """Both measured on 70 holes in Python and C++ (docs/experiments.md)."""
@@ -23,8 +25,7 @@ class PromptLookup:
         written: Tokens of the prompt.
         earlier: Another text that is likely to be repeated, e.g. the last suggestion; as if it stood before the prompt.
         never: Tokens that are not guessed; a guess stops before them.
-        worth: Least probability that all guesses up to one hold. Below the share of a step's time that one more token
-            costs, checking it costs more than it saves.
+        worth: Least probability that all guesses up to one hold, by the tables above.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class PromptLookup:
         earlier: Sequence[int] = (),
         never: Collection[int] = (),
         *,
-        worth: float = 0.3,
+        worth: float = _WORTH,
     ) -> None:
         self._worth = worth
         self._tokens = [*earlier, *written]

@@ -284,12 +284,7 @@ class TorchGenerator:
         lookup = None
         if request.speculation and request.temperature <= 0 and self._decoder.packed:
             last = self._last.get(request.document, ())
-            lookup = PromptLookup(
-                ids,
-                (*last, self._tokenizer.end_id),
-                self._tokenizer.stop_ids,
-                worth=self._decoder.guess_worth,
-            )
+            lookup = PromptLookup(ids, (*last, self._tokenizer.end_id), self._tokenizer.stop_ids)
         written: list[int] = []
         try:
             for token in self._tokens(logits, state, adapter, _Sampler(request), lookup, stats, cancelled):
