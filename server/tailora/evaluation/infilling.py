@@ -94,27 +94,24 @@ def evaluate(
     peer: Path | None = None,
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
-    """``{"base": {...}, "foundation": {...}}``, each with ``first_line`` and ``uncut`` (pass@1) and the mean time.
+    """``{"base": {...}, "foundation": {...}}``, each with ``first_line`` and ``uncut`` (pass@1) and the mean time; of a
+    model for which no adapter ships, ``base`` alone.
 
     Args:
         also_16_bits: Adds ``foundation_16_bits``.
         peer: llama.cpp's GGUF file: adds ``llama.cpp``, asked by ``/infill``.
 
     Raises:
-        TailoraError: there is no foundation adapter for the model, or llama.cpp's server does not start.
+        TailoraError: llama.cpp's server does not start.
     """
-    shipped = foundation.find(model)
-    if shipped is None:
-        raise TailoraError(f"no foundation adapter ships for {model}")
-    adapter = AdapterRef("foundation", shipped.path, shipped.sha256)
     bare = TorchGenerator(model, quantization=quantization, budget=PromptBudget(tail=0))
-    generator = TorchGenerator(model, quantization=quantization)
-    ways: dict[str, tuple[TorchGenerator, AdapterRef | None]] = {
-        "base": (bare, None),
-        "foundation": (generator, adapter),
-    }
-    if also_16_bits:
-        ways["foundation_16_bits"] = TorchGenerator(model, quantization="none"), adapter
+    ways: dict[str, tuple[TorchGenerator, AdapterRef | None]] = {"base": (bare, None)}
+    shipped = foundation.find(model)
+    if shipped is not None:
+        adapter = AdapterRef("foundation", shipped.path, shipped.sha256)
+        ways["foundation"] = TorchGenerator(model, quantization=quantization), adapter
+        if also_16_bits:
+            ways["foundation_16_bits"] = TorchGenerator(model, quantization="none"), adapter
     for loaded, _ in ways.values():  # the weights are mapped from the same files
         loaded.load(progress)
     tallies = {name: _Tally() for name in ways}
@@ -129,7 +126,7 @@ def evaluate(
             tallies["llama.cpp"].add(problem, *answer)
     return {
         "model": model,
-        "quantization": generator.info()["quantization"],
+        "quantization": bare.info()["quantization"],
         "problems": len(problems),
         **{name: tally.result() for name, tally in tallies.items()},
     }
