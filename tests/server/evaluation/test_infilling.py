@@ -55,9 +55,31 @@ def test_find_data(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert find_data(None) == data
 
 
-def test_needs_a_foundation_adapter(tiny: Any) -> None:
-    with pytest.raises(TailoraError, match="no foundation adapter"):
-        evaluate([], tiny.name)
+def test_a_model_without_foundation_adapter_is_judged_bare(
+    tiny: Any, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infilling, "_answer", lambda *_: ("    return 0\n", 0.5))
+    result = evaluate(read_problems(data, 5), tiny.name, also_16_bits=True)
+    assert "foundation" not in result
+    assert "foundation_16_bits" not in result
+    assert result["base"]["first_line"] == 0.5
+
+
+def test_the_adapter_over_16_bits_and_llama_cpp_are_rows_of_their_own(
+    tiny: Any, data: Path, make_lora: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = foundation.FoundationAdapter(make_lora(1), "hash", None)  # type: ignore[arg-type]
+    monkeypatch.setattr(foundation, "find", lambda name: shipped)
+    monkeypatch.setattr(infilling, "_answer", lambda *_: ("    return 0\n", 0.5))
+
+    async def asked(_model: Path, problems: list[Problem], _progress: Any) -> list[tuple[str, float]]:
+        return [("    return 5\n", 0.1)] * len(problems)
+
+    monkeypatch.setattr(infilling, "_ask_peer", asked)
+    result = evaluate(read_problems(data, 5), tiny.name, also_16_bits=True, peer=data)
+    assert result["foundation_16_bits"]["first_line"] == 0.5
+    assert result["llama.cpp"]["first_line"] == 0.5
+    assert result["llama.cpp"]["failed_first_line"] == ["T/0"]
 
 
 def test_first_line_and_uncut(tiny: Any, make_lora: Any, monkeypatch: pytest.MonkeyPatch) -> None:
