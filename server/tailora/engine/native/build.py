@@ -64,7 +64,7 @@ def mark() -> str:
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """The compiled code, from the cache or compiled now (about 3 seconds).
+    """The compiled code, from the cache or compiled now (about a second).
 
     Raises:
         NativeUnavailable: switched off, no compiler, or it failed.

@@ -387,6 +387,21 @@ static void attend(const Model *m, const float *q, const uint16_t *keys, const u
     }
 }
 
+/* Adds a product of `input` (tokens, width) to the residual stream: this thread's share of the outputs. */
+static void add_product(const Call *c, Own *own, const uint8_t *w, const Lora *lora, const float *input, int width, int me) {
+    const int n = c->count, hidden = c->model->hidden;
+    F16 y[TOKENS];
+    quantize(own, input, n, width);
+    if (lora) lower(own, lora, input, n, width);
+    for (int64_t b = share(hidden / 16, me, c->threads); b < share(hidden / 16, me + 1, c->threads); b++) {
+        outputs(own, w, lora, b, n, width, y);
+        for (int t = 0; t < n; t++) {
+            float *p = c->x + (int64_t)t * hidden + 16 * b;
+            store(p, load(p) + y[t]);
+        }
+    }
+}
+
 static void walk(const Call *c, Shared *s, int me) {
     const Model *m = c->model;
     Own *own = &s->own[me];
@@ -434,15 +449,7 @@ static void walk(const Call *c, Shared *s, int me) {
         }
         meet(&s->barrier, threads);
 
-        quantize(own, s->attended, n, all_heads);
-        if (lora) lower(own, &lora[1], s->attended, n, all_heads);
-        for (int64_t b = share(hidden / 16, me, threads); b < share(hidden / 16, me + 1, threads); b++) {
-            outputs(own, layer->o, lora ? &lora[1] : NULL, b, n, all_heads, y);
-            for (int t = 0; t < n; t++) {
-                float *p = c->x + (int64_t)t * hidden + 16 * b;
-                store(p, load(p) + y[t]);
-            }
-        }
+        add_product(c, own, layer->o, lora ? &lora[1] : NULL, s->attended, all_heads, me);
         meet(&s->barrier, threads);
 
         norm(c->x, layer->norm_post, m->root_eps, own->h, n, hidden);
@@ -456,15 +463,7 @@ static void walk(const Call *c, Shared *s, int me) {
         }
         meet(&s->barrier, threads);
 
-        quantize(own, s->inner, n, inner);
-        if (lora) lower(own, &lora[3], s->inner, n, inner);
-        for (int64_t b = share(hidden / 16, me, threads); b < share(hidden / 16, me + 1, threads); b++) {
-            outputs(own, layer->down, lora ? &lora[3] : NULL, b, n, inner, y);
-            for (int t = 0; t < n; t++) {
-                float *p = c->x + (int64_t)t * hidden + 16 * b;
-                store(p, load(p) + y[t]);
-            }
-        }
+        add_product(c, own, layer->down, lora ? &lora[3] : NULL, s->inner, inner, me);
         meet(&s->barrier, threads);
     }
 
