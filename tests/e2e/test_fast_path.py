@@ -10,13 +10,12 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 import tailora
-from tailora.engine import eight_bits
 from tailora.engine.decoder import LeanDecoder
 from tailora.engine.generator import AdapterRef, GenerationRequest
 from tailora.engine.native import check
 from tailora.engine.torch_generator import TorchGenerator
 from tailora_adapters import foundation
-from tailora_adapters.base import cache, catalogue
+from tailora_adapters.base import cache, catalogue, eight_bits
 from tailora_adapters.base.prompt import build_prompt
 from tailora_adapters.base.tokenizer import CodeTokenizer
 

@@ -1,12 +1,13 @@
 """Source files to fill-in-the-middle examples: where a person's cursor would stand, and what they would type there.
 
 Spans follow the syntax tree: the rest of a line, a whole line, a statement or block of several lines, and some
-random ones (FACTS of the field: syntax-aligned spans beat random ones). Knows nothing of tokenizers or models.
-Deterministic for a seed.
+random ones; a few have nothing behind them, as at the end of a file that is being written. The first examples of a
+file lie far apart, so that together their surroundings cover it. Knows nothing of tokenizers or models. Deterministic
+for a seed.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,14 +15,16 @@ from tree_sitter import Node
 
 from tailora_adapters import languages
 
-__all__ = ["KINDS", "FimExample", "Source", "SpanMix", "make_examples"]
+__all__ = ["KINDS", "FimExample", "LineWeights", "Source", "SpanMix", "make_examples"]
 
 KINDS = ("line_end", "line", "block", "random")
 
 _MAX_PREFIX_CHARS = 6_000
 _MAX_SUFFIX_CHARS = 2_000
-_MAX_MIDDLE_CHARS = 600
-_MAX_BLOCK_LINES = 8
+_MAX_MIDDLE_CHARS = 800
+_MAX_BLOCK_LINES = 10
+_STRIDE = 24
+"""Lines: about what a training prompt shows before and behind its hole."""
 _BLOCK_BOOST = 4.0
 _PROSE = frozenset(
     {"string", "comment", "block_comment", "line_comment", "template_string", "raw_string_literal"}
@@ -37,6 +40,10 @@ class Source(Protocol):
     def language(self) -> str: ...
     @property
     def text(self) -> str: ...
+
+
+LineWeights = Mapping[str, Mapping[int, float]]
+"""By path and line (from 0): how much more often a hole begins there than at a line that is not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,9 @@ class SpanMix:
     """Share of middles that end behind the newline, so that the suffix begins with the next line's text; a model
     that knows only the other kind joins two lines there."""
 
+    open_ended: float = 0.0
+    """Share of examples with no suffix."""
+
     def weights(self, block_factor: float = 1.0) -> tuple[float, ...]:
         """In the order of ``KINDS``; ``block_factor`` makes up for lines at which no block begins."""
         return (self.line_end, self.line, self.block * block_factor, self.random)
@@ -88,18 +98,34 @@ def make_examples(
     seed: int,
     mix: SpanMix = SpanMix(),
     max_per_file: int = 24,
+    weights: LineWeights | None = None,
+    only_weighted: bool = False,
 ) -> list[FimExample]:
     """``count`` examples at most, spread over the files by their number of lines, in shuffled order.
 
-    No two examples of a file begin on the same line. Fewer come back when the files are small.
+    No two examples of a file overlap. Fewer come back when the files are small.
+
+    Args:
+        weights: Lines at which holes begin more often; a weight of 0 keeps a line free of them.
+        only_weighted: No hole begins at a line that ``weights`` does not name.
     """
     rng = random.Random(seed)
     per_file: list[list[FimExample]] = []
-    total_lines = sum(source.text.count("\n") + 1 for source in sources) or 1
-    for source in sources:
-        share = (source.text.count("\n") + 1) / total_lines
-        wanted = min(max_per_file, max(1, round(count * share * 1.5)))
-        per_file.append(list(_examples_of(source, wanted, random.Random(f"{seed}:{source.path}"), mix)))
+    favoured: list[Mapping[int, float]] = [(weights or {}).get(source.path, {}) for source in sources]
+    sizes = [
+        sum(named.values()) + (0 if only_weighted else max(0, source.text.count("\n") + 1 - len(named)))
+        for source, named in zip(sources, favoured, strict=True)
+    ]
+    total = sum(sizes) or 1
+    for source, size, named in zip(sources, sizes, favoured, strict=True):
+        wanted = min(max_per_file, max(1, round(count * size / total * 1.5)))
+
+        def weight(line: int, named: Mapping[int, float] = named) -> float:
+            return named.get(line, 0.0 if only_weighted else 1.0)
+
+        per_file.append(
+            list(_examples_of(source, wanted, random.Random(f"{seed}:{source.path}"), mix, weight))
+        )
     # Round robin, so that a cut to ``count`` keeps every file.
     result: list[FimExample] = []
     while any(per_file) and len(result) < count:
@@ -110,17 +136,18 @@ def make_examples(
     return result
 
 
-def _examples_of(source: Source, wanted: int, rng: random.Random, mix: SpanMix) -> Iterator[FimExample]:
+def _examples_of(
+    source: Source, wanted: int, rng: random.Random, mix: SpanMix, weight: Callable[[int], float]
+) -> Iterator[FimExample]:
     text = source.text
     language = languages.by_id(source.language)
     blocks, prose = _syntax(text, language)
     lines = [
         line for line in _code_lines(text, language.comment if language else "#") if line.number not in prose
     ]
-    order = rng.sample(lines, len(lines))
     used: set[int] = set()
     made = 0
-    for line in order:
+    for line in _order(lines, weight, rng):
         if made >= wanted:
             return
         if line.number in used:
@@ -141,10 +168,26 @@ def _examples_of(source: Source, wanted: int, rng: random.Random, mix: SpanMix) 
             language=source.language,
             prefix=_last_lines(text[:start]),
             middle=text[start:end],
-            suffix=_first_lines(text[end:]),
+            suffix="" if rng.random() < mix.open_ended else _first_lines(text[end:]),
             kind=kind,
             line=line.number,
         )
+
+
+def _order(lines: list[_Line], weight: Callable[[int], float], rng: random.Random) -> list[_Line]:
+    """A weighted shuffle (Efraimidis and Spirakis 2006) in which stretches of the file take turns."""
+    keys = [
+        (rng.random() ** (1 / weight(line.number)), place)
+        for place, line in enumerate(lines)
+        if weight(line.number) > 0
+    ]
+    shuffled = [lines[place] for _, place in sorted(keys, reverse=True)]
+    turns: dict[int, int] = {}
+    turn_of: dict[int, int] = {}
+    for line in shuffled:
+        stretch = line.number // _STRIDE
+        turn_of[line.number] = turns[stretch] = turns.get(stretch, 0) + 1
+    return sorted(shuffled, key=lambda line: turn_of[line.number])
 
 
 def _code_lines(text: str, comment: str) -> Iterator[_Line]:

@@ -1,4 +1,4 @@
-"""Token sequences to padded batches. Right padding needs no attention mask under causal attention.
+"""Token sequences to batches without padding: one behind the other, with the places that carry loss.
 
 Knows nothing of models.
 """
@@ -12,78 +12,71 @@ from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
 
-__all__ = ["Batch", "collate", "prompt_labels", "shuffled_batches"]
+__all__ = ["Batch", "collate", "shuffled_batches"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Several sequences, padded on the right to the longest."""
+    """Several sequences. The last token of each is only ever a label, and not among ``ids``."""
 
     indices: tuple[int, ...]
     """Which sequences, by their place in the list that they came from."""
-    ids: Tensor  # (batch, seq)
-    positions: Tensor  # (labels,) places in the flattened (batch * seq) hidden states that predict a label
+    ids: Tensor  # (tokens,)
+    lengths: tuple[int, ...]
+    positions: Tensor  # (labels,) places in ``ids`` that predict a token of a middle
     labels: Tensor  # (labels,)
-    owners: Tensor  # (labels,) row in the batch that a label belongs to
+    prompt_positions: Tensor  # (prompt labels,) the same for the prompts' own code and for the tails
+    prompt_labels: Tensor
 
     @property
     def tokens(self) -> int:
-        """Positions computed, padding included."""
-        return self.ids.numel()
-
-
-def prompt_labels(
-    sequences: Sequence[TokenSequence], batch: Batch, count: int, rng: random.Random
-) -> tuple[Tensor, Tensor]:
-    """The places of the batch's tails and up to ``count`` others of its prompts, drawn at random, and the code tokens
-    that they predict."""
-    width = batch.ids.shape[1]
-    drawn: list[tuple[int, int]] = []
-    others: list[tuple[int, int]] = []
-    for row, index in enumerate(batch.indices):
-        sequence = sequences[index]
-        for part, places in ((others, sequence.code), (drawn, range(sequence.tail, sequence.start))):
-            part += [(row * width + place - 1, sequence.ids[place]) for place in places]
-    drawn += rng.sample(others, min(count, len(others)))
-    device = batch.ids.device
-    return (
-        torch.tensor([place for place, _ in drawn], dtype=torch.long, device=device),
-        torch.tensor([label for _, label in drawn], dtype=torch.long, device=device),
-    )
+        """Positions computed."""
+        return len(self.ids)
 
 
 def collate(sequences: Sequence[TokenSequence], indices: Sequence[int], device: torch.device) -> Batch:
     """One batch of the sequences with these indices, on the model's device."""
-    chosen = [sequences[i] for i in indices]
-    # The last token is only ever a label, so that it need not be computed.
-    width = max(len(sequence.ids) for sequence in chosen) - 1
-    ids = torch.zeros((len(chosen), width), dtype=torch.long)
-    positions, labels, owners = [], [], []
-    for row, sequence in enumerate(chosen):
-        ids[row, : len(sequence.ids) - 1] = torch.tensor(sequence.ids[:-1])
-        for place in range(sequence.start, len(sequence.ids)):
-            positions.append(row * width + place - 1)
-            labels.append(sequence.ids[place])
-            owners.append(row)
+    ids: list[int] = []
+    lengths: list[int] = []
+    middles: list[tuple[int, int]] = []
+    prompts: list[tuple[int, int]] = []
+    for index in indices:
+        sequence = sequences[index]
+        offset = len(ids) - 1  # a token is predicted by the one before it
+        middles += [(offset + at, sequence.ids[at]) for at in range(sequence.start, len(sequence.ids))]
+        for places in (sequence.code, range(sequence.tail, sequence.start)):
+            prompts += [(offset + at, sequence.ids[at]) for at in places]
+        ids += sequence.ids[:-1]
+        lengths.append(len(sequence.ids) - 1)
+
+    def tensor(values: list[int]) -> Tensor:
+        return torch.tensor(values, dtype=torch.long, device=device)
+
     return Batch(
         tuple(indices),
-        ids.to(device),
-        torch.tensor(positions, device=device),
-        torch.tensor(labels, device=device),
-        torch.tensor(owners),
+        tensor(ids),
+        tuple(lengths),
+        tensor([place for place, _ in middles]),
+        tensor([label for _, label in middles]),
+        tensor([place for place, _ in prompts]),
+        tensor([label for _, label in prompts]),
     )
 
 
 def shuffled_batches(
-    sequences: Sequence[TokenSequence], size: int, rng: random.Random
+    sequences: Sequence[TokenSequence], tokens: int, rng: random.Random
 ) -> Iterator[list[int]]:
-    """Index lists of ``size``, each of similar lengths so that little is padding, in random order."""
+    """Index lists in random order, each of so many that the next one would be nearer to ``tokens`` from above."""
     order = list(range(len(sequences)))
     rng.shuffle(order)
-    window = size * 8
-    batches = []
-    for begin in range(0, len(order), window):
-        part = sorted(order[begin : begin + window], key=lambda i: len(sequences[i].ids))
-        batches += [part[i : i + size] for i in range(0, len(part), size)]
-    rng.shuffle(batches)
-    yield from batches
+    batch: list[int] = []
+    size = 0
+    for index in order:
+        length = len(sequences[index].ids)
+        if batch and size + length / 2 > tokens:
+            yield batch
+            batch, size = [], 0
+        batch.append(index)
+        size += length
+    if batch:
+        yield batch

@@ -1,24 +1,26 @@
-"""How well a model fills held-out holes: loss, exact match and stopping, from one forward pass per batch.
+"""How well a model fills held-out holes: loss, exact match, similarity and stopping.
 
 Exact match needs no generation: greedy decoding writes exactly the reference if and only if at every place, given
-the reference before it, the most probable token is the reference's next one. Knows nothing of adapters or the gate.
+the reference before it, the most probable token is the reference's next one. So only holes that are not filled exactly
+are written out, by greedy decoding from the first wrong token on. Knows nothing of adapters or the gate.
 """
 
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
-from tailora_adapters.training.batches import collate, shuffled_batches
-from tailora_adapters.training.loop import Kept
-from tailora_adapters.training.split import SplitDecoder
+from tailora_adapters.training.decoder import Cache, Decoder
 
-__all__ = ["Scores", "evaluate"]
+__all__ = ["Prompts", "Scores", "evaluate"]
 
-_BATCH = 8
+_BATCH_TOKENS = 4_096
+_MORE_TOKENS = 8
+"""What an answer may be longer than its reference before it is cut; it has failed to stop by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,9 @@ class Scores:
     """Whether greedy decoding writes the middle, token for token."""
     stops: tuple[bool, ...]
     """Whether the end token is the most probable one right after the middle."""
+    similarity: tuple[float, ...] = ()
+    """Of the greedy answer and the middle, 0 to 1 (Ratcliff and Obershelp, as ``difflib`` computes it); empty where
+    nothing was written out."""
 
     @property
     def nll(self) -> float:
@@ -49,35 +54,179 @@ class Scores:
         """Share of the holes after which the model stops."""
         return sum(self.stops) / max(1, len(self.stops))
 
+    @property
+    def edit_similarity(self) -> float:
+        """Mean similarity."""
+        return sum(self.similarity) / max(1, len(self.similarity))
+
+
+@dataclass(slots=True)
+class Prompts:
+    """The holes' prompts, read through the lower half once for all models that share it."""
+
+    sequences: Sequence[TokenSequence]
+    _read: list[tuple[Tensor, Cache]] = field(default_factory=list)
+
+    def batches(self) -> Iterator[tuple[int, ...]]:
+        """Indices, by length so that a batch's answers are of like length; the same ones every time."""
+        order = sorted(range(len(self.sequences)), key=lambda index: self.sequences[index].labels)
+        batch: list[int] = []
+        size = 0
+        for index in order:
+            batch.append(index)
+            size += len(self.sequences[index].ids)
+            if size >= _BATCH_TOKENS:
+                yield tuple(batch)
+                batch, size = [], 0
+        if batch:
+            yield tuple(batch)
+
+    @torch.no_grad()
+    def read(self, decoder: Decoder, number: int, indices: Sequence[int]) -> tuple[Tensor, Cache]:
+        """Activations at the cut, (tokens, hidden), and a cache of the lower half that may grow, for one batch."""
+        if number == len(self._read):
+            prompts = [self.sequences[index].ids[: self.sequences[index].start] for index in indices]
+            cache = Cache()
+            x = decoder.lower(_flat(prompts, decoder), [len(prompt) for prompt in prompts], cache)
+            self._read.append((x.to(torch.bfloat16), cache))
+        x, cache = self._read[number]
+        return x, cache.copy()
+
 
 @torch.no_grad()
 def evaluate(
-    decoder: SplitDecoder,
-    sequences: Sequence[TokenSequence],
+    decoder: Decoder,
+    prompts: Prompts,
     *,
-    kept: Kept | None = None,
+    write: Callable[[Sequence[int]], str] | None = None,
+    end: int = -1,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Scores:
-    """Scores every sequence; ``kept`` holds activations below the cut where several models share them."""
-    kept = kept or Kept(decoder, sequences)
-    size = len(sequences)
-    nll_sums, tokens, exact, stops = [0.0] * size, [0] * size, [True] * size, [False] * size
-    done = 0
-    for indices in shuffled_batches(sequences, _BATCH, random.Random(0)):
-        batch = collate(sequences, indices, decoder.device)
-        hidden = decoder.upper(kept.get(batch)).flatten(0, 1)[batch.positions]  # (labels, hidden)
-        logits = decoder.logits(hidden)  # (labels, vocabulary)
-        losses = F.cross_entropy(logits, batch.labels, reduction="none").tolist()
-        right = (logits.argmax(-1) == batch.labels).tolist()
-        owners = batch.owners.tolist()
-        for place, row in enumerate(owners):
-            index = batch.indices[row]
-            if place + 1 == len(owners) or owners[place + 1] != row:
-                stops[index] = right[place]
-                continue
-            nll_sums[index] += losses[place]
-            tokens[index] += 1
-            exact[index] = exact[index] and right[place]
-        done += len(indices)
-        progress(done / size)
-    return Scores(tuple(nll_sums), tuple(tokens), tuple(exact), tuple(stops))
+    """Scores every hole.
+
+    Args:
+        write: Token ids to text; without it nothing is written out, and ``similarity`` is empty.
+        end: The token that ends a middle.
+    """
+    sequences = prompts.sequences
+    rows: dict[int, _Row] = {}
+    for number, indices in enumerate(prompts.batches()):
+        batch = [sequences[index] for index in indices]
+        if decoder.caches:
+            scored, cache = _with_cache(decoder, prompts, number, indices)
+        else:
+            scored, cache = _whole(decoder, batch), None
+        if write is not None:
+            _write_out(decoder, batch, scored, cache, write, end)
+        rows.update(zip(indices, scored, strict=True))
+        progress(len(rows) / len(sequences))
+    ordered = [rows[index] for index in range(len(sequences))]
+    return Scores(
+        tuple(row.nll for row in ordered),
+        tuple(len(row.right) - 1 for row in ordered),
+        tuple(all(row.right[:-1]) for row in ordered),
+        tuple(row.right[-1] for row in ordered),
+        tuple(row.similarity for row in ordered) if write is not None else (),
+    )
+
+
+@dataclass(slots=True)
+class _Row:
+    nll: float
+    right: list[bool]
+    """For every label, the end token included: whether it is the most probable one."""
+    best: list[int]
+    similarity: float = 0.0
+
+
+def _with_cache(
+    decoder: Decoder, prompts: Prompts, number: int, indices: Sequence[int]
+) -> tuple[list[_Row], Cache]:
+    batch = [prompts.sequences[index] for index in indices]
+    x, cache = prompts.read(decoder, number, indices)
+    lengths = [sequence.start for sequence in batch]
+    last = torch.tensor(lengths).cumsum(0) - 1
+    hidden = decoder.upper(x, lengths, cache)[last]  # (batch, hidden)
+    middles = [sequence.ids[sequence.start : -1] for sequence in batch]
+    counts = [len(middle) for middle in middles]
+    more = _forward(decoder, middles, cache)
+    states = [torch.cat((first[None], rest)) for first, rest in zip(hidden, more.split(counts), strict=True)]
+    return _score(decoder, batch, torch.cat(states)), cache
+
+
+def _whole(decoder: Decoder, batch: Sequence[TokenSequence]) -> list[_Row]:
+    hidden = _forward(decoder, [sequence.ids[:-1] for sequence in batch], None)
+    parts = hidden.split([len(sequence.ids) - 1 for sequence in batch])
+    states = [part[sequence.start - 1 :] for part, sequence in zip(parts, batch, strict=True)]
+    return _score(decoder, batch, torch.cat(states))
+
+
+def _score(decoder: Decoder, batch: Sequence[TokenSequence], hidden: Tensor) -> list[_Row]:
+    """hidden (labels, hidden), the batch's labels in order."""
+    labels = torch.tensor([token for s in batch for token in s.ids[s.start :]], device=decoder.device)
+    logits = torch.cat(
+        [_of_logits(decoder, *part) for part in zip(hidden.split(256), labels.split(256), strict=True)]
+    )
+    rows, at = [], 0
+    for sequence in batch:
+        part = logits[at : at + sequence.labels]
+        at += sequence.labels
+        best = part[:, 1].long().tolist()
+        right = [token == wanted for token, wanted in zip(best, sequence.ids[sequence.start :], strict=True)]
+        rows.append(_Row(float(part[:-1, 0].sum()), right, best))
+    return rows
+
+
+def _of_logits(decoder: Decoder, hidden: Tensor, labels: Tensor) -> Tensor:
+    """(labels, 2): loss, and the most probable token."""
+    logits = decoder.logits(hidden)
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    return torch.stack((losses.double(), logits.argmax(-1).double()), dim=-1)
+
+
+def _write_out(
+    decoder: Decoder,
+    batch: Sequence[TokenSequence],
+    rows: Sequence[_Row],
+    cache: Cache | None,
+    write: Callable[[Sequence[int]], str],
+    end: int,
+) -> None:
+    """Fills in ``similarity``; what is written is right up to the first wrong token, so it goes on from there."""
+    written = []
+    for sequence, row in zip(batch, rows, strict=True):
+        wrong = row.right.index(False) if False in row.right else len(row.right) - 1
+        written.append([*sequence.ids[sequence.start : sequence.start + wrong], row.best[wrong]])
+    limits = [sequence.labels + _MORE_TOKENS for sequence in batch]
+    if cache is not None:
+        # The last token written has not been read yet.
+        cache.crop([s.start + len(answer) - 1 for s, answer in zip(batch, written, strict=True)])
+    while True:
+        alive = [
+            place for place, answer in enumerate(written) if answer[-1] != end and len(answer) < limits[place]
+        ]
+        if not alive:
+            break
+        if cache is not None:
+            # Those that ended go along: leaving them out would cost more than reading their last token again.
+            hidden = _forward(decoder, [answer[-1:] for answer in written], cache)
+        else:
+            whole = [[*s.ids[: s.start], *answer] for s, answer in zip(batch, written, strict=True)]
+            last = torch.tensor([len(ids) for ids in whole]).cumsum(0) - 1
+            hidden = _forward(decoder, whole, None)[last]
+        best = decoder.logits(hidden).argmax(-1).tolist()
+        for place in alive:
+            written[place].append(best[place])
+    for sequence, row, answer in zip(batch, rows, written, strict=True):
+        text = write(answer[: answer.index(end)] if end in answer else answer)
+        row.similarity = SequenceMatcher(None, text, sequence.example.middle, autojunk=False).ratio()
+
+
+def _forward(decoder: Decoder, ids: Sequence[Sequence[int]], cache: Cache | None) -> Tensor:
+    lengths = [len(part) for part in ids]
+    below = decoder.lower(_flat(ids, decoder), lengths, cache)
+    return decoder.upper(below, lengths, cache)
+
+
+def _flat(ids: Sequence[Sequence[int]], decoder: Decoder) -> Tensor:
+    return torch.tensor([token for part in ids for token in part], dtype=torch.long, device=decoder.device)

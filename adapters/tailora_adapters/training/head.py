@@ -1,18 +1,35 @@
-"""Cross-entropy through a frozen output matrix in bounded memory.
+"""Cross-entropy through a frozen output matrix in bounded memory and, for training, over part of the vocabulary.
 
-A vocabulary of 152,000 makes the logits of a few hundred labels the largest tensors of a training step. The matrix
-is not trained, so the gradient of the hidden states, (softmax - one hot) W, is computed chunk by chunk in the forward
-pass, and no logits are kept. Knows nothing of models beyond the matrix.
+A vocabulary of 152,000 makes the logits of a few hundred labels the largest tensors of a training step, and their
+product the largest part of its time. The matrix is not trained, so the gradient of the hidden states,
+(softmax - one hot) W, is computed chunk by chunk in the forward pass, and no logits are kept. ``Vocabulary`` leaves
+out the tokens that a repository's code never has: what probability the model gives them is far below that of the rest.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["frozen_cross_entropy"]
+__all__ = ["Vocabulary", "frozen_cross_entropy"]
 
 _CHUNK = 64
+_FREQUENT = 8_192
+"""Byte-pair vocabularies list tokens in the order in which they were merged: the first are the most frequent."""
+
+
+class Vocabulary:
+    """The rows of an output matrix that training looks at: frequent tokens, and all that are among the labels."""
+
+    def __init__(self, weight: Tensor, labels: Iterable[int]) -> None:
+        wanted = sorted({*range(min(_FREQUENT, len(weight))), *labels})
+        self._ids = torch.tensor(wanted, device=weight.device)
+        self.rows = weight.detach()[self._ids]  # (chosen, hidden), a copy
+
+    def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """Mean negative log-likelihood among the chosen tokens. hidden (labels, width), labels (labels,)."""
+        return frozen_cross_entropy(hidden, self.rows, torch.searchsorted(self._ids, labels))
 
 
 def frozen_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:

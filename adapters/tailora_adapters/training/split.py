@@ -1,26 +1,25 @@
-"""A decoder cut in two at a layer: below it nothing is trained, so that its activations can be kept.
+"""Two halves of any transformers decoder with ``model.layers`` and ``model.norm``, with or without LoRA inside.
 
-::
-
-    ids -> embedding -> layers[:k] -> kept activations -> layers[k:] -> norm -> lm_head at the labels only
-           '------ no gradients, once ------'            '---- gradients, every epoch ----'
-
-Works on any transformers decoder with ``model.layers`` and ``model.norm``, with or without LoRA inside. Knows
-nothing of data or optimizers.
+Runs where ``lean`` does not: on GPUs, for other families, for other methods. Knows nothing of data or optimizers.
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
+from tailora_adapters.training.decoder import Cache
+
 __all__ = ["SplitDecoder"]
 
 
 class SplitDecoder:
-    """Two views of one model's modules; parameters are shared, nothing is copied."""
+    """Two views of one model's modules; parameters are shared, nothing is copied. See ``decoder.Decoder``."""
+
+    caches = False
 
     def __init__(self, model: PeftModel | nn.Module, first_layer: int) -> None:
         causal_lm: Any = model.get_base_model() if isinstance(model, PeftModel) else model
@@ -33,22 +32,35 @@ class SplitDecoder:
         self._head: Any = causal_lm.lm_head
 
     @torch.no_grad()
-    def lower(self, ids: Tensor) -> Tensor:
-        """Activations that enter layer ``first_layer``. ids (batch, seq) -> (batch, seq, hidden)."""
-        return cast(Tensor, self._lower(input_ids=ids, use_cache=False).last_hidden_state)
+    def lower(self, ids: Tensor, lengths: Sequence[int], cache: Cache | None = None) -> Tensor:
+        """Activations that enter layer ``first_layer``. ids (tokens,) -> (tokens, hidden)."""
+        assert cache is None
+        return _flat(self._lower(input_ids=_padded(ids, lengths), use_cache=False).last_hidden_state, lengths)
 
-    def upper(self, activations: Tensor) -> Tensor:
-        """(batch, seq, hidden) -> the decoder's last hidden states, (batch, seq, hidden)."""
-        return cast(Tensor, self._upper(inputs_embeds=activations, use_cache=False).last_hidden_state)
+    def upper(self, x: Tensor, lengths: Sequence[int], cache: Cache | None = None) -> Tensor:
+        """(tokens, hidden) -> the decoder's last hidden states, (tokens, hidden)."""
+        assert cache is None
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.dtype == torch.bfloat16):
+            hidden = self._upper(inputs_embeds=_padded(x, lengths), use_cache=False).last_hidden_state
+        return _flat(hidden, lengths)
 
     @property
     def head_weight(self) -> Tensor:
-        """The frozen output matrix, (vocabulary, hidden)."""
+        """The output matrix, (vocabulary, hidden)."""
         return cast(Tensor, self._head.weight)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(labels, hidden) -> (labels, vocabulary), float32."""
-        return cast(Tensor, self._head(hidden).float())
+        return cast(Tensor, self._head(hidden.to(self.head_weight.dtype)).float())
+
+
+def _padded(flat: Tensor, lengths: Sequence[int]) -> Tensor:
+    # Padding on the right needs no mask under causal attention.
+    return torch.nn.utils.rnn.pad_sequence(flat.split(list(lengths)), batch_first=True)
+
+
+def _flat(padded: Tensor, lengths: Sequence[int]) -> Tensor:
+    return torch.cat([row[:length] for row, length in zip(padded, lengths, strict=True)])
 
 
 def _view(decoder: nn.Module, layers: nn.ModuleList, norm: nn.Module) -> nn.Module:

@@ -218,8 +218,8 @@ def _up_to(dense: tuple[float, ...], packed: tuple[float, ...]) -> int:
 
 
 def _measure(shape: Shape, progress: Progress) -> Measured:
-    from tailora.engine import eight_bits
     from tailora.engine.synthetic import Form, SyntheticModel, fastest, native_is_missing, packed_is_right
+    from tailora_adapters.base import eight_bits
 
     right, missing = packed_is_right(shape.hidden), native_is_missing(shape)
     forms: list[Form] = ["bfloat16", "float32"]

@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tailora.engine.eight_bits import EightBits
 from tailora.engine.native import check
 from tailora.engine.native.model import NativeLayer, NativeModel, suits
 from tailora.engine.native.weights import pack_five
 from tailora.engine.packing import GROUP, Packed, dequantize, quantize
 from tailora_adapters.base.catalogue import Shape
+from tailora_adapters.base.eight_bits import EightBits
 
 __all__ = ["KEYS", "Form", "SyntheticModel", "fastest", "native_is_missing", "packed_is_right", "time_model"]
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tailora.engine import eight_bits
 from tailora.engine.decoder import LeanDecoder
-from tailora.engine.eight_bits import INT8_FILE, EightBits, load_eight_bits, quantize_eight
+from tailora.engine.eight_bits import INT8_FILE, load_eight_bits
+from tailora_adapters.base import eight_bits
+from tailora_adapters.base.eight_bits import EightBits, quantize_eight
 
 pytestmark = pytest.mark.skipif(
     not eight_bits.is_right(64), reason="this processor has no right 8-bit product"

@@ -1,0 +1,116 @@
+"""Frozen weights with LoRA on top: one autograd function for all projections that read the same input.
+
+::
+
+    x (tokens, in) --frozen W (out, in)--------------------+--> y (tokens, out)
+                   --A (rank, in)--> low --B (out, rank)---+
+
+The weights' own gradients are never computed; in 8 bits, inputs and gradients are quantized a token at a time.
+Knows nothing of layers or of models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tailora_adapters.base.eight_bits import EightBits, dequantize_inputs, quantize_eight, quantize_inputs
+
+__all__ = ["FrozenWeight", "Lora", "project"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """Trained parameters of one projection."""
+
+    a: Tensor  # (rank, in), float32
+    b: Tensor  # (out, rank), float32
+    scale: float
+
+
+class FrozenWeight:
+    """A weight (out, in), and its transposed one where gradients pass."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, backward: bool, eight_bits: bool) -> None:
+        self.bias = bias.float() if bias is not None else None
+        self.eight_bits = eight_bits
+        if eight_bits:
+            self._forward: Any = EightBits.of(*quantize_eight(weight))
+            self._backward: Any = EightBits.of(*quantize_eight(weight.T.contiguous())) if backward else None
+        else:
+            self._forward = weight.to(torch.bfloat16)
+            self._backward = self._forward.T
+
+    def multiply(self, x: Tensor, quantized: tuple[Tensor, Tensor] | None) -> Tensor:
+        """(tokens, in) -> (tokens, out), float32. ``quantized``: ``x`` in 8 bits, where these are used."""
+        y = (
+            self._forward.product(*quantized)
+            if quantized is not None
+            else F.linear(x.to(torch.bfloat16), self._forward).float()
+        )
+        return y.add_(self.bias) if self.bias is not None else y
+
+    def multiply_transposed(self, gradient: Tensor) -> Tensor:
+        """(tokens, out) -> (tokens, in), float32."""
+        if self.eight_bits:
+            product: Tensor = self._backward.multiply(gradient)
+            return product
+        return F.linear(gradient.to(torch.bfloat16), self._backward).float()
+
+
+def project(x: Tensor, weights: Sequence[FrozenWeight], loras: Sequence[Lora | None]) -> tuple[Tensor, ...]:
+    """x (tokens, in), float32 -> for every weight (tokens, out), float32."""
+    trained = [lora for lora in loras if lora is not None]
+    if not trained and not (torch.is_grad_enabled() and x.requires_grad):
+        quantized = quantize_inputs(x) if weights[0].eight_bits else None
+        return tuple(weight.multiply(x, quantized) for weight in weights)
+    parameters = [tensor for lora in trained for tensor in (lora.a, lora.b)]
+    result: tuple[Tensor, ...] = _Project.apply(x, weights, loras, *parameters)
+    return result
+
+
+class _Project(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weights: Sequence[FrozenWeight],
+        loras: Sequence[Lora | None],
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:
+        quantized = quantize_inputs(x) if weights[0].eight_bits else None
+        outputs, lows = [], []
+        for weight, lora in zip(weights, loras, strict=True):
+            y = weight.multiply(x, quantized)
+            if lora is not None:
+                low = x @ lora.a.T  # (tokens, rank)
+                y.addmm_(low, lora.b.T, alpha=lora.scale)
+                lows.append(low)
+            outputs.append(y)
+        ctx.weights, ctx.loras = weights, loras
+        ctx.save_for_backward(*(quantized or (x.bfloat16(),)), *lows, *parameters)
+        return tuple(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        saved = list(ctx.saved_tensors)
+        eight_bits = ctx.weights[0].eight_bits
+        x = dequantize_inputs(saved.pop(0), saved.pop(0)) if eight_bits else saved.pop(0).float()
+        trained = sum(lora is not None for lora in ctx.loras)
+        lows = saved[:trained]
+        of_x: Tensor | None = None
+        of_parameters: list[Tensor] = []
+        for weight, lora, gradient in zip(ctx.weights, ctx.loras, gradients, strict=True):
+            if ctx.needs_input_grad[0]:
+                passed = weight.multiply_transposed(gradient)
+                of_x = passed if of_x is None else of_x.add_(passed)
+            if lora is None:
+                continue
+            of_low = gradient @ lora.b * lora.scale  # (tokens, rank)
+            of_parameters += [of_low.T @ x, (gradient.T @ lows.pop(0)).mul_(lora.scale)]
+            if of_x is not None:
+                of_x.addmm_(of_low, lora.a)
+        return (of_x, None, None, *of_parameters)

@@ -1,0 +1,207 @@
+"""A decoder for training on CPUs: what transformers and peft would compute, in half their time and memory.
+
+For the Llama family (RMSNorm, rotary positions, grouped queries, SwiGLU; Qwen2 and Llama among them) with plain LoRA.
+Sequences lie one behind the other, without padding::
+
+    x (tokens, hidden) --norm--> q k v --attention within each sequence--> o --+--> norm --> gate up --> down --+-->
+
+The frozen weights are in 8 bits where the processor multiplies these fast, forward and backward, else in bfloat16;
+LoRA's parameters are those of the ``PeftModel``, which saves them. Knows nothing of data or optimizers.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from peft import PeftModel
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+
+from tailora_adapters.training.decoder import Cache
+from tailora_adapters.training.frozen import FrozenWeight, Lora, project
+
+__all__ = ["LeanDecoder"]
+
+_FAMILIES = ("llama", "mistral", "qwen2")
+
+
+class _Layer:
+    """One layer's weights."""
+
+    def __init__(self, module: Any, *, trained: bool, eight_bits: bool) -> None:
+        attention, mlp = module.self_attn, module.mlp
+        self.trained = trained
+        self.input_norm = module.input_layernorm.weight.float()
+        self.output_norm = module.post_attention_layernorm.weight.float()
+
+        def group(*linears: nn.Module) -> tuple[list[FrozenWeight], list[Lora | None]]:
+            pairs = [_parts(linear, trained=trained, eight_bits=eight_bits) for linear in linears]
+            return [weight for weight, _ in pairs], [lora for _, lora in pairs]
+
+        self.qkv = group(attention.q_proj, attention.k_proj, attention.v_proj)
+        self.o = group(attention.o_proj)
+        self.gate_up = group(mlp.gate_proj, mlp.up_proj)
+        self.down = group(mlp.down_proj)
+
+
+def _parts(linear: nn.Module, *, trained: bool, eight_bits: bool) -> tuple[FrozenWeight, Lora | None]:
+    plain = isinstance(linear, LoraLinear) and not (linear.lora_variant or linear.lora_bias.get("default"))
+    base = linear.get_base_layer() if isinstance(linear, LoraLinear) and plain else linear
+    if type(base) is not nn.Linear:
+        raise ValueError(f"{type(base).__name__} is left to transformers")
+    weight, lora = base.weight.detach(), None
+    if isinstance(linear, LoraLinear) and "default" in linear.lora_A:
+        if trained:
+            a, b = linear.lora_A["default"].weight, linear.lora_B["default"].weight
+            lora = Lora(a, b, linear.scaling["default"])
+        else:  # merged: the layer stays as it is, and costs nothing more
+            weight = weight.float() + linear.get_delta_weight("default").detach().float()
+    return FrozenWeight(weight, base.bias, backward=trained, eight_bits=eight_bits), lora
+
+
+class LeanDecoder:
+    """The layers of one model, in two halves; LoRA below ``first_layer`` is merged. See ``decoder.Decoder``.
+
+    Raises:
+        ValueError: the model is of another family, or its adapter is no plain LoRA.
+    """
+
+    caches = True
+
+    def __init__(self, model: PeftModel | nn.Module, first_layer: int, *, eight_bits: bool) -> None:
+        causal_lm: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        config, decoder = causal_lm.config, causal_lm.model
+        if config.model_type not in _FAMILIES or getattr(config, "use_sliding_window", False):
+            raise ValueError(f"models of type {config.model_type} are left to transformers")
+        self.first_layer = first_layer
+        self.device = torch.device("cpu")
+        self.embedding: Tensor = decoder.embed_tokens.weight
+        self.head_weight: Tensor = causal_lm.lm_head.weight
+        self._norm = decoder.norm.weight.float()
+        self._epsilon: float = config.rms_norm_eps
+        self._heads: int = config.num_attention_heads
+        self._kv_heads: int = config.num_key_value_heads
+        self._width: int = getattr(config, "head_dim", None) or config.hidden_size // self._heads
+        self._frequencies = decoder.rotary_emb.inv_freq.float()
+        self._layers = [
+            _Layer(module, trained=number >= first_layer, eight_bits=eight_bits)
+            for number, module in enumerate(decoder.layers)
+        ]
+
+    @torch.no_grad()
+    def lower(self, ids: Tensor, lengths: Sequence[int], cache: Cache | None = None) -> Tensor:
+        """Activations that enter layer ``first_layer``. ids (tokens,) -> (tokens, hidden)."""
+        return self._run(F.embedding(ids, self.embedding).float(), lengths, 0, self.first_layer, cache)
+
+    def upper(self, x: Tensor, lengths: Sequence[int], cache: Cache | None = None) -> Tensor:
+        """(tokens, hidden) -> the last hidden states, (tokens, hidden)."""
+        x = self._run(x.float(), lengths, self.first_layer, len(self._layers), cache)
+        if cache is not None:
+            before = cache.lengths or [0] * len(lengths)
+            cache.lengths = [old + new for old, new in zip(before, lengths, strict=True)]
+        return _Norm.apply(x, self._norm, self._epsilon)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(labels, hidden) -> (labels, vocabulary), float32."""
+        return (hidden.to(self.head_weight.dtype) @ self.head_weight.T).float()
+
+    def _run(self, x: Tensor, lengths: Sequence[int], first: int, end: int, cache: Cache | None) -> Tensor:
+        before = cache.lengths if cache is not None and cache.lengths else [0] * len(lengths)
+        rotation = self._rotation(before, lengths)
+        for number in range(first, end):
+            layer = self._layers[number]
+            q, k, v = project(_Norm.apply(x, layer.input_norm, self._epsilon), *layer.qkv)
+            q = _rotate(q.view(len(x), self._heads, self._width), *rotation)
+            k = _rotate(k.view(len(x), self._kv_heads, self._width), *rotation)
+            v = v.view(len(x), self._kv_heads, self._width)
+            mixed = self._attend(number, q, k, v, lengths, cache)
+            x = x + project(mixed, *layer.o)[0]
+            gate, up = project(_Norm.apply(x, layer.output_norm, self._epsilon), *layer.gate_up)
+            x = x + project(_SwiGlu.apply(gate, up), *layer.down)[0]
+        return x
+
+    def _rotation(self, before: Sequence[int], lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Cosines and sines, (tokens, 1, width / 2)."""
+        places = torch.cat([torch.arange(b, b + n) for b, n in zip(before, lengths, strict=True)])
+        angles = places[:, None].float() * self._frequencies
+        return angles.cos()[:, None], angles.sin()[:, None]
+
+    def _attend(
+        self, number: int, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int], cache: Cache | None
+    ) -> Tensor:
+        """Each sequence attends to itself, and to what the cache has of it. -> (tokens, heads * width)."""
+        parts = []
+        known = cache.layers.get(number) if cache is not None else None
+        pairs = []
+        queries = q.split(list(lengths))
+        for place, (ours, keys, values) in enumerate(
+            zip(queries, k.split(list(lengths)), v.split(list(lengths)), strict=True)
+        ):
+            if known is not None:
+                keys = torch.cat((known[place][0], keys))
+                values = torch.cat((known[place][1], values))
+            pairs.append((keys, values))
+            parts.append(_attention(ours, keys, values))
+        if cache is not None:
+            cache.layers[number] = pairs
+        return torch.cat(parts)
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """One sequence; the queries are its last tokens. q (n, heads, width), k and v (m, kv heads, width)."""
+    n, m = len(q), len(k)
+    mask = None
+    if 1 < n < m:
+        mask = torch.ones(n, m, dtype=torch.bool).tril(m - n)
+    mixed = F.scaled_dot_product_attention(
+        q.transpose(0, 1)[None],
+        k.transpose(0, 1)[None],
+        v.transpose(0, 1)[None],
+        attn_mask=mask,
+        is_causal=n == m and n > 1,
+        enable_gqa=True,
+    )
+    return mixed[0].transpose(0, 1).reshape(n, -1)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions (Su et al., arXiv 2104.09864), halves layout. x (tokens, heads, width)."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+
+
+class _Norm(torch.autograd.Function):
+    """Root mean square norm (Zhang and Sennrich 2019) with a frozen weight."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        inverse = x.square().mean(-1, keepdim=True).add_(epsilon).rsqrt_()
+        ctx.save_for_backward(x, weight, inverse)
+        return (x * inverse).mul_(weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        x, weight, inverse = ctx.saved_tensors
+        inner = gradients[0] * weight
+        mean = (inner * x).mean(-1, keepdim=True)
+        return inner.sub_(x * (mean * inverse.square())).mul_(inverse), None, None
+
+
+class _SwiGlu(torch.autograd.Function):
+    """silu(gate) * up (Shazeer, arXiv 2002.05202); keeps both in bfloat16 only."""
+
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate.bfloat16(), up.bfloat16())
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        gate, up = (tensor.float() for tensor in ctx.saved_tensors)
+        sigmoid = gate.sigmoid()
+        silu = gate * sigmoid
+        of_up = gradients[0] * silu
+        # d silu / d gate = sigmoid + silu (1 - sigmoid)
+        of_gate = silu.neg_().mul_(sigmoid).add_(gate * sigmoid).add_(sigmoid).mul_(up).mul_(gradients[0])
+        return of_gate, of_up
