@@ -1,4 +1,4 @@
-"""Stores a source distribution without running it: ``python -m tailora_adapters.foundation._pip_sdist NAME FILE FOLDER``.
+"""Stores a source distribution without running it: ``python -m`` this module, with NAME, FILE and FOLDER.
 
 ``pip download`` builds a source distribution's metadata, which runs the package's code (pypa/pip#1884), so this asks
 pip's finder for the link and pip's session for the file: index, proxy and certificates are those that pip has. pip's

@@ -28,6 +28,8 @@ __all__ = ["REGISTRIES", "File", "Package", "cache_folder", "fetch", "main", "pa
 REGISTRIES = ("npm", "pypi-sdist", "pypi-wheel")
 MIN_CHARACTERS = 400
 MAX_CHARACTERS = 100_000
+MAX_DIGITS = 0.3
+"""Share of a text's characters (without blanks); more is a table of numbers."""
 
 _LEFT_OUT = frozenset(
     (
@@ -36,6 +38,9 @@ _LEFT_OUT = frozenset(
     )
 )  # fmt: skip
 """Folders left out beyond those that are left out of every repository."""
+
+_DECLARATIONS = (".d.ts", ".d.mts", ".d.cts")
+"""Mostly a compiler's output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ def fetch(package: Package, folder: Path, *, download: Download | None = None) -
     files: dict[str, File] = {}
     for path, text in texts:
         language = _language(package, path)
-        if language and MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS and not foreign_reason(path, text):
+        if language and _is_code(text) and not foreign_reason(path, text):
             # The same text twice teaches nothing new: the first one of the archive stays.
             files.setdefault(text, File(path, language, text))
     return sorted(files.values(), key=lambda file: file.path)
@@ -136,11 +141,17 @@ def _download(package: Package, folder: Path) -> None:
 def _language(package: Package, path: str) -> str | None:
     """The language of a path that is taken of the package, or None where it is not taken."""
     language = languages.by_path(path)
-    if language is None or language.id not in package.languages or ".d." in path.rsplit("/", 1)[-1]:
-        return None  # (declarations such as a.d.ts are mostly a compiler's output)
+    if language is None or language.id not in package.languages or path.endswith(_DECLARATIONS):
+        return None
     if not _LEFT_OUT.isdisjoint(path.split("/")[:-1]) or _matches(path, package.exclude):
         return None
     return language.id if not package.include or _matches(path, package.include) else None
+
+
+def _is_code(text: str) -> bool:
+    characters = "".join(text.split())
+    digits = sum(character.isdigit() for character in characters)
+    return MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS and digits <= MAX_DIGITS * len(characters)
 
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:
