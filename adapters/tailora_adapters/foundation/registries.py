@@ -19,7 +19,9 @@ _SECONDS = 600
 def pypi_wheel(requirement: str, folder: Path) -> None:
     """Stores the wheel of ``name==version``. Raises ``FetchFailed``."""
     pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check")
-    _run((*pip, "--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement), requirement)
+    # Whether this Python could run it does not matter: it is only read.
+    options = ("--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", str(folder))
+    _run((*pip, *options, requirement), requirement)
 
 
 def pypi_sdist(name: str, file: str, folder: Path) -> None:
