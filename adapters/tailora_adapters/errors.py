@@ -34,7 +34,7 @@ class ModelCorrupt(ModelError):
 
 
 class FetchFailed(ModelError):
-    """A base model could not be brought to this machine."""
+    """A base model, or what a foundation adapter is made from, could not be brought to this machine."""
 
 
 class StoreError(TailoraError):

@@ -19,7 +19,16 @@ from tailora_adapters.corpus import secrets
 from tailora_adapters.corpus.ignore import IgnoreRules
 from tailora_adapters.errors import CorpusError
 
-__all__ = ["Progress", "Rejection", "SelectOptions", "Selection", "SourceFile", "select_files", "tally"]
+__all__ = [
+    "Progress",
+    "Rejection",
+    "SelectOptions",
+    "Selection",
+    "SourceFile",
+    "foreign_reason",
+    "select_files",
+    "tally",
+]
 
 Progress = Callable[[float, str], None]
 """Gets a fraction (0 to 1) and what is being done."""
@@ -85,6 +94,18 @@ def tally(rejected: tuple[Rejection, ...]) -> dict[str, int]:
     for rejection in rejected:
         counts[rejection.reason] = counts.get(rejection.reason, 0) + rejection.count
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def foreign_reason(path: str, text: str) -> str:
+    """Why a source is taken for vendored or generated, by its path (with ``/``) and text; empty if it is not.
+
+    For files that are not in a folder of the disk; ``select_files`` knows more (what lies beside a file).
+    """
+    *folders, name = path.split("/")
+    for folder in folders:
+        if reason := _name_reason(folder):
+            return reason
+    return "generated" if _GENERATED_NAME.search(name) or _generated(text) else ""
 
 
 def select_files(
@@ -236,14 +257,18 @@ class _Walk:
 
 
 def _folder_reason(path: str, name: str, rules: IgnoreRules, siblings: set[str]) -> str:
-    if name == "__pycache__":
-        return "generated"
-    built = not siblings.isdisjoint(_BUILT_BESIDE.get(name, ()))
-    if built or name.lower() in _VENDORED or name.endswith(".egg-info"):
+    if not siblings.isdisjoint(_BUILT_BESIDE.get(name, ())):
         return "vendored"
-    if name.startswith("."):
-        return "hidden folder"
-    return "ignored" if rules.ignored(path + "/") else ""
+    return _name_reason(name) or ("ignored" if rules.ignored(path + "/") else "")
+
+
+def _name_reason(folder: str) -> str:
+    """Why nothing in a folder of this name is learned; empty if its name is no reason."""
+    if folder == "__pycache__":
+        return "generated"
+    if folder.lower() in _VENDORED or folder.endswith(".egg-info"):
+        return "vendored"
+    return "hidden folder" if folder.startswith(".") else ""
 
 
 def _list(path: Path) -> "list[os.DirEntry[str]]":
