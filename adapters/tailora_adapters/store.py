@@ -245,6 +245,31 @@ class ProjectStore:
                 (self._path(other) / WEIGHTS).unlink(missing_ok=True)
         return self.get(version)
 
+    # What became of it
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What became of the suggestions of each version."""
+        return Outcomes(self.directory / "outcomes.sqlite", self._state.ensure)
+
+    def before(self) -> str | None:
+        """The version that a step back leads to; None means the foundation adapter."""
+        state = self._state.read()
+        left = [version for version in state.history if version not in state.withdrawn]
+        return left[-1] if left else None
+
+    def withdraw(self, version: str, reason: str) -> bool:
+        """Steps back from ``version`` and never by itself to it again; false if it does not serve any more.
+
+        ``reason`` is for a person. A user may still pick the version by ``use``.
+        """
+        with self._state.changing() as state:
+            if state.serving != version:
+                return False
+            state.withdrawn[version] = reason
+            state.step_back(self._problem)
+        return True
+
     # What the user decides
 
     def use(self, version: str) -> AdapterVersion:
@@ -270,31 +295,6 @@ class ProjectStore:
             state.step_back(self._problem)
             version = state.serving
         return None if version is None else self.get(version)
-
-    # What became of it
-
-    @property
-    def outcomes(self) -> Outcomes:
-        """What became of the suggestions of each version."""
-        return Outcomes(self.directory / "outcomes.sqlite", self._state.ensure)
-
-    def before(self) -> str | None:
-        """The version that a step back leads to; None means the foundation adapter."""
-        state = self._state.read()
-        left = [version for version in state.history if version not in state.withdrawn]
-        return left[-1] if left else None
-
-    def withdraw(self, version: str, reason: str) -> bool:
-        """Steps back from ``version`` and never by itself to it again; false if it does not serve any more.
-
-        ``reason`` is for a person. A user may still pick the version by ``use``.
-        """
-        with self._state.changing() as state:
-            if state.serving != version:
-                return False
-            state.withdrawn[version] = reason
-            state.step_back(self._problem)
-        return True
 
     @property
     def disabled(self) -> bool:
