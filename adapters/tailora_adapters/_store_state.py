@@ -40,6 +40,8 @@ class State:
     history: list[str] = field(default_factory=list)
     statuses: dict[str, Status] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    withdrawn: dict[str, str] = field(default_factory=dict)
+    """Why a version was rolled back by itself; such a version is never stepped back to."""
     disabled: bool = False
     paused: bool = False
 
@@ -66,6 +68,7 @@ class State:
                 if status in get_args(Status)
             },
             problems={str(key): str(problem) for key, problem in value.get("problems", {}).items()},
+            withdrawn={str(key): str(reason) for key, reason in value.get("withdrawn", {}).items()},
             disabled=bool(value.get("disabled", False)),
             paused=bool(value.get("paused", False)),
         )
@@ -95,6 +98,8 @@ class State:
         self.serving = None
         while self.history:
             version = self.history.pop()
+            if version in self.withdrawn:
+                continue
             problem = self.problems.get(version) or problem_of_version(version)
             if problem is None:
                 self.serving = version
@@ -110,6 +115,7 @@ class State:
             self.step_back(problem_of_version)
         self.statuses.pop(version, None)
         self.problems.pop(version, None)
+        self.withdrawn.pop(version, None)
 
     def clear(self) -> None:
         """Forgets all versions; the next number, and what the user switched off, stay."""
@@ -117,6 +123,7 @@ class State:
         self.history = []
         self.statuses = {}
         self.problems = {}
+        self.withdrawn = {}
 
 
 class StateFile:

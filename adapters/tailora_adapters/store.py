@@ -8,6 +8,7 @@ moment loses at most the candidate in training.
     PROJECT/project.json         which folder the adapters belong to
             state.json           what serves, what served before, the status of every version
             versions/N/          adapter_model.safetensors, adapter_config.json, manifest.json
+            outcomes.sqlite      what became of the suggestions of each version
             .tmp-*               a candidate in training, or what is being deleted
 """
 
@@ -40,6 +41,7 @@ from tailora_adapters._store_files import (
 from tailora_adapters._store_state import State, StateFile, Status
 from tailora_adapters.errors import AdapterCorrupt, StoreError, StoreUnwritable, TrainingBusy, VersionUnknown
 from tailora_adapters.manifest import GateResult, Manifest, encode
+from tailora_adapters.outcomes import Outcomes
 
 __all__ = ["AdapterVersion", "Candidate", "ProjectStore", "Status", "Store"]
 
@@ -63,6 +65,8 @@ class AdapterVersion:
     status: Status
     problem: str | None = None
     """Why it is corrupt."""
+    withdrawn: str | None = None
+    """Why it was rolled back by itself."""
 
 
 class Store:
@@ -241,6 +245,31 @@ class ProjectStore:
                 (self._path(other) / WEIGHTS).unlink(missing_ok=True)
         return self.get(version)
 
+    # What became of it
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What became of the suggestions of each version."""
+        return Outcomes(self.directory / "outcomes.sqlite", self._state.ensure)
+
+    def before(self) -> str | None:
+        """The version that a step back leads to; None means the foundation adapter."""
+        state = self._state.read()
+        left = [version for version in state.history if version not in state.withdrawn]
+        return left[-1] if left else None
+
+    def withdraw(self, version: str, reason: str) -> bool:
+        """Steps back from ``version`` and never by itself to it again; false if it does not serve any more.
+
+        ``reason`` is for a person. A user may still pick the version by ``use``.
+        """
+        with self._state.changing() as state:
+            if state.serving != version:
+                return False
+            state.withdrawn[version] = reason
+            state.step_back(self._problem)
+        return True
+
     # What the user decides
 
     def use(self, version: str) -> AdapterVersion:
@@ -379,7 +408,13 @@ class ProjectStore:
         if problem is not None:
             status = "corrupt"
         return AdapterVersion(
-            version, path, manifest.weights_sha256 if manifest else "", manifest, status, problem
+            version,
+            path,
+            manifest.weights_sha256 if manifest else "",
+            manifest,
+            status,
+            problem,
+            state.withdrawn.get(version),
         )
 
     def _choose(self) -> AdapterVersion | None:
@@ -388,7 +423,8 @@ class ProjectStore:
             return None
         bad: dict[str, str] = {}
         chosen = None
-        for version in (state.serving, *reversed(state.history)):
+        before = [version for version in reversed(state.history) if version not in state.withdrawn]
+        for version in (state.serving, *before):
             found = self._load(version, state)
             if found.problem is None:
                 chosen = dataclasses.replace(found, status="serving")

@@ -24,6 +24,7 @@ __all__ = [
     "LearningOptions",
     "ModelOptions",
     "Options",
+    "OutcomeOptions",
     "load",
     "merge",
     "settings_table",
@@ -100,12 +101,22 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeOptions:
+    """What becomes of suggestions."""
+
+    enabled: bool = _setting(True, repository="off")
+    """Whether it is counted, on this machine only, which suggestions of each adapter version are accepted and kept.
+    Without it, no version is rolled back by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """All settings."""
 
     completion: CompletionOptions = CompletionOptions()
     learning: LearningOptions = LearningOptions()
     model: ModelOptions = ModelOptions()
+    outcomes: OutcomeOptions = OutcomeOptions()
 
 
 def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:

@@ -532,3 +532,30 @@ def test_imports_no_torch() -> None:
         "import sys, tailora_adapters.store; assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_withdrawn_version_comes_back_only_by_hand(project: ProjectStore) -> None:
+    for _ in range(4):
+        project.promote(add(project).version)
+    assert project.before() == "3"
+    assert project.withdraw("4", "few accepted")
+    assert (serving(project), project.get("4").withdrawn) == ("3", "few accepted")
+    assert not project.withdraw("4", "again")
+    project.use("4")
+    project.use("2")
+    assert project.before() == "3"
+    project.rollback()
+    assert serving(project) == "3"
+    assert ProjectStore(project.root, project.directory).get("4").withdrawn == "few accepted"
+    project.delete("4")
+    assert add(project).withdrawn is None
+
+
+def test_damage_does_not_bring_a_withdrawn_version_back(project: ProjectStore) -> None:
+    for _ in range(3):
+        project.promote(add(project).version)
+    project.withdraw("3", "few accepted")
+    project.use("3")
+    project.use("2")
+    break_weights(project.get("2"))
+    assert serving(project) == "1"

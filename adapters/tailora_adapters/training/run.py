@@ -206,7 +206,11 @@ class _Session:
         floor = foundation.find(self.loaded.record.name)
         served = self.project.serving()
         start = (
-            served if served is not None and _depth(self.project, served) < _FROM_FOUNDATION_EVERY else None
+            served
+            if served is not None
+            and served.withdrawn is None
+            and _depth(self.project, served) < _FROM_FOUNDATION_EVERY
+            else None
         )
         self.model, self.parent = self._start(floor, start)
         self._generic = generic_sequences(self.loaded.tokenizer, self.settings.data)

@@ -7,6 +7,7 @@ import typer
 
 from tailora.cli.output import out, print_json
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.outcomes import VersionOutcomes
 from tailora_adapters.store import AdapterVersion, ProjectStore, Store
 
 __all__ = ["app"]
@@ -25,7 +26,32 @@ def _store(path: Path) -> ProjectStore:
     return Store().project(path.resolve())
 
 
-def _row(version: AdapterVersion) -> dict[str, Any]:
+def _figures(outcomes: VersionOutcomes | None) -> dict[str, Any]:
+    """What became of a version's suggestions, for programs."""
+    found = outcomes or VersionOutcomes()
+    return {
+        "shown": found.shown,
+        "accepted": found.accepted,
+        "acceptance": found.acceptance,
+        "kept_30": found.kept_30,
+        "kept_180": found.kept_180,
+    }
+
+
+def _told(figures: dict[str, Any]) -> str:
+    """The same for people; empty where nothing was shown."""
+    if not figures["shown"]:
+        return ""
+    parts = [f"shown {figures['shown']}", f"accepted {figures['accepted']} ({figures['acceptance']:.0%})"]
+    kept = [
+        f"{figures[f'kept_{seconds}']:.0%} after {seconds} s"
+        for seconds in (30, 180)
+        if figures[f"kept_{seconds}"] is not None
+    ]
+    return ", ".join([*parts, *([f"kept {', '.join(kept)}"] if kept else [])])
+
+
+def _row(version: AdapterVersion, outcomes: VersionOutcomes | None) -> dict[str, Any]:
     manifest = version.manifest
     gate = manifest.gate if manifest else None
     return {
@@ -38,7 +64,9 @@ def _row(version: AdapterVersion) -> dict[str, Any]:
         "seconds": manifest.cost.seconds if manifest else None,
         "base_nll": gate.figures.get("base_nll") if gate else None,
         "candidate_nll": gate.figures.get("candidate_nll") if gate else None,
-        "reason": version.problem or (gate.reason if gate else None),
+        "reason": version.problem or version.withdrawn or (gate.reason if gate else None),
+        "withdrawn": version.withdrawn,
+        **_figures(outcomes),
     }
 
 
@@ -46,10 +74,18 @@ def _row(version: AdapterVersion) -> dict[str, Any]:
 def list_(project: Project = Path(), json: Json = False) -> None:
     """All versions of this repository, with what the gate said."""
     store = _store(project)
-    rows = [_row(version) for version in store.versions()]
+    outcomes = store.outcomes.summary()
+    rows = [_row(version, outcomes.get(version.version)) for version in store.versions()]
+    foundation = _figures(outcomes.get("foundation"))
     if json:
         print_json(
-            {"project": str(store.root), "disabled": store.disabled, "paused": store.paused, "versions": rows}
+            {
+                "project": str(store.root),
+                "disabled": store.disabled,
+                "paused": store.paused,
+                "versions": rows,
+                "foundation": foundation,
+            }
         )
         return
     if not rows:
@@ -59,6 +95,10 @@ def list_(project: Project = Path(), json: Json = False) -> None:
         out.print(
             f"{row['version']:>4}  {row['status']:<10} {row['created'] or '':<26} {loss}  {row['reason'] or ''}"
         )
+        if told := _told(row):
+            out.print(f"      {told}")
+    if told := _told(foundation):
+        out.print(f"the foundation adapter: {told}")
     if store.disabled:
         out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
 
@@ -66,14 +106,19 @@ def list_(project: Project = Path(), json: Json = False) -> None:
 @app.command()
 def show(version: Version, project: Project = Path(), json: Json = False) -> None:
     """One version's manifest: data, settings, cost, gate."""
-    found = _store(project).get(version)
+    store = _store(project)
+    found = store.get(version)
     if found.manifest is None:
         raise TailoraError(f"version {version} cannot be read: {found.problem}")
+    figures = _figures(store.outcomes.summary().get(version))
     if json:
-        print_json({"status": found.status, "path": str(found.path), **found.manifest.to_dict()})
+        about = {"status": found.status, "path": str(found.path), "withdrawn": found.withdrawn}
+        print_json({**about, **found.manifest.to_dict(), "outcomes": figures})
         return
     manifest = found.manifest
     out.print(f"version {version}, {found.status}, {manifest.created}, from {manifest.parent}")
+    for line in filter(None, (found.withdrawn, _told(figures))):
+        out.print(line)
     out.print(f"trained on {manifest.data.examples} examples from {len(manifest.data.files)} files:")
     for file in manifest.data.files:
         out.print(f"  {file.path} ({file.examples})")

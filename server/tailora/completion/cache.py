@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tailora.completion.snapshot import Snapshot
 
-__all__ = ["CacheKey", "TypedThrough"]
+__all__ = ["CacheKey", "Found", "TypedThrough"]
 
 _HASHED_CHARS = 65_536
 
@@ -25,6 +25,16 @@ class CacheKey:
     """Adapter and version; None: no adapter."""
     settings: Hashable = ()
     """Whatever settings change suggestions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is known at a cursor."""
+
+    text: str
+    """Empty where it is known that there is nothing to suggest."""
+    made_by: str | None
+    """The adapter that made it, as the engine named it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +56,12 @@ class TypedThrough:
 
     def __init__(self, max_entries: int = 64) -> None:
         self._max_entries = max(1, max_entries)
-        self._entries: OrderedDict[_Place, str] = OrderedDict()
+        self._entries: OrderedDict[_Place, Found] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, key: CacheKey, snapshot: Snapshot, suggestion: str) -> None:
+    def put(self, key: CacheKey, snapshot: Snapshot, suggestion: str, made_by: str | None = None) -> None:
         """Remembers ``suggestion`` as the answer at the snapshot's cursor; an empty one says that there is none."""
         offset = snapshot.offset
         place = _Place(
@@ -62,22 +72,27 @@ class TypedThrough:
             len(snapshot.text) - offset,
             _after(snapshot.text, offset),
         )
-        self._entries[place] = suggestion
+        self._entries[place] = Found(suggestion, made_by)
         self._entries.move_to_end(place)
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
 
     def get(self, key: CacheKey, snapshot: Snapshot) -> str | None:
+        """The text of ``find``."""
+        found = self.find(key, snapshot)
+        return None if found is None else found.text
+
+    def find(self, key: CacheKey, snapshot: Snapshot) -> Found | None:
         """The rest of a suggestion of which the user has typed the beginning (or nothing yet), newest first.
 
-        Empty where it is known that there is nothing to suggest; None where nothing is known, or where all of a
-        suggestion was typed.
+        None where nothing is known, or where all of a suggestion was typed.
         """
         text, offset = snapshot.text, snapshot.offset
         length_after = len(text) - offset
         after: int | None = None
         for place in reversed(self._entries):
-            suggestion = self._entries[place]
+            entry = self._entries[place]
+            suggestion = entry.text
             typed = offset - place.offset
             if place.uri != snapshot.uri or place.key != key or place.length_after != length_after:
                 continue
@@ -86,7 +101,7 @@ class TypedThrough:
             after = _after(text, offset) if after is None else after
             if place.after == after and place.before == _before(text, place.offset):
                 self._entries.move_to_end(place)
-                return suggestion[typed:]
+                return Found(suggestion[typed:], entry.made_by)
         return None
 
     def clear(self, keep: CacheKey | None = None) -> None:

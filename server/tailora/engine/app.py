@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailora import __version__
-from tailora.engine import completions
+from tailora.engine import completions, outcomes
 from tailora.engine.endpoint import PROTOCOL
 from tailora.engine.model import Model
 from tailora.engine.projects import Projects
@@ -85,6 +85,7 @@ def make_app(services: Services) -> Starlette:
             Route("/v1/model/load", routes.load, methods=["POST"]),
             Route("/v1/projects/open", routes.open_project, methods=["POST"]),
             Route("/v1/projects/close", routes.close_project, methods=["POST"]),
+            Route("/v1/projects/outcomes", routes.outcomes, methods=["POST"]),
             Route("/v1/shutdown", routes.shutdown, methods=["POST"]),
             *actions,
         ],
@@ -199,6 +200,12 @@ class _Routes:
         body = await read_fields(request)
         root = _root(body.text("root"))
         self._services.projects.close(root, body.text("client"))
+        return self._status(root)
+
+    async def outcomes(self, request: Request) -> Response:
+        batch = outcomes.parse(await read_fields(request))
+        root = _root(batch.root)
+        await self._services.projects.note_outcomes(root, batch.events)
         return self._status(root)
 
     def project_action(self, action: str) -> Callable[[Request], Awaitable[Response]]:

@@ -301,6 +301,10 @@ class EngineClient:
         """Ends ``disable``."""
         return await self.post("/v1/projects/enable", {"root": str(root)})
 
+    async def tell_outcomes(self, root: Path | str, events: list[dict[str, Any]]) -> None:
+        """What became of suggestions in a project; the same events again change nothing."""
+        await self.post("/v1/projects/outcomes", {"root": str(root), "events": events})
+
     async def pull(self, name: str | None = None) -> dict[str, Any]:
         """Starts to fetch the base model; progress comes by ``events``."""
         return await self.post("/v1/model/pull", {"name": name} if name else {})

@@ -38,6 +38,8 @@ class Snapshot:
     last_gate: dict[str, Any] | None = None
     damaged: str | None = None
     """Which version would serve if its files were whole, and what is wrong with them."""
+    withdrawn: str | None = None
+    """Which version was rolled back by itself, and why; until the next promotion."""
     problem: str | None = None
 
 
@@ -66,14 +68,24 @@ def snapshot_of(store: ProjectStore) -> Snapshot:
             paused=store.paused,
             last_gate=gate_dict(*judged[-1]) if judged else None,
             damaged=_damaged(versions, serving),
+            withdrawn=_withdrawn(versions),
         )
     except (TailoraError, OSError) as error:
         return Snapshot(problem=f"the adapters of this project cannot be read: {error}")
 
 
+def _newer(versions: Sequence[AdapterVersion], serving: AdapterVersion | None) -> list[AdapterVersion]:
+    return [v for v in versions if serving is None or int(v.version) > int(serving.version)]
+
+
+def _withdrawn(versions: Sequence[AdapterVersion]) -> str | None:
+    current = next((version for version in versions if version.status == "serving"), None)  # or would
+    reasons = [version.withdrawn for version in _newer(versions, current) if version.withdrawn]
+    return reasons[-1] if reasons else None
+
+
 def _damaged(versions: Sequence[AdapterVersion], serving: AdapterVersion | None) -> str | None:
-    newer = versions if serving is None else [v for v in versions if int(v.version) > int(serving.version)]
-    damaged = [version for version in newer if version.status == "corrupt"]
+    damaged = [version for version in _newer(versions, serving) if version.status == "corrupt"]
     if not damaged:
         return None
     return f"version {damaged[-1].version} is damaged and does not serve: {damaged[-1].problem}"
@@ -148,7 +160,7 @@ class Project:
         """The status's ``project``."""
         snapshot = self.snapshot()
         state, message = self._state(now, rules, snapshot, other_trains=other_trains)
-        notes = [message, self.watch_note, snapshot.problem, snapshot.damaged]
+        notes = [message, self.watch_note, snapshot.problem, snapshot.damaged, snapshot.withdrawn]
         if snapshot.serving_sha256 in broken:
             why = broken[snapshot.serving_sha256]
             notes.append(f"version {snapshot.serving} cannot be read and does not serve: {why}")
@@ -161,6 +173,7 @@ class Project:
             "progress": self.progress.get("fraction") if self.worker is not None else None,
             "serving": snapshot.serving,
             "disabled": snapshot.disabled,
+            "withdrawn": snapshot.withdrawn,
             "changed_files": len(self.journal),
             "last_gate": self.last_gate or snapshot.last_gate,
         }

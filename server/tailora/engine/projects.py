@@ -15,12 +15,14 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tailora.engine import outcomes
 from tailora.engine import worker as worker_module
 from tailora.engine.journal import Rules
 from tailora.engine.project import OpenBy, Project, closed_status
 from tailora.engine.watcher import Watcher
 from tailora.engine.wire import BadRequest
 from tailora.engine.worker import Worker
+from tailora_adapters.outcomes import Event
 from tailora_adapters.store import ProjectStore, Store
 
 __all__ = ["Projects"]
@@ -169,6 +171,19 @@ class Projects:
     async def enable(self, root: str) -> None:
         """Ends ``disable``. Raises ``StoreError``: nothing was changed."""
         await self._act(root, lambda store: store.enable())
+
+    async def note_outcomes(self, root: str, events: Sequence[Event]) -> None:
+        """Stores what became of suggestions; a version that users accept or keep less of is rolled back.
+
+        Raises:
+            StoreUnwritable: nothing was stored.
+        """
+        path = _real(root)
+        reason = await asyncio.to_thread(outcomes.note, self._store.project(path), self._model, events)
+        if reason is not None:
+            if (project := self._projects.get(path)) is not None:
+                self._end_training(project, "the adapter was rolled back")  # which it may have started from
+            self._changed()
 
     async def _act(self, root: str, action: Callable[[ProjectStore], object]) -> None:
         store = self._store.project(_real(root))

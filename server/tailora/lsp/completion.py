@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from tailora.lsp import suggest
+from tailora.lsp.acceptance import offered
 from tailora.lsp.text import units
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _item(ls: TailoraServer, suggestion: suggest.Suggestion) -> types.Completion
     word = match[0] if match else ""
     cursor = suggestion.range.start
     width = units(word, ls.workspace.position_encoding)
-    start = types.Position(cursor.line, cursor.character - width)
+    replaced = types.Range(types.Position(cursor.line, cursor.character - width), cursor)
     new_text = word + suggestion.text
     label = new_text.strip().split("\n", 1)[0].strip()
     return types.CompletionItem(
@@ -55,5 +56,6 @@ def _item(ls: TailoraServer, suggestion: suggest.Suggestion) -> types.Completion
         insert_text_format=types.InsertTextFormat.PlainText,
         insert_text_mode=types.InsertTextMode.AsIs,
         documentation=new_text if "\n" in new_text else None,
-        text_edit=types.TextEdit(types.Range(start, cursor), new_text),
+        text_edit=types.TextEdit(replaced, new_text),
+        command=offered(ls, suggestion, replaced, new_text),
     )

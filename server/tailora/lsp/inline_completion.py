@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from tailora.lsp import suggest
+from tailora.lsp.acceptance import offered
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
@@ -37,4 +38,6 @@ async def inline_completion(
     if suggestion is None:
         return None
     text = suggestion.lead + suggestion.text
-    return types.InlineCompletionList([types.InlineCompletionItem(text, range=suggestion.range)])
+    command = offered(ls, suggestion, suggestion.range, text)
+    item = types.InlineCompletionItem(text, range=suggestion.range, command=command)
+    return types.InlineCompletionList([item])

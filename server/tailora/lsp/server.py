@@ -21,10 +21,20 @@ from pygls.lsp.server import LanguageServer
 from tailora import __version__
 from tailora.completion import RecentEdits, TypedThrough
 from tailora.errors import EngineError
-from tailora.lsp import commands, completion, configuration, documents, inline_completion, workspace
+from tailora.lsp import (
+    acceptance,
+    commands,
+    completion,
+    configuration,
+    documents,
+    inline_completion,
+    workspace,
+)
 from tailora.lsp.engine_link import EngineLink
 from tailora.lsp.flight import Flights
 from tailora.lsp.model import ModelPrompt
+from tailora.lsp.outbox import Outbox
+from tailora.lsp.outcomes import Outcomes
 from tailora.lsp.protocol import TailoraProtocol
 from tailora.lsp.status import StatusBoard
 from tailora.lsp.stdio import claim_stdout, read_messages
@@ -58,12 +68,18 @@ class TailoraServer(LanguageServer):
         self.flights = Flights()
         self.recent = RecentEdits()
         self.cache = TypedThrough()
+        self.outbox = Outbox(self)
+        self.outcomes = Outcomes(
+            self.outbox.put,
+            lambda uri: document.source if (document := self.workspace.opened(uri)) else None,
+            lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call),
+        )
         self.client_listens = False
         self._active_uri: str | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.feature(types.INITIALIZE)(_initialize)
         self.feature(types.SHUTDOWN)(_shut_down)
-        for feature in (inline_completion, documents, workspace, configuration, commands):
+        for feature in (inline_completion, documents, workspace, configuration, commands, acceptance):
             feature.register(self)
 
     @property
@@ -138,18 +154,23 @@ class TailoraServer(LanguageServer):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.outcomes.close()
+        await self.outbox.close()
         await self.link.close()
 
 
 async def _initialize(ls: TailoraServer, params: types.InitializeParams) -> None:
     ls.settings.load_user()
     ls.settings.set_initial(params.initialization_options)
+    ls.workspace.on_edit, ls.workspace.on_close = ls.outcomes.edited, ls.outcomes.closing
     if ls.settings.for_root(None).completion.popup:
         completion.register(ls)
 
 
 async def _shut_down(ls: TailoraServer, params: None) -> None:
     ls.client_listens = False
+    ls.outcomes.close()
+    await ls.outbox.close()
     await ls.link.close()
 
 

@@ -48,6 +48,7 @@ class StatusBoard:
     def update(self, root: Path | None, status: EngineStatus) -> None:
         """An engine status arrived."""
         self._problem = None
+        self._show_withdrawal(self._statuses.get(root), status)
         self._statuses[root] = self._newest = status
         self._show_problems(status)
         self._show_progress(root, status)
@@ -106,6 +107,13 @@ class StatusBoard:
             self._named.update(fresh)
             message = "Tailora engine settings: " + "; ".join(fresh)
             params = types.ShowMessageParams(type=types.MessageType.Warning, message=message)
+            self._server.window_show_message(params)
+
+    def _show_withdrawal(self, before: EngineStatus | None, status: EngineStatus) -> None:
+        """Says that an adapter was rolled back by itself, when it happens."""
+        reason = _part(status, "project").get("withdrawn")
+        if before is not None and reason and reason != _part(before, "project").get("withdrawn"):
+            params = types.ShowMessageParams(type=types.MessageType.Info, message=f"Tailora: {reason}")
             self._server.window_show_message(params)
 
     def _show_progress(self, root: Path | None, status: EngineStatus) -> None:

@@ -105,6 +105,12 @@ class Stream:
         return "stop"
 
     @property
+    def adapter(self) -> str | None:
+        """The adapter that writes it, as far as it is known."""
+        adapter = (self.stats or {}).get("adapter")
+        return adapter if isinstance(adapter, str) else None
+
+    @property
     def lines(self) -> str:
         """The whole lines so far."""
         return self.rule.text.rpartition("\n")[0]
@@ -148,7 +154,7 @@ class Stream:
                 "context": [{"path": item.path, "text": _encodable(item.text)} for item in context],
                 "adapter": options.adapter,
                 "background": self._background,
-                "stats": ls.wants_suggestion_reports,
+                "stats": ls.wants_suggestion_reports or ls.settings.for_root(place.root).outcomes.enabled,
             },
         }
 

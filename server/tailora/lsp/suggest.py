@@ -24,6 +24,7 @@ from tailora.lsp.silence import reason_for
 from tailora.lsp.status import blocking_reason
 from tailora.lsp.stream import Query, Request, Stream
 from tailora.lsp.text import path_of
+from tailora.lsp.workspace import Place
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
@@ -49,6 +50,9 @@ class Suggestion:
     """What is replaced, in the client's units."""
     lead: str
     """What goes before ``text`` into that range: the text of the selected item of the completion menu."""
+    place: Place
+    adapter: str | None
+    """Which made it, as the engine named it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class _Outcome:
     reason: str | None = None
     """Why there is no text, for a person."""
     cached: bool = False
+    adapter: str | None = None
     stats: dict[str, Any] | None = None
 
 
@@ -105,7 +110,7 @@ async def answer(ls: TailoraServer, request: Request) -> Suggestion | None:
     _report(ls, query, outcome)
     if outcome.text is None:
         return None
-    return Suggestion(outcome.text, query.snapshot, query.range, query.lead)
+    return Suggestion(outcome.text, query.snapshot, query.range, query.lead, query.place, outcome.adapter)
 
 
 def _look(ls: TailoraServer, request: Request) -> Query | str:
@@ -135,9 +140,10 @@ async def _suggest(ls: TailoraServer, query: Query) -> _Outcome | None:
     key, name = _cache_key(ls, query), query.request.uri + query.request.kind
     flight: Flight | None = None
     if not query.request.manual:
-        known = ls.cache.get(key, query.snapshot)
+        known = ls.cache.find(key, query.snapshot)
         if known is not None:
-            return _Outcome(known or None, None if known else _NOTHING, cached=True)
+            reason = None if known.text else _NOTHING
+            return _Outcome(known.text or None, reason, cached=True, adapter=known.made_by)
         flight = ls.flights.find(name, key, query.snapshot)
         if flight is None:
             await asyncio.sleep(query.options.debounce_ms / 1000)
@@ -159,10 +165,10 @@ async def _suggest(ls: TailoraServer, query: Query) -> _Outcome | None:
         elif flight.reading.done():
             return _landed(ls, query, flight, name, status or {})
         elif (early := flight.stream.text()) is not None:
-            ls.cache.put(key, flight.query.snapshot, early)
+            ls.cache.put(key, flight.query.snapshot, early, flight.stream.adapter)
             if rest := ls.cache.get(key, query.snapshot):
                 ls.later.start(name, _finish(ls, flight, early))
-                return _Outcome(rest, stats=flight.stream.stats)
+                return _Outcome(rest, adapter=flight.stream.adapter, stats=flight.stream.stats)
             whole = True
         else:
             whole = True
@@ -178,13 +184,13 @@ def _landed(
         return None
     text = stream.text()
     if stream.ending != "late" and key == _cache_key(ls, query):
-        ls.cache.put(key, begun, text or "")
+        ls.cache.put(key, begun, text or "", stream.adapter)
     if text and begun != query.snapshot:
         text = ls.cache.get(key, query.snapshot)
     if text:
         if query.options.ahead:
             ls.later.start(name, _look_ahead(ls, query, key, text))
-        return _Outcome(text, stats=stream.stats)
+        return _Outcome(text, adapter=stream.adapter, stats=stream.stats)
     return _Outcome(reason=_why_nothing(query, stream, status), stats=stream.stats)
 
 
@@ -206,7 +212,7 @@ async def _finish(ls: TailoraServer, flight: Flight, early: str) -> None:
         return
     if not text.startswith(early):
         text = early
-    ls.cache.put(key, query.snapshot, text)
+    ls.cache.put(key, query.snapshot, text, stream.adapter)
     if text != early:
         ls.notify_of_suggestion(REFRESH, {"uri": query.snapshot.uri, "version": query.snapshot.version})
     await _look_ahead(ls, query, key, text)
@@ -230,7 +236,7 @@ async def _compute_ahead(ls: TailoraServer, query: Query, key: CacheKey) -> str 
     if stream.ending in ("superseded", "late") or key != _cache_key(ls, query):
         return None
     text = stream.text() or ""
-    ls.cache.put(key, query.snapshot, text)
+    ls.cache.put(key, query.snapshot, text, stream.adapter)
     return text
 
 

@@ -8,13 +8,15 @@ read from disk.
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.uris import to_fs_path
 from pygls.workspace import PositionCodec, TextDocument, Workspace
+
+from tailora.lsp.edits import Edit
 
 __all__ = ["LARGEST_KEPT", "Document", "Documents", "offset_of_units", "path_of", "units"]
 
@@ -86,12 +88,20 @@ class Document(TextDocument):
 
     def apply_change(self, change: types.TextDocumentContentChangeEvent) -> None:
         """Applies one ``didChange`` event. Edits of a document that is too long to keep are skipped."""
+        self.edit(change)
+
+    def edit(self, change: types.TextDocumentContentChangeEvent) -> Edit | None:
+        """The same, and what it did; None if it was skipped."""
+        before = self.source
         if not isinstance(change, types.TextDocumentContentChangePartial):
             self._replace(change.text)
-        elif not self.oversize:
-            places = (change.range.start, change.range.end)
-            start, end = sorted(self.offset_at_position(place) for place in places)
-            self._replace(self.source[:start] + change.text + self.source[end:])
+            return Edit(0, before, self.source)
+        if self.oversize:
+            return None
+        places = (change.range.start, change.range.end)
+        start, end = sorted(self.offset_at_position(place) for place in places)
+        self._replace(before[:start] + change.text + before[end:])
+        return Edit(start, before[start:end], change.text)
 
     def offset_at_position(self, client_position: types.Position) -> int:
         """Index into ``source``; past a line's end: its end, past the last line: the end of the text."""
@@ -141,6 +151,11 @@ def _last_at_most(starts: list[int], offset: int) -> int:
 class Documents(Workspace):
     """The open documents and the workspace's folders."""
 
+    on_edit: Callable[[str, Edit], None] | None = None
+    """Called with the URI after each single change."""
+    on_close: Callable[[str], None] | None = None
+    """Called with the URI before a document is forgotten."""
+
     def opened(self, uri: str) -> Document | None:
         """The open document, or None: one that was never opened is never read from disk."""
         document = self._text_documents.get(unquote(uri))
@@ -152,8 +167,16 @@ class Documents(Workspace):
         """Applies a change; one to a document that is not open is dropped."""
         document = self.opened(text_doc.uri)
         if document is not None:
-            document.apply_change(change)
+            edit = document.edit(change)
             document.version = text_doc.version
+            if edit is not None and self.on_edit is not None:
+                self.on_edit(text_doc.uri, edit)
+
+    def remove_text_document(self, doc_uri: str) -> None:
+        """Forgets a document."""
+        if self.on_close is not None:
+            self.on_close(doc_uri)
+        super().remove_text_document(doc_uri)
 
     def _create_text_document(
         self,

@@ -82,6 +82,16 @@ def test_promoted_and_continued(repository: Path, tiny: Any, store: Store) -> No
     assert again.gate.figures["base_nll"] > 5
 
 
+def test_a_withdrawn_version_is_no_parent(repository: Path, tiny: Any, store: Store) -> None:
+    learn(repository, tiny, store)
+    project = store.project(repository)
+    assert project.withdraw("1", "few accepted")
+    project.use("1")  # the user may, and still nothing is built on it
+    again = learn(repository, tiny, store, dataclasses.replace(SETTINGS, seed=2), changed=["book.py"])
+    assert again.manifest is not None
+    assert (again.version, again.manifest.parent) == ("2", None)
+
+
 def test_rejected_leaves_what_serves(repository: Path, tiny: Any, store: Store) -> None:
     outcome = learn(repository, tiny, store, STRICT)
     assert outcome.decision == "rejected"

@@ -1,12 +1,14 @@
 """``tailora adapter``: what was learned can be seen, chosen, switched off, taken along and deleted."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tailora_adapters.manifest import BaseInfo, Check, Cost, DataInfo, FileInfo, GateResult, Manifest
+from tailora_adapters.outcomes import Accepted, Event, Kept, Shown
 from tailora_adapters.store import ProjectStore, Store
 
 GATE = GateResult(
@@ -130,3 +132,28 @@ def test_corrupt_version(adapter: Any, project: ProjectStore) -> None:
     assert project.serving().version == "2"  # type: ignore[union-attr]
     (project.get("1").path / "manifest.json").write_text("{")
     assert adapter("show", "1").code == 1
+
+
+def test_what_became_of_suggestions(adapter: Any, project: ProjectStore) -> None:
+    events: list[Event] = []
+    for version, count, accepted in (("1", 10, 5), ("2", 8, 1), ("foundation", 4, 1)):
+        shown = [
+            Shown(f"{version}-{i}", version, "tiny", "python", False, 10, time.time()) for i in range(count)
+        ]
+        events += [*shown, *(Accepted(event.id, 10) for event in shown[:accepted])]
+        events += [Kept(event.id, 30, 0.5) for event in shown[:accepted]]
+    project.outcomes.record(events)
+    project.withdraw("2", "version 2 was rolled back by itself: few [accepted]")
+    found = adapter("list", "--json").json
+    figures = [(row["shown"], row["accepted"], row["kept_30"]) for row in found["versions"]]
+    assert figures == [(10, 5, 0.5), (8, 1, 0.5), (0, 0, None)]
+    assert found["foundation"]["acceptance"] == 0.25
+    assert found["versions"][1]["reason"].startswith("version 2 was rolled back by itself")
+    shown_list = adapter("list").out
+    assert "shown 10, accepted 5 (50%), kept 50% after 30 s" in shown_list
+    assert "the foundation adapter: shown 4, accepted 1 (25%)" in shown_list
+    assert "few [accepted]" in shown_list
+    one = adapter("show", "2", "--json").json
+    assert one["withdrawn"].endswith("few [accepted]")
+    assert one["outcomes"]["shown"] == 8
+    assert "shown 8, accepted 1 (12%)" in adapter("show", "2").out

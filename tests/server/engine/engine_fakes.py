@@ -1,11 +1,15 @@
 """A scripted generator, an engine process and a training worker for tests. No model, no sleeping."""
 
+import json
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStats, GenerationStep
+from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, Manifest
+from tailora_adapters.store import ProjectStore
 
 
 class FakeGenerator:
@@ -79,3 +83,18 @@ class FakeGenerator:
 
 def no_adapter(project: str | None, wanted: str, *, broken: frozenset[str]) -> AdapterRef | None:
     return None
+
+
+def commit(project: ProjectStore, value: int) -> str:
+    """Serves a new version whose weights are one number."""
+    with project.candidate() as candidate:
+        header = json.dumps({"w": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+        weights = struct.pack("<Q", len(header)) + header + bytes([value])
+        (candidate.path / "adapter_model.safetensors").write_bytes(weights)
+        (candidate.path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+        manifest = Manifest(
+            base=BaseInfo("m", "0", "0"), seed=1, data=DataInfo(1, 1, 1), cost=Cost(1.0, 1.0, 1.0)
+        )
+        version = candidate.commit(manifest).version
+    project.promote(version)
+    return version

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from engine_fakes import FakeGenerator, no_adapter
+from engine_fakes import FakeGenerator, commit, no_adapter
 
 from tailora.engine.app import Services, make_app
 from tailora.engine.journal import Rules
@@ -245,6 +246,63 @@ async def test_status_models_and_actions(engine: Engine, tmp_path: Path) -> None
     refused = await engine.http.post("/v1/projects/train", json={"root": str(root)})
     assert error_of(refused)[2] == "nothing is learned from a workspace that is not trusted"
     assert (await engine.http.post("/v1/projects/close", json=body)).json()["project"]["state"] == "off"
+
+
+def told(version: str, count: int, accepted: int) -> list[dict[str, Any]]:
+    """What a client tells of ``count`` suggestions."""
+    events: list[dict[str, Any]] = []
+    for number in range(count):
+        ident = f"{version}-{number}"
+        shown = {"event": "shown", "id": ident, "adapter": version, "language": "python", "multiline": False}
+        events.append({**shown, "characters": 8, "at": time.time()})
+        if number < accepted:
+            events.append({"event": "accepted", "id": ident, "characters": 8})
+            events.append({"event": "kept", "id": ident, "after_s": 30, "ratio": 1.0})
+    return events
+
+
+async def test_outcomes_roll_a_bad_version_back(engine: Engine, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    store = Store().project(root)
+    commit(store, 1)
+    commit(store, 2)
+    for version, count, accepted in (("1", 190, 61), ("2", 140, 12)):
+        body = {"root": str(root), "events": told(version, count, accepted)}
+        answer = await engine.http.post("/v1/projects/outcomes", json=body)
+        assert answer.status_code == 200, answer.text
+    status = answer.json()["project"]
+    reason = "version 2 was rolled back by itself: 12 of 140 suggestions accepted, 61 of 190 with version 1 (p = 1e-07)"
+    assert (status["serving"], status["withdrawn"]) == ("1", reason)
+    assert status["message"].endswith(reason)
+    commit(store, 3)  # the next promotion
+    status = (await engine.http.get("/v1/status", params={"project": str(root)})).json()["project"]
+    assert (status["serving"], status["withdrawn"]) == ("3", None)
+
+
+@pytest.mark.parametrize(
+    "event, named",
+    [
+        ({"event": "seen", "id": "a"}, 'events[0].event must be one of "shown"'),
+        ({"event": "accepted", "id": "a" * 65, "characters": 1}, "events[0].id must be at most 64"),
+        ({"event": "kept", "id": "a", "after_s": 31, "ratio": 1}, "events[0].after_s must be 30 or 180"),
+        ({"event": "kept", "id": "a", "after_s": 30, "ratio": 2}, "events[0].ratio must be a number"),
+        ({"event": "shown", "id": "a", "adapter": "def f():"}, "events[0].adapter must be"),
+        ({"event": "shown", "id": "a", "adapter": "3"}, "events[0].language is missing"),
+    ],
+)
+async def test_a_bad_outcome_is_named(engine: Engine, home: Path, event: dict[str, Any], named: str) -> None:
+    body = {"root": "/project", "events": [event]}
+    status, code, message = error_of(await engine.http.post("/v1/projects/outcomes", json=body))
+    assert (status, code) == (400, "bad_request")
+    assert named in message
+    assert not (home / "data").exists()
+
+
+async def test_too_many_outcomes(engine: Engine) -> None:
+    events = [{"event": "accepted", "id": "a", "characters": 1}] * 1001
+    refused = await engine.http.post("/v1/projects/outcomes", json={"root": "/project", "events": events})
+    assert error_of(refused)[2] == "events must be at most 1000, not 1001"
 
 
 @pytest.mark.parametrize("root", ["relative", "", 5, None, "/a\0b"])

@@ -10,11 +10,13 @@ from typing import Any
 import psutil
 import pytest
 
+from tailora.engine import outcomes
 from tailora.engine import project as project_module
 from tailora.engine.journal import Rules
 from tailora.engine.project import Project
 from tailora.engine.projects import Projects
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.outcomes import Accepted
 from tailora_adapters.store import Store
 
 WORKER = (sys.executable, str(Path(__file__).with_name("engine_worker.py")))
@@ -286,3 +288,18 @@ async def test_a_store_that_cannot_be_read_is_a_message(
     status = harness.projects.status(str(root))
     assert "Permission denied" in status["message"]
     assert project_module.snapshot_of(project.store).serving is None
+
+
+async def test_a_version_that_is_rolled_back_is_trained_no_further(
+    harness: Harness, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "plan").write_text("wait")
+    await harness.open(root)
+    await harness.projects.train(str(root))
+    await harness.until(root, is_training)
+    await harness.projects.note_outcomes(str(root), [Accepted("unknown", 1)])
+    assert harness.project(root).worker is not None
+    monkeypatch.setattr(outcomes, "note", lambda *_: "version 2 was rolled back by itself")
+    await harness.projects.note_outcomes(str(root), [])
+    status = await harness.until(root, is_idle)
+    assert status["message"].startswith("training was stopped: the adapter was rolled back")

@@ -1,15 +1,13 @@
 """Which adapter a request gets, as the store changes under the engine."""
 
-import json
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from engine_fakes import commit
 
 from tailora.engine.serving import Serving
 from tailora_adapters.errors import AdapterCorrupt, VersionUnknown
-from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, Manifest
 from tailora_adapters.store import ProjectStore, Store
 
 
@@ -21,21 +19,6 @@ class Foundation:
 
 FOUNDATION = Foundation(Path("/foundation"), "f" * 64)
 NOTHING: frozenset[str] = frozenset()
-
-
-def commit(project: ProjectStore, value: int) -> str:
-    """Serves a new version whose weights are one number."""
-    with project.candidate() as candidate:
-        header = json.dumps({"w": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}).encode()
-        weights = struct.pack("<Q", len(header)) + header + bytes([value])
-        (candidate.path / "adapter_model.safetensors").write_bytes(weights)
-        (candidate.path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
-        manifest = Manifest(
-            base=BaseInfo("m", "0", "0"), seed=1, data=DataInfo(1, 1, 1), cost=Cost(1.0, 1.0, 1.0)
-        )
-        version = candidate.commit(manifest).version
-    project.promote(version)
-    return version
 
 
 @pytest.fixture

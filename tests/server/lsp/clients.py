@@ -76,6 +76,7 @@ class Editor:
         self.refreshes: list[Any] = []
         self.registrations: list[types.Registration] = []
         self.answer_title: str | None = None
+        self._stopped = False
         self._news = asyncio.Event()
         self._versions = itertools.count(2)
         self._register()
@@ -143,7 +144,10 @@ class Editor:
         return self.result
 
     async def stop(self) -> None:
-        """Ends the server as an editor does."""
+        """Ends the server as an editor does; nothing more if that was done before."""
+        if self._stopped:
+            return
+        self._stopped = True
         await self.client.shutdown_session()
         await self.client.stop()
 

@@ -32,6 +32,8 @@ class Script:
     """Whether all after the first chunk waits for ``release``."""
     error: tuple[int, str, str] | None = None
     """Status, code and message instead of an answer."""
+    adapter: str | None = None
+    """What it says that it was made by."""
 
 
 class StubEngine:
@@ -155,6 +157,7 @@ class StubEngine:
                 Route("/v1/completions", self._complete, methods=post),
                 Route("/v1/projects/open", self._project, methods=post),
                 Route("/v1/projects/close", self._project, methods=post),
+                Route("/v1/projects/outcomes", self._project, methods=post),
                 Route("/v1/model/pull", self._accept, methods=post),
                 Route("/v1/model/load", self._accept, methods=post),
                 Route("/v1/shutdown", self._shutdown, methods=post),
@@ -216,11 +219,11 @@ class StubEngine:
         async def stream() -> AsyncIterator[str]:
             try:
                 for number, text in enumerate(script.chunks):
-                    yield self._chunk(text, None)
+                    yield self._chunk(text, None, script.adapter)
                     await (self._released.wait() if script.hold and number == 0 else asyncio.sleep(0))
                 if script.finish is None:
                     await asyncio.Event().wait()
-                yield self._chunk("", script.finish)
+                yield self._chunk("", script.finish, script.adapter)
                 yield "data: [DONE]\n\n"
             except asyncio.CancelledError:
                 self.closed_early += 1
@@ -230,9 +233,10 @@ class StubEngine:
         return StreamingResponse(stream(), media_type="text/event-stream")
 
     @staticmethod
-    def _chunk(text: str, finish: str | None) -> str:
+    def _chunk(text: str, finish: str | None, adapter: str | None) -> str:
         choice = {"index": 0, "text": text, "finish_reason": finish, "logprobs": None}
-        return f"data: {json.dumps({'object': 'text_completion', 'choices': [choice]})}\n\n"
+        own = {"tailora": {"adapter": adapter}} if adapter else {}
+        return f"data: {json.dumps({'object': 'text_completion', 'choices': [choice], **own})}\n\n"
 
     async def _project(self, request: Request) -> JSONResponse:
         body = await request.json()
