@@ -12,7 +12,7 @@ import pytest
 from engine_fakes import FakeGenerator, no_adapter
 
 from tailora.engine.app import Services, make_app
-from tailora.engine.journal import Rules
+from tailora.engine.schedule import Rules
 from tailora.engine.model import Model
 from tailora.engine.options import EngineOptions
 from tailora.engine.projects import Projects
