@@ -30,6 +30,7 @@ CHANGED = "changed.json"
 SCHEDULE = "schedule.json"
 _LIMIT_BYTES = 8 * 2**20
 _LEAST_RUN_S = 10.0
+_DAY_S = 86_400.0
 
 T = TypeVar("T")
 Ending = Literal["learned", "rejected", "failed", "stopped"]
@@ -71,7 +72,8 @@ class Agenda:
         agenda = cls(directory)
         kept, until = _read(directory / CHANGED, _decode_changes) or (Kept({}), None)
         past = _read(directory / SCHEDULE, _decode_past) or _Past(Budget())
-        agenda.watched_until = None if until is None or until > moment.wall else until
+        # Where that lies in the future the clock went back, nobody knows how far: yesterday's changes count again.
+        agenda.watched_until = until if until is None or until <= moment.wall else moment.wall - _DAY_S
         agenda.journal.restore(_moved(kept, moment.now - moment.wall, latest=moment.now), moment.now)
         agenda._budget, agenda.failures = past.budget, past.failures
         if past.ended is not None:

@@ -11,16 +11,14 @@ import psutil
 import pytest
 
 from tailora.engine import project as project_module
-from tailora.engine.schedule import Rules
 from tailora.engine.project import Project
 from tailora.engine.projects import Projects
+from tailora.engine.schedule import Rules
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.store import Store
 
 WORKER = (sys.executable, str(Path(__file__).with_name("engine_worker.py")))
-AT_ONCE = Rules(
-    quiet_s=0, min_gap_s=0, min_new_tokens=0, max_load=1, on_battery=True, budget_s_per_day=0
-)
+AT_ONCE = Rules(quiet_s=0, min_gap_s=0, min_new_tokens=0, max_load=1, on_battery=True, budget_s_per_day=0)
 
 
 class Harness:
