@@ -65,10 +65,10 @@ def full_retrain_reason(facts: RetrainFacts, limits: RetrainLimits | None = None
 def lineage(version: str, manifests: Mapping[str, Manifest]) -> list[Manifest]:
     """The runs that made ``version``, newest first, back to the last full one or as far as manifests are kept."""
     runs: list[Manifest] = []
-    current: str | None = version
-    while current in manifests and manifests[current] not in runs:
-        runs.append(manifests[current])
-        current = manifests[current].parent
+    manifest = manifests.get(version)
+    while manifest is not None and manifest not in runs:
+        runs.append(manifest)
+        manifest = manifests.get(manifest.parent or "")
     return runs
 
 

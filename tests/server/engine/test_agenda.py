@@ -8,7 +8,7 @@ import pytest
 
 from tailora.engine import agenda as agenda_module
 from tailora.engine.agenda import CHANGED, SCHEDULE, Agenda
-from tailora.engine.schedule import Conditions, Rules
+from tailora.engine.schedule import Conditions, Rules, decide
 from tailora.engine.surroundings import Moment
 
 RULES = Rules()
@@ -159,3 +159,19 @@ def test_endings(folder: Path) -> None:
         agenda.journal.begin(1, 0)
         agenda.end(ending, at(2))  # type: ignore[arg-type]
         assert (agenda.failures, len(agenda.journal)) == (failures, left)
+
+
+def test_a_file_that_changes_every_second_holds_up_no_other(folder: Path) -> None:
+    agenda = Agenda.read(folder, at(0))
+    agenda.journal.note({"a.py": 1_000}, 0)
+    starts: list[tuple[int, tuple[str, ...]]] = []
+    for second in range(4_000):
+        agenda.journal.note({"log.py": second}, second)
+        if second == 2_500:
+            agenda.journal.note({"b.py": 10}, second)
+        if decide(conditions(agenda, at(second)), RULES).start:
+            starts.append((second, agenda.journal.begin(second, RULES.hot_s)))
+            agenda.end("learned", at(second))
+    assert starts == [(1_800, ("a.py",)), (3_600, ("b.py",))]
+    assert agenda.journal.changed() == ("log.py",)
+    assert decide(conditions(agenda, at(4_020)), RULES).start
