@@ -64,6 +64,7 @@ def test_only_the_lsp_knows_lsp() -> None:
         "tailora_adapters.foundation",
         "tailora_adapters.base.fetch",
         "tailora_adapters.corpus.select",
+        "tailora_adapters.training.schedule",
     ],
 )
 def test_imports_no_model_library(module: str) -> None:

@@ -28,7 +28,15 @@ def {name}(values):
 @pytest.fixture(scope="module")
 def home(make_home) -> Home:
     """A home whose engine trains at once and shortly."""
-    return make_home(quiet_s=1, min_gap_s=0, train_seconds=10)
+    return make_home(
+        quiet_s=1,
+        min_gap_s=0,
+        min_new_tokens=0,
+        max_load=1,
+        on_battery=True,
+        budget_s_per_day=0,
+        train_seconds=10,
+    )
 
 
 @pytest.fixture

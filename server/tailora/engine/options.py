@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from tailora.engine.recommend import auto_model, kept_calibration, recommend
+from tailora.engine.schedule import Rules
 from tailora.errors import OptionError
 from tailora_adapters.base import catalogue
 from tailora_adapters.paths import config_dir
 
-__all__ = ["EngineOptions", "Quantization", "read_options"]
+__all__ = ["EngineOptions", "Quantization", "read_options", "rules_of"]
 
 Quantization = Literal["auto", "nf4", "int8", "packed", "none"]
 
@@ -42,17 +43,34 @@ class EngineOptions:
     idle_exit_s: float = field(default=1800.0, metadata={"min": 1})
     """The engine ends after this time without requests, open projects and event streams."""
     quiet_s: float = field(default=20.0, metadata={"min": 0})
-    """Training starts this long after a project's last change."""
+    """Training starts this long after a project's last change; after a commit, a quarter of it."""
     min_gap_s: float = field(default=120.0, metadata={"min": 0})
-    """The least time between two training runs of a project."""
-    min_changed_files: int = field(default=1, metadata={"min": 1})
-    """Training starts when this many files have changed."""
+    """The least time between two training runs of a project. After runs that came to nothing it doubles, up to an
+    hour."""
+    max_wait_s: float = field(default=1800.0, metadata={"min": 0})
+    """What changed waits no longer than this for quiet or for more."""
+    min_new_tokens: int = field(default=200, metadata={"min": 0})
+    """Training starts when about so many tokens are new,"""
+    min_changed_files: int = field(default=5, metadata={"min": 1})
+    """or this many files have changed, or after a commit."""
+    max_load: float = field(default=0.7, metadata={"min": 0, "max": 1})
+    """Training waits while other programs use a larger share of the cores, averaged over a minute."""
+    on_battery: bool = False
+    """Whether training starts on battery, too, while that has more than 30 %."""
+    budget_s_per_day: float = field(default=3600.0, metadata={"min": 0})
+    """How long a project may be trained in a day (of UTC), waiting for completions not counted; 0: no limit. A run
+    that was asked for is counted and not held back."""
     train_seconds: float = field(default=600.0, metadata={"min": 10})
-    """The time that one run may train, suspensions included; measuring and the gate come on top."""
+    """The time that one run may train, or what the day's budget has left; measuring and the gate come on top."""
     poll_s: float = field(default=120.0, metadata={"min": 1})
     """Where a project is too large for file notifications, it is looked through this often."""
     tcp: bool = False
     """Loopback TCP with a token even where there are Unix sockets."""
+
+
+def rules_of(options: EngineOptions) -> Rules:
+    """When training starts by these settings."""
+    return Rules(**{item.name: getattr(options, item.name) for item in fields(Rules)})
 
 
 def _convert(name: str, value: object, default: object, metadata: Mapping[str, Any]) -> object:

@@ -24,10 +24,9 @@ from tailora.engine.app import Services, make_app
 from tailora.engine.endpoint import Endpoint
 from tailora.engine.generator import Generator
 from tailora.engine.idle import IdleWatch
-from tailora.engine.journal import Rules
 from tailora.engine.lazy import LazyGenerator
 from tailora.engine.model import Fetch, IsReady, Model, default_fetch, default_is_ready
-from tailora.engine.options import EngineOptions, read_options
+from tailora.engine.options import EngineOptions, read_options, rules_of
 from tailora.engine.projects import Projects
 from tailora.engine.scheduler import Scheduler
 from tailora.engine.serving import Serving
@@ -113,10 +112,10 @@ async def _serve(
     projects = Projects(
         options.model,
         store,
-        Rules(options.quiet_s, options.min_gap_s, options.min_changed_files),
+        rules_of(options),
         hub.changed,
         broken=lambda: scheduler.broken,
-        worker_command=(*parts.worker_command, "--seconds", str(options.train_seconds)),
+        worker_command=parts.worker_command,
         poll_s=options.poll_s,
     )
     model = Model(options, generator, scheduler, hub.changed, fetch=parts.fetch, is_ready=parts.is_ready)

@@ -4,19 +4,33 @@ Holds state and puts it into words; starting watchers and training is up to ``pr
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tailora.engine.journal import Journal, Rules
+from tailora.engine import git
+from tailora.engine.agenda import Agenda, Ending
+from tailora.engine.catch_up import catch_up
+from tailora.engine.schedule import Decision, Rules, decide
+from tailora.engine.surroundings import Moment
 from tailora.engine.watcher import Watcher
 from tailora.engine.worker import Worker
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.manifest import GateResult, encode
 from tailora_adapters.store import AdapterVersion, ProjectStore
 
-__all__ = ["OpenBy", "Project", "Snapshot", "snapshot_of"]
+__all__ = ["OpenBy", "Project", "Snapshot", "closed_status", "snapshot_of"]
+
+_NOTHING = Decision(False, None, "nothing new to learn")
+_LONGEST_CHARGE_S = 60.0
+_ENDINGS: dict[str, Ending] = {
+    "promoted": "learned",
+    "rejected": "rejected",
+    "too_little_data": "rejected",
+    "failed": "failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,8 @@ class Snapshot:
     disabled: bool = False
     paused: bool = False
     last_gate: dict[str, Any] | None = None
+    retrain: str | None = None
+    """Why everything is to be learned anew, if so."""
     damaged: str | None = None
     """Which version would serve if its files were whole, and what is wrong with them."""
     withdrawn: str | None = None
@@ -92,27 +108,34 @@ def _damaged(versions: Sequence[AdapterVersion], serving: AdapterVersion | None)
 
 
 class Project:
-    """An open project. Event loop only, but for its journal."""
+    """An open project. Event loop only, but for its agenda's journal."""
 
-    def __init__(self, path: Path, store: ProjectStore, problem: str | None) -> None:
+    def __init__(self, path: Path, store: ProjectStore, agenda: Agenda) -> None:
         self.path = path
         """The real path of its root."""
         self.store = store
-        self.problem = problem
+        self.agenda = agenda
+        self.problem: str | None = None
         """Why nothing can be learned here whatever the clients allow, or None."""
         self.clients: dict[str, OpenBy] = {}
-        self.journal = Journal()
         self.watcher: Watcher | None = None
         self.watch_note: str | None = None
         self.watch_lock = asyncio.Lock()
         self.has_news = False
         """Whether the event loop is about to look at the journal."""
+        self.is_saving = False
+        """Whether its agenda is about to be written."""
+        self.decision = _NOTHING
+        """The last one."""
         self.train_now = False
         self.worker: Worker | None = None
         self.progress: dict[str, Any] = {}
         self.message: str | None = None
         """How the last run ended."""
         self.last_gate: dict[str, Any] | None = None
+        self._charged_s = 0.0
+        self._head = git.Head()
+        self._git_at_work: str | None = None
         self._snapshot: tuple[int, Snapshot] | None = None
 
     @property
@@ -140,27 +163,71 @@ class Project:
             self._snapshot = (stamp, snapshot_of(self.store))
         return self._snapshot[1]
 
-    def due_in(self, now: float, rules: Rules) -> float | None:
-        """Seconds until a run may start, None if none is to come."""
+    def catch_up(self, now: float) -> None:
+        """Notes what changed while the project was not watched. Blocks; any thread."""
+        manifest = None
+        with contextlib.suppress(TailoraError, OSError):
+            serving = self.store.serving()
+            manifest = serving.manifest if serving is not None else None
+        missed = catch_up(self.path, manifest, self.agenda.watched_until)
+        self.agenda.journal.note(missed.changed, now)
+        self.agenda.journal.know(missed.sizes)
+
+    def look_at_git(self) -> None:
+        """Learns whether git is in the middle of something, and whether something was committed."""
+        folder = git.git_folder(self.path)
+        self._git_at_work = git.at_work(folder) if folder is not None else None
+        if folder is not None and self._head.committed(folder):
+            self.agenda.journal.commit()
+
+    def decide(self, moment: Moment, rules: Rules) -> Decision:
+        """Whether a run starts now."""
         if self.worker is not None or self.problem is not None or not self.trusted:
-            return None
-        if self.train_now:
-            return 0.0
-        if not self.learning:
-            return None
-        due = self.journal.due_in(now, rules)
-        if due is None:
-            return None
-        snapshot = self.snapshot()
-        return None if snapshot.paused or snapshot.disabled else due
+            self.decision = _NOTHING
+        elif self.train_now:
+            self.decision = Decision(True, 0.0, "training starts")
+        elif not self.learning or self.snapshot().paused or self.snapshot().disabled:
+            self.decision = _NOTHING
+        else:
+            self.decision = self._scheduled(moment, rules)
+        return self.decision
+
+    def _scheduled(self, moment: Moment, rules: Rules) -> Decision:
+        retrain = self.snapshot().retrain
+        conditions = self.agenda.conditions(
+            moment, rules, git_at_work=self._git_at_work, full_retrain=retrain
+        )
+        return decide(conditions, rules)
+
+    def begin(self, moment: Moment, rules: Rules) -> tuple[tuple[str, ...], float]:
+        """Starts a run in the books; returns its changed files and how many seconds it may train."""
+        asked, self.train_now = self.train_now, False
+        self.progress, self._charged_s = {}, 0.0
+        seconds = rules.train_seconds if asked else self.agenda.run_seconds(moment, rules)
+        return self.agenda.journal.begin(moment.now, 0.0 if asked else rules.hot_s), seconds
+
+    def charge(self, moment: Moment) -> None:
+        """Takes what the worker ran since the last time off the day's budget."""
+        if self.worker is not None:
+            ran = self.worker.running_s
+            # More at once is no training: the machine slept, and its steady clock went on.
+            self.agenda.charge(min(max(ran - self._charged_s, 0.0), _LONGEST_CHARGE_S), moment)
+            self._charged_s = ran
 
     def status(
-        self, root: str, now: float, rules: Rules, broken: dict[str, str], *, other_trains: bool
+        self, root: str, moment: Moment, rules: Rules, broken: dict[str, str], *, other_trains: bool
     ) -> dict[str, Any]:
         """The status's ``project``."""
         snapshot = self.snapshot()
-        state, message = self._state(now, rules, snapshot, other_trains=other_trains)
-        notes = [message, self.watch_note, snapshot.problem, snapshot.damaged, snapshot.withdrawn]
+        state, message = self._state(moment, rules, snapshot, other_trains=other_trains)
+        notes = [
+            message,
+            self.watch_note,
+            self.agenda.problem,
+            snapshot.problem,
+            snapshot.damaged,
+            snapshot.withdrawn,
+        ]
         if snapshot.serving_sha256 in broken:
             why = broken[snapshot.serving_sha256]
             notes.append(f"version {snapshot.serving} cannot be read and does not serve: {why}")
@@ -174,11 +241,13 @@ class Project:
             "serving": snapshot.serving,
             "disabled": snapshot.disabled,
             "withdrawn": snapshot.withdrawn,
-            "changed_files": len(self.journal),
+            "changed_files": len(self.agenda.journal),
             "last_gate": self.last_gate or snapshot.last_gate,
         }
 
-    def _state(self, now: float, rules: Rules, snapshot: Snapshot, *, other_trains: bool) -> tuple[str, str]:
+    def _state(
+        self, moment: Moment, rules: Rules, snapshot: Snapshot, *, other_trains: bool
+    ) -> tuple[str, str]:
         if self.worker is not None:
             state = "gating" if self.progress.get("stage") == "gating" else "training"
             return state, str(self.progress.get("message") or "starting to train")
@@ -186,11 +255,9 @@ class Project:
             return "off", self.problem
         if not self.clients:
             return "off", "not open in any editor"
+        when = " when the other project's is done" if other_trains else ""
         if self.train_now:
-            return (
-                "waiting",
-                "training starts when the other project's is done" if other_trains else "training starts",
-            )
+            return "waiting", f"training starts{when}"
         if not self.learning:
             return "off", "learning is turned off"
         if not self.trusted:
@@ -199,26 +266,23 @@ class Project:
             return "paused", "learning is paused"
         if snapshot.disabled:
             return "idle", "this project's adapter is turned off, the foundation adapter serves"
-        due = self.journal.due_in(now, rules)
-        if due is None:
-            return "idle", self.message or "nothing new to learn"
-        return "waiting", self._waiting_message(due, rules, other_trains=other_trains)
+        decision = self._scheduled(moment, rules)
+        if decision.in_s is None:
+            return "idle", self.message or decision.why
+        if decision.start:
+            return "waiting", f"{decision.why}{when}"
+        failed = self.message if self.agenda.failures and not self.agenda.journal.has_fresh else None
+        return "waiting", f"{failed}; {decision.why}" if failed else decision.why
 
-    def _waiting_message(self, due: float, rules: Rules, *, other_trains: bool) -> str:
-        count = len(self.journal)
-        files = "1 changed file" if count == 1 else f"{count} changed files"
-        if due > rules.quiet_s:
-            return f"{files}; the next training is {round(due)} s away"
-        if due > 0:
-            return f"{files}; training starts {rules.quiet_s:g} s after the last change"
-        return (
-            f"{files}; training starts when the other project's is done"
-            if other_trains
-            else f"{files}; training starts"
-        )
-
-    def finished(self, done: dict[str, Any], *, ended_because: str = "") -> None:
+    def ended(self, done: dict[str, Any], moment: Moment, *, ended_because: str = "") -> None:
         """Takes a worker's ``done`` event, and why the engine ended it if that is what happened."""
+        self.charge(moment)
+        self.worker = None
+        ending: Ending = _ENDINGS[done["decision"]]
+        self.agenda.end("stopped" if ending == "failed" and ended_because else ending, moment)
+        self._tell(done, ended_because)
+
+    def _tell(self, done: dict[str, Any], ended_because: str) -> None:
         decision, version, reason = done["decision"], done.get("version"), str(done.get("reason") or "")
         opening = {
             "promoted": f"version {version} serves",
@@ -243,5 +307,5 @@ class Project:
 
 def closed_status(root: str, store: ProjectStore) -> dict[str, Any]:
     """The status's ``project`` for one that no client has open."""
-    project = Project(Path(root), store, None)
-    return project.status(root, 0.0, Rules(), {}, other_trains=False)
+    project = Project(Path(root), store, Agenda(store.directory))
+    return project.status(root, Moment(), Rules(), {}, other_trains=False)

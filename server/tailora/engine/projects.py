@@ -8,8 +8,6 @@ most. Adapters are read and changed through the store alone. Knows nothing of HT
 import asyncio
 import contextlib
 import logging
-import os
-import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -17,8 +15,11 @@ from typing import Any
 
 from tailora.engine import outcomes
 from tailora.engine import worker as worker_module
-from tailora.engine.journal import Rules
+from tailora.engine.agenda import Agenda
 from tailora.engine.project import OpenBy, Project, closed_status
+from tailora.engine.roots import problem_of, real_root, size_of
+from tailora.engine.schedule import Rules
+from tailora.engine.surroundings import Surroundings
 from tailora.engine.watcher import Watcher
 from tailora.engine.wire import BadRequest
 from tailora.engine.worker import Worker
@@ -31,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 _CHECK_S = 30.0
 """How often open projects are looked at for being gone without a notification."""
+_CHECK_TRAINING_S = 10.0
+"""How often a run is taken off the day's budget: what a kill of the engine forgets of it at most."""
 
 
 class Projects:
@@ -44,7 +47,8 @@ class Projects:
         broken: Adapters that could not be read: why, by key.
         worker_command: Program and first arguments of a worker.
         poll_s: See ``Watcher``.
-        clock: Monotonic seconds.
+        surroundings: The time, and what else goes on in the machine.
+        save_every_s: See ``Agenda``: what changed is written to disk at most this often, and at the end.
     """
 
     def __init__(
@@ -57,7 +61,8 @@ class Projects:
         broken: Callable[[], Mapping[str, str]] = dict,
         worker_command: Sequence[str] = worker_module.COMMAND,
         poll_s: float = 120.0,
-        clock: Callable[[], float] = time.monotonic,
+        surroundings: Surroundings | None = None,
+        save_every_s: float = 3.0,
     ) -> None:
         self._model = model
         self._store = store
@@ -66,7 +71,8 @@ class Projects:
         self._broken = broken
         self._worker_command = tuple(worker_command)
         self._poll_s = poll_s
-        self._clock = clock
+        self._around = surroundings or Surroundings()
+        self._save_every_s = save_every_s
         self._projects: dict[Path, Project] = {}
         self._streams: Counter[tuple[str, str]] = Counter()
         self._busy = False
@@ -74,7 +80,7 @@ class Projects:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closing = False
+        self._closing = asyncio.Event()
 
     def start(self) -> None:
         """Starts the schedule on the running event loop."""
@@ -90,12 +96,14 @@ class Projects:
 
     async def open(self, root: str, client: str, *, trusted: bool, learning: bool) -> None:
         """Opens a project for a client, or changes how that has it open. A bad root shows in the status."""
-        path = await asyncio.to_thread(_real, root)
-        project = self._projects.get(path)
-        if project is None:
-            project = self._projects[path] = Project(path, self._store.project(path), None)
+        path = await asyncio.to_thread(real_root, root)
+        if path not in self._projects:
+            store = self._store.project(path)
+            agenda = await asyncio.to_thread(Agenda.read, store.directory, self._around.moment())
+            self._projects.setdefault(path, Project(path, store, agenda))
+        project = self._projects[path]
         before = project.trusted, project.learning
-        project.problem = _problem(path)
+        project.problem = problem_of(path)
         project.clients[client] = OpenBy(trusted, learning)
         if before[0] and not project.trusted:
             self._end_training(project, "the workspace is no longer trusted")
@@ -105,7 +113,7 @@ class Projects:
 
     def close(self, root: str, client: str) -> None:
         """The client leaves. Idempotent."""
-        project = self._projects.get(_real(root))
+        project = self._projects.get(real_root(root))
         if project is not None and project.clients.pop(client, None) is not None:
             self._apply(project)
 
@@ -126,7 +134,7 @@ class Projects:
         Raises:
             BadRequest: the project is not open, not trusted, or cannot be learned.
         """
-        project = self._projects.get(_real(root))
+        project = self._projects.get(real_root(root))
         if project is None or not project.clients:
             raise BadRequest(f"{root} is not open in any editor; `tailora train` trains it without one", 409)
         if project.problem is not None:
@@ -143,7 +151,7 @@ class Projects:
             StoreUnwritable: nothing was changed.
         """
         await self._act(root, lambda store: store.set_paused(True))
-        project = self._projects.get(_real(root))
+        project = self._projects.get(real_root(root))
         if project is not None:
             project.train_now = False
             self._end_training(project, "paused")
@@ -155,9 +163,9 @@ class Projects:
             StoreUnwritable: nothing was changed.
         """
         await self._act(root, lambda store: store.set_paused(False))
-        project = self._projects.get(_real(root))
+        project = self._projects.get(real_root(root))
         if project is not None:
-            project.journal.retry()
+            project.agenda.retry()
             self._changed()
 
     async def rollback(self, root: str) -> None:
@@ -186,18 +194,20 @@ class Projects:
             self._changed()
 
     async def _act(self, root: str, action: Callable[[ProjectStore], object]) -> None:
-        store = self._store.project(_real(root))
+        store = self._store.project(real_root(root))
         await asyncio.to_thread(action, store)
         self._changed()
 
     def status(self, root: str) -> dict[str, Any]:
         """The status's ``project``."""
-        path = _real(root)
+        path = real_root(root)
         project = self._projects.get(path)
         if project is None:
             return closed_status(root, self._store.project(path))
         other = self._training is not None and self._training is not project
-        return project.status(root, self._clock(), self._rules, dict(self._broken()), other_trains=other)
+        return project.status(
+            root, self._around.moment(), self._rules, dict(self._broken()), other_trains=other
+        )
 
     # Watching
 
@@ -207,23 +217,24 @@ class Projects:
             self._end_training(project, project.problem)
         if project.problem is not None or not project.trusted:
             project.train_now = False
-        self._forget_if_unused(project)
         self._spawn(self._sync_watcher(project), "watch")
         self._changed()
-
-    def _forget_if_unused(self, project: Project) -> None:
-        if not project.clients and project.worker is None:
-            self._projects.pop(project.path, None)
 
     async def _sync_watcher(self, project: Project) -> None:
         async with project.watch_lock:
             watcher = project.watcher
-            if project.watchable and watcher is None and not self._closing:
+            if project.watchable and watcher is None and not self._closing.is_set():
                 project.watcher = watcher = self._make_watcher(project)
                 project.watch_note = await asyncio.to_thread(watcher.start)
-            elif watcher is not None and (self._closing or not project.watchable):
+                await asyncio.to_thread(project.catch_up, self._around.clock())
+            elif watcher is not None and (self._closing.is_set() or not project.watchable):
+                await asyncio.to_thread(self._save_now, project, at_end=True)
                 project.watcher = project.watch_note = None
                 await asyncio.to_thread(watcher.stop)
+            if not project.clients and project.worker is None:
+                await asyncio.to_thread(self._save_now, project)
+                if not project.clients and self._projects.get(project.path) is project:
+                    self._projects.pop(project.path, None)
         self._changed()
 
     def _make_watcher(self, project: Project) -> Watcher:
@@ -232,17 +243,26 @@ class Projects:
                 assert self._loop is not None
                 self._loop.call_soon_threadsafe(callback)
 
-        def on_files(paths: set[str]) -> None:
-            project.journal.note(paths, self._clock())
+        def news() -> None:
             # A checkout brings thousands of events: the loop is woken once for all that it has not seen.
             if not project.has_news:
                 project.has_news = True
                 post(lambda: self._news(project))
 
+        def on_files(paths: set[str]) -> None:
+            project.agenda.journal.note(
+                {path: size_of(project.path / path) for path in paths}, self._around.clock()
+            )
+            news()
+
+        def on_head() -> None:
+            project.agenda.journal.disturb(self._around.clock())
+            news()
+
         return Watcher(
             project.path,
             on_files,
-            lambda: project.journal.disturb(self._clock()),
+            on_head,
             lambda: post(self._wake.set),  # the schedule looks whether the folder is gone
             poll_s=self._poll_s,
         )
@@ -250,6 +270,31 @@ class Projects:
     def _news(self, project: Project) -> None:
         project.has_news = False
         self._changed()
+
+    # Keeping
+
+    def _save_soon(self, project: Project) -> None:
+        if project.agenda.is_dirty and not project.is_saving:
+            project.is_saving = True
+            self._spawn(self._save(project), "save")
+
+    async def _save(self, project: Project) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), self._save_every_s)
+        project.is_saving = False
+        problem = project.agenda.problem
+        if self._projects.get(project.path) is project:
+            await asyncio.to_thread(self._save_now, project)
+        if project.agenda.problem != problem:
+            self._on_change()
+
+    def _save_now(self, project: Project, *, at_end: bool = False) -> None:
+        """Writes what must not be lost; ``at_end``: and until when it was watched. Blocks."""
+        if project.agenda.is_dirty or (at_end and project.store.directory.exists()):
+            # Where the project is only looked through now and then, what changed since is not noted yet.
+            slack_s = 2 * self._poll_s if project.watch_note is not None else 0.0
+            watched = project.watcher is not None
+            project.agenda.save(self._around.moment(), watched=watched, slack_s=slack_s)
 
     # Training
 
@@ -261,7 +306,7 @@ class Projects:
             worker.suspend() if busy else worker.resume()
 
     async def _schedule(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._wake.clear()
             pause = self._start_what_is_due()
             with contextlib.suppress(TimeoutError):
@@ -269,29 +314,36 @@ class Projects:
 
     def _start_what_is_due(self) -> float:
         """Starts a run if one may start; returns the seconds after which to look again."""
-        now, pause = self._clock(), _CHECK_S
+        moment, pause = self._around.look(), _CHECK_S
+        if self._training is not None:
+            self._training.charge(moment)
+            pause = _CHECK_TRAINING_S
         for project in list(self._projects.values()):
-            problem = _problem(project.path)
+            problem = problem_of(project.path)
             if problem != project.problem:
                 project.problem = problem
                 self._apply(project)
-            due = project.due_in(now, self._rules)
-            if due is None or self._training is not None:
-                continue
-            if due > 0:
-                pause = min(pause, due)
-                continue
-            self._begin(project)
+            if project.watchable:
+                project.look_at_git()
+            before = project.decision
+            decision = project.decide(moment, self._rules)
+            if self._training is None:
+                if decision.start:
+                    self._begin(project)
+                elif decision.in_s is not None:
+                    pause = min(pause, decision.in_s)
+            self._save_soon(project)
+            if decision.why != before.why:
+                self._on_change()
         return pause
 
     def _begin(self, project: Project) -> None:
-        files = project.journal.changed()
-        project.journal.began(self._clock())
-        project.train_now = False
-        project.progress = {}
+        files, seconds = project.begin(self._around.moment(), self._rules)
         self._training = project
+        self._around.forget_load()
         command = [*self._worker_command, "--root", str(project.path), "--model", self._model]
-        project.worker = Worker(command, lambda event: self._progress(project, event))
+        command += ["--seconds", f"{seconds:.0f}"]
+        project.worker = Worker(command, lambda event: self._progress(project, event), self._around.clock)
         if self._busy:
             project.worker.suspend()
         self._spawn(self._train(project, project.worker, files), "train")
@@ -304,11 +356,12 @@ class Projects:
         except Exception:  # noqa: BLE001 - a task's boundary: a fault must not end the schedule
             _log.exception("training %s failed", project.path)
         finally:
-            project.worker = self._training = None
-            project.journal.ended(self._clock(), learned=done["decision"] != "failed")
-            project.finished(done, ended_because=worker.ended_because)
+            self._training = None
+            self._around.forget_load()
+            project.ended(done, self._around.moment(), ended_because=worker.ended_because)
             _log.info("%s: %s", project.path, project.message)
-            self._forget_if_unused(project)
+            self._save_soon(project)
+            self._spawn(self._sync_watcher(project), "watch")
             self._changed()
 
     def _progress(self, project: Project, event: dict[str, Any]) -> None:
@@ -337,7 +390,7 @@ class Projects:
 
     async def close_all(self) -> None:
         """Ends the training and all watchers. Nothing is lost but the candidate in training."""
-        self._closing = True
+        self._closing.set()
         if self._training is not None:
             self._end_training(self._training, "the engine is ending")
         for project in list(self._projects.values()):
@@ -345,29 +398,3 @@ class Projects:
         self._wake.set()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
-
-
-def _real(root: str) -> Path:
-    """The root without symbolic links.
-
-    Raises:
-        BadRequest: its links lead in a circle.
-    """
-    path = Path(os.path.realpath(root))
-    if path.is_symlink():
-        raise BadRequest(f"{root} is a loop of symbolic links")
-    return path
-
-
-def _problem(path: Path) -> str | None:
-    """Why a folder is not learned, or None."""
-    try:
-        if not path.is_dir():
-            return f"{path} is not a folder" if path.exists() else f"the folder {path} does not exist"
-        if path == Path(path.anchor) or path == Path.home().resolve():
-            return f"{path} as a whole is not learned; open a project inside it"
-    except OSError as error:
-        return f"the folder {path} cannot be read: {error.strerror}"
-    if not os.access(path, os.R_OK | os.X_OK):
-        return f"the folder {path} cannot be read"
-    return None

@@ -27,7 +27,7 @@ from watchdog.observers.api import BaseObserver
 from tailora_adapters.languages import by_path
 from tailora_adapters.paths import runtime_dir
 
-__all__ = ["Watcher", "is_head_move", "is_relevant"]
+__all__ = ["Watcher", "is_head_move", "is_relevant", "look"]
 
 _IGNORED_FOLDERS = frozenset(
     (
@@ -67,7 +67,7 @@ def is_relevant(path: str) -> bool:
 
 def is_head_move(path: str) -> bool:
     """Whether a change of this file means that git's HEAD moved (commit, checkout, pull, rebase)."""
-    return path == ".git/HEAD" or path.startswith(".git/refs/heads/")
+    return path in (".git/HEAD", ".git/logs/HEAD") or path.startswith(".git/refs/heads/")
 
 
 class Watcher:
@@ -113,7 +113,7 @@ class Watcher:
                 why = error.strerror or str(error)
                 self._stop_observer()
         # Looked at here, not on the thread: what changes from now on is a change.
-        before = dict(_look(self._root))
+        before = _times(self._root)
         self._poller = threading.Thread(target=self._poll, args=(before,), name="poll-project", daemon=True)
         self._poller.start()
         return f"no file notifications here ({why}): changes are looked for every {self._poll_s:.0f} s"
@@ -155,7 +155,7 @@ class Watcher:
 
     def _poll(self, before: dict[str, int]) -> None:
         while not self._stopping.wait(self._poll_s):
-            now = dict(_look(self._root))
+            now = _times(self._root)
             if not now and not self._root.exists():
                 self._on_gone()
                 return
@@ -188,9 +188,9 @@ def _too_many_folders(root: Path) -> bool:
     return any(count > limit for count, _ in enumerate(folders, 1))
 
 
-def _look(root: Path) -> Iterator[tuple[str, int]]:
-    """The relevant files with their modification time in nanoseconds."""
-    left = _POLL_LIMIT
+def look(root: Path, limit: int = _POLL_LIMIT) -> Iterator[tuple[str, os.stat_result]]:
+    """The relevant files (relative paths with ``/``) of at most ``limit`` that are seen; links are not followed."""
+    left = limit
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _IGNORED_FOLDERS]
         for name in names:
@@ -201,6 +201,11 @@ def _look(root: Path) -> Iterator[tuple[str, int]]:
             relative = path.relative_to(root).as_posix()
             if is_relevant(relative):
                 try:
-                    yield relative, path.lstat().st_mtime_ns
+                    yield relative, path.lstat()
                 except OSError:
                     continue  # gone meanwhile
+
+
+def _times(root: Path) -> dict[str, int]:
+    """When each file was last modified, in nanoseconds."""
+    return {path: found.st_mtime_ns for path, found in look(root)}

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -45,11 +46,20 @@ class Worker:
     Args:
         command: Program and arguments; ``--parent-pid`` and ``--changed-file-list`` are added.
         on_progress: Called with every ``progress`` event.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, command: Sequence[str], on_progress: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        on_progress: Callable[[dict[str, Any]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._command = [*command, "--parent-pid", str(os.getpid())]
         self._on_progress = on_progress
+        self._clock = clock
+        self._ran_s = 0.0
+        self._runs_since: float | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._suspended = False
         self._killed_because = ""
@@ -59,6 +69,15 @@ class Worker:
     def pid(self) -> int | None:
         """The child's process id, None before it runs."""
         return self._process.pid if self._process else None
+
+    @property
+    def running_s(self) -> float:
+        """Seconds that it could run so far: suspensions are not counted."""
+        return self._ran_s + (0.0 if self._runs_since is None else self._clock() - self._runs_since)
+
+    def _count(self, *, runs: bool) -> None:
+        self._ran_s = self.running_s
+        self._runs_since = self._clock() if runs else None
 
     @property
     def ended_because(self) -> str:
@@ -85,6 +104,7 @@ class Worker:
         if self._killed_because:
             return failed(self._killed_because)
         process = self._process = await _spawn(command)
+        self._count(runs=not self._suspended)
         if self._suspended:
             self._signal_all(stop=True)
         if self.ended_because:  # while it was being started
@@ -96,6 +116,7 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(reader, _LAST_WORDS_S)
         finally:
+            self._count(runs=False)
             self._kill_all()
             reader.cancel()
         if self.ended_because:
@@ -127,12 +148,14 @@ class Worker:
         """Stops the worker and its children where they are. Idempotent."""
         if not self._suspended:
             self._suspended = True
+            self._count(runs=False)
             self._signal_all(stop=True)
 
     def resume(self) -> None:
         """Lets them go on. Idempotent."""
         if self._suspended:
             self._suspended = False
+            self._count(runs=self._process is not None and self._process.returncode is None)
             self._signal_all(stop=False)
 
     def kill(self, reason: str) -> None:

@@ -13,10 +13,10 @@ import pytest
 from engine_fakes import FakeGenerator, commit, no_adapter
 
 from tailora.engine.app import Services, make_app
-from tailora.engine.journal import Rules
 from tailora.engine.model import Model
 from tailora.engine.options import EngineOptions
 from tailora.engine.projects import Projects
+from tailora.engine.schedule import Rules
 from tailora.engine.scheduler import Scheduler
 from tailora.engine.status import StatusHub
 from tailora.errors import PromptTooLong

@@ -1,12 +1,16 @@
 """Settings of the engine: where they come from and what a bad one does."""
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from tailora.engine import machine
-from tailora.engine.options import EngineOptions, read_options
+from tailora.engine.options import EngineOptions, read_options, rules_of
 from tailora.engine.recommend import Calibration, ModelTimes, calibration_key
+from tailora.engine.schedule import Rules
 from tailora_adapters.base import cache, catalogue
+
+DOCS = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 def write(home: Path, text: str) -> None:
@@ -16,6 +20,22 @@ def write(home: Path, text: str) -> None:
 
 def test_without_anything_the_defaults_hold(home: Path) -> None:
     assert read_options({}) == (EngineOptions(), [])
+
+
+def test_the_documented_table_is_the_code() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    options = EngineOptions()
+    for item in fields(EngineOptions):
+        value = getattr(options, item.name)
+        default = f"{value:g}" if isinstance(value, float) else json.dumps(value)
+        written = "by the GPU's memory" if item.name == "model" else f"`{default}`"
+        assert f"| `engine.{item.name}` | {written} |" in text
+    assert text.count("| `engine.") == len(fields(EngineOptions))
+
+
+def test_the_schedule_has_the_same_defaults() -> None:
+    assert rules_of(EngineOptions()) == Rules()
+    assert rules_of(EngineOptions(max_load=1.0, train_seconds=30)) == Rules(max_load=1.0, train_seconds=30)
 
 
 def test_the_environment_goes_before_the_file(home: Path) -> None:

@@ -1,61 +1,20 @@
 """From a changed file to a training run and back to the status, with a scripted worker."""
 
-import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from engine_harness import AT_ONCE, Harness, put
 
 from tailora.engine import outcomes
 from tailora.engine import project as project_module
-from tailora.engine.journal import Rules
 from tailora.engine.project import Project
-from tailora.engine.projects import Projects
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.outcomes import Accepted
 from tailora_adapters.store import Store
-
-WORKER = (sys.executable, str(Path(__file__).with_name("engine_worker.py")))
-AT_ONCE = Rules(quiet_s=0, min_gap_s=0)
-
-
-class Harness:
-    """Open projects, and a way to wait for what their status says."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._changed = asyncio.Event()
-        self.projects = Projects("m", Store(), rules, self._changed.set, worker_command=WORKER, poll_s=0.05)
-        self.projects.start()
-        self.seen: list[tuple[str, str]] = []
-        """Every state and message that a status said."""
-
-    async def until(self, root: Path, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(20):
-            while True:
-                self._changed.clear()
-                status = self.projects.status(str(root))
-                self.seen.append((status["state"], status["message"]))
-                if condition(status):
-                    return status
-                await self._changed.wait()
-
-    def project(self, root: Path) -> Project:
-        return self.projects._projects[root.resolve()]
-
-    async def open(self, root: Path, client: str = "c", trusted: bool = True, learning: bool = True) -> None:
-        await self.projects.open(str(root), client, trusted=trusted, learning=learning)
-
-    async def watching(self, root: Path) -> None:
-        """Waits for the watcher of a project that was just opened."""
-        async with asyncio.timeout(20):
-            while any(task.get_name() == "watch" for task in self.projects._tasks):
-                await asyncio.wait(
-                    [task for task in self.projects._tasks if task.get_name() == "watch"],
-                )
 
 
 @pytest.fixture
@@ -71,13 +30,6 @@ def root(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "plan").write_text("promote")
     return folder
-
-
-def put(path: Path) -> None:
-    """Makes a file by one event, so that one change starts one run."""
-    hidden = path.with_name(f".{path.name}")
-    hidden.write_text("1")
-    hidden.rename(path)
 
 
 def rename(path: Path, other: Path) -> None:
@@ -145,9 +97,9 @@ async def test_a_killed_worker_costs_only_its_run(harness: Harness, root: Path) 
     worker = harness.project(root).worker
     assert worker is not None
     psutil.Process(worker.pid).kill()
-    status = await harness.until(root, is_idle)
-    assert "signal 9" in status["message"]
-    assert status["changed_files"] == 1
+    status = await harness.until(root, lambda status: "signal 9" in status["message"])
+    assert (status["state"], status["changed_files"]) == ("waiting", 1)
+    assert "1 changed file; the last run came to nothing; the next is tried in" in status["message"]
     (root / "plan").write_text("promote")
     put(root / "b.py")
     status = await harness.until(root, lambda status: status["message"].startswith("version 4"))

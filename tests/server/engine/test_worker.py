@@ -125,3 +125,23 @@ asyncio.run(main())
 def _becomes(process: psutil.Process, states: set[str]) -> bool:
     # The kernel stops a process soon, not at once, and tells nobody: so this one is polled.
     return any(process.status() in states for _ in range(100_000))
+
+
+async def test_time_is_counted_while_it_may_run_only(root: Path) -> None:
+    run = Run(root, "wait")
+    now = 100.0
+    run.worker = Worker(run.worker._command, run._on_progress, lambda: now)
+    task = asyncio.create_task(run.worker.run())
+    await run.until_it_reports()
+    now += 5
+    run.worker.suspend()
+    now += 1_000  # completions run
+    assert run.worker.running_s == 5
+    run.worker.resume()
+    now += 2
+    run.worker.kill("enough")
+    await task
+    now += 1_000
+    assert run.worker.running_s == 7
+    run.worker.resume()
+    assert run.worker.running_s == 7

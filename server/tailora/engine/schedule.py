@@ -1,0 +1,188 @@
+"""When a project is trained: one pure decision from what is known, and the words for every «not yet».
+
+Knows nothing of files, processes or clocks: every time is an argument, in monotonic seconds. Invariant: whatever
+holds a run back ends by itself or is named in ``why``; no change waits for more changes longer than ``max_wait_s``.
+"""
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["Conditions", "Decision", "Rules", "count_files", "decide", "span"]
+
+_A_LOT = 4
+"""So many times ``min_new_tokens`` since a run that came to nothing are worth another try at once."""
+_LONGEST_GAP_S = 3600.0
+_SHORTEST_BACKOFF_S = 60.0
+_LEAST_BATTERY = 30.0
+_LEAST_BUDGET_S = 10.0
+_AFTER_COMMIT = 0.25
+"""Of the quiet time: whoever commits has come to an end of something."""
+_RESTS_S = 5.0
+_LOOK_AGAIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When training starts. See the settings of the same names in ``options``."""
+
+    quiet_s: float = 20.0
+    min_gap_s: float = 120.0
+    max_wait_s: float = 1800.0
+    min_new_tokens: int = 200
+    min_changed_files: int = 5
+    max_load: float = 0.7
+    on_battery: bool = False
+    budget_s_per_day: float = 3600.0
+    train_seconds: float = 600.0
+
+    @property
+    def hot_s(self) -> float:
+        """A file that changed less long ago is hot: left out of a run that could not wait for quiet any longer."""
+        return min(_RESTS_S, self.quiet_s * _AFTER_COMMIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What a decision is made from."""
+
+    now: float
+    changed_files: int = 0
+    many: bool = False
+    """Whether there are more than are counted."""
+    resting_files: int = 0
+    """Those among them that are not hot."""
+    new_tokens: int = 0
+    """Estimate of what they bring."""
+    fresh_tokens: int = 0
+    """The part of it that no run was given yet."""
+    waiting_since: float = math.inf
+    """When the first of them changed."""
+    quiet_since: float = -math.inf
+    committed: bool = False
+    """Whether something was committed since the last run."""
+    git_at_work: str | None = None
+    """What git is in the middle of, such as «the rebase»."""
+    load: float = 0.0
+    """Share of the machine's cores that other processes used over the last minute, 0 to 1."""
+    battery_percent: float | None = None
+    """None: on mains."""
+    trained_today_s: float = 0.0
+    last_run: float = -math.inf
+    """When the last run ended."""
+    failures: int = 0
+    """Runs in a row that came to nothing."""
+    full_retrain: str | None = None
+    """Why everything has to be learned anew, if so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a run starts now."""
+
+    start: bool
+    in_s: float | None
+    """When to decide again at the latest; None where nothing waits to be learned."""
+    why: str
+    """Fit to show."""
+
+
+_Hindrance = tuple[float, str] | None
+"""Seconds after which to look again, and what is in the way."""
+
+
+def decide(conditions: Conditions, rules: Rules) -> Decision:
+    """Whether training starts now; if not, why not and when to ask again."""
+    if not conditions.changed_files and conditions.full_retrain is None:
+        return Decision(False, None, "nothing new to learn")
+    what = _what(conditions)
+    for rule in (_git, _power, _budget, _gap, _patience, _load):
+        hindrance = rule(conditions, rules)
+        if hindrance is not None:
+            in_s, why = hindrance
+            return Decision(False, max(in_s, 0.0), f"{what}; {why}")
+    return Decision(True, 0.0, f"{what}; training starts")
+
+
+def _what(conditions: Conditions) -> str:
+    files = count_files(conditions.changed_files, many=conditions.many)
+    if conditions.full_retrain is None:
+        return files
+    anew = f"everything is learned anew ({conditions.full_retrain})"
+    return f"{files}; {anew}" if conditions.changed_files else anew
+
+
+def _git(conditions: Conditions, _rules: Rules) -> _Hindrance:
+    if conditions.git_at_work is None:
+        return None
+    return _RESTS_S, f"waits for {conditions.git_at_work} to end"
+
+
+def _power(conditions: Conditions, rules: Rules) -> _Hindrance:
+    percent = conditions.battery_percent
+    if percent is None:
+        return None
+    if not rules.on_battery:
+        return _LOOK_AGAIN_S, "paused: on battery (set engine.on_battery to learn on it, too)"
+    if percent < _LEAST_BATTERY:
+        return _LOOK_AGAIN_S, f"paused: the battery is at {percent:.0f} %"
+    return None
+
+
+def _budget(conditions: Conditions, rules: Rules) -> _Hindrance:
+    budget = rules.budget_s_per_day
+    if not budget or budget - conditions.trained_today_s >= min(_LEAST_BUDGET_S, budget):
+        return None
+    return _LOOK_AGAIN_S, f"today's budget of {span(budget)} is used up"
+
+
+def _gap(conditions: Conditions, rules: Rules) -> _Hindrance:
+    gap = rules.min_gap_s
+    again = conditions.failures > 0 and conditions.fresh_tokens < max(1, _A_LOT * rules.min_new_tokens)
+    if again:
+        backoff = max(gap, _SHORTEST_BACKOFF_S) * 2 ** min(conditions.failures, 10)
+        gap = max(gap, min(backoff, _LONGEST_GAP_S))
+    left = conditions.last_run + gap - conditions.now
+    if left <= 0:
+        return None
+    if again:
+        return left, f"the last run came to nothing; the next is tried in {span(left)}"
+    return left, f"the next training is {span(left)} away"
+
+
+def _patience(conditions: Conditions, rules: Rules) -> _Hindrance:
+    """Enough that is new, and quiet; or a wait that was long enough."""
+    overdue_in = conditions.waiting_since + rules.max_wait_s - conditions.now
+    if overdue_in <= 0:
+        if conditions.resting_files:
+            return None
+        return rules.hot_s, f"changes all the time; waits for {span(rules.hot_s)} without"
+    enough = (
+        conditions.full_retrain is not None
+        or conditions.committed
+        or conditions.many
+        or conditions.new_tokens >= rules.min_new_tokens
+        or conditions.changed_files >= rules.min_changed_files
+    )
+    if not enough:
+        return overdue_in, f"waits for more that is new, at most {span(overdue_in)}"
+    quiet_s = rules.quiet_s * (_AFTER_COMMIT if conditions.committed else 1.0)
+    left = conditions.quiet_since + quiet_s - conditions.now
+    return (min(left, overdue_in), f"waits for {span(quiet_s)} of quiet") if left > 0 else None
+
+
+def _load(conditions: Conditions, rules: Rules) -> _Hindrance:
+    if conditions.load <= rules.max_load:
+        return None
+    return _LOOK_AGAIN_S, f"the machine is busy ({100 * conditions.load:.0f} % of its cores); training waits"
+
+
+def count_files(count: int, *, many: bool = False) -> str:
+    """In words; ``many``: there are more."""
+    if many:
+        return f"more than {count:,} changed files"
+    return "1 changed file" if count == 1 else f"{count:,} changed files"
+
+
+def span(seconds: float) -> str:
+    """A time in words: «20 s», «30 min»."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
