@@ -15,7 +15,7 @@ import httpx2
 
 from tailora.bench import processes, raw
 from tailora.bench.figures import Figures, ratios, rounded, short, spread, summarise
-from tailora.bench.home import bench_home, end_engine
+from tailora.bench.home import bench_home, end_engine, require_model
 from tailora.bench.host import describe_host
 from tailora.bench.ours import LanguageServer
 from tailora.bench.peer import LlamaVim
@@ -23,8 +23,6 @@ from tailora.bench.peer_server import PeerServer, peer_model, require_package
 from tailora.bench.player import Moment, play
 from tailora.bench.trace import Trace, make_trace
 from tailora.bench.warm_up import warm_up
-from tailora_adapters.base import fetch as base_fetch
-from tailora_adapters.errors import TailoraError
 
 __all__ = ["PARTS", "Plan", "Progress", "Report", "measure"]
 
@@ -87,8 +85,7 @@ def measure(plan: Plan, progress: Progress, say: Callable[[str], None] = lambda 
     """
     if plan.against_peer:
         require_package()
-    if not base_fetch.is_ready(plan.model):
-        raise TailoraError(f"{plan.model} is not on this machine: run `tailora model pull {plan.model}`")
+    require_model(plan.model)
     trace = make_trace(plan.places, plan.seed)
     gguf = peer_model(plan.model, plan.peer_model, progress) if plan.against_peer else None
     say(_estimate(plan, trace))
