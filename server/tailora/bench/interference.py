@@ -32,6 +32,8 @@ __all__ = ["Plan", "measure"]
 
 _CONDITIONS = ("idle", "training")
 _ADAPTER = "foundation"
+_TIMES = ("p50", "p95", "answered_p50", "answered_p95", "first_token")
+"""Figures whose ratios are told."""
 _TRUSTED = {"learning": {"enabled": False, "trusted": True}}
 """It may be trained, but only when the benchmark says so."""
 _START_S = 15.0
@@ -124,15 +126,18 @@ class _Run:
         self._seen.append(training.seen)
         return moments
 
-    def _value(self) -> dict[str, Any]:
-        plan, trace = self._plan, self._trace
-        kept = {
+    def _kept(self) -> dict[str, list[list[Moment]]]:
+        """Without the places, in both conditions, that were not wholly under training in that round."""
+        return {
             condition: [
                 [moment for moment in moments if moment.visit not in seen.dropped]
                 for moments, seen in zip(played, self._seen, strict=True)
             ]
             for condition, played in self._moments.items()
         }
+
+    def _value(self) -> dict[str, Any]:
+        plan, trace, kept = self._plan, self._trace, self._kept()
         rounds = {condition: [summarise(moments) for moments in played] for condition, played in kept.items()}
         each = [
             ratios(training, idle) for training, idle in zip(rounds["training"], rounds["idle"], strict=True)
@@ -143,9 +148,8 @@ class _Run:
                 "no run trained for as long as typing at one place takes: name a larger package by --package"
             )
         return {
-            "p50_ratio": _median(each, "p50"),
-            "p95_ratio": _median(each, "p95"),
-            "spread": {f"{key}_ratio": [*map(short, low_high[key])] for key in ("p50", "p95")},
+            **{f"{key}_ratio": _median(each, key) for key in _TIMES if key in low_high},
+            "spread": {f"{key}_ratio": [*map(short, low_high[key])] for key in _TIMES if key in low_high},
             **{condition: rounded(summarise(list(chain(*played)))) for condition, played in kept.items()},
             "rounds": [
                 {
