@@ -81,7 +81,7 @@ class Training:
 
     @contextlib.asynccontextmanager
     async def around(self, number: int) -> AsyncIterator[None]:
-        """Wraps a visit: waits until a run has made its first step, and drops the visit if that run did not last."""
+        """Wraps a visit: it begins while the worker of a run computes, and is dropped if that run does not last."""
         worker = await self._started()
         began, cpu_s = asyncio.get_running_loop().time(), _cpu_s(worker)
         visit = Seen()
@@ -90,8 +90,7 @@ class Training:
             yield
         finally:
             sampling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sampling
+            await asyncio.wait([sampling])
         if not await self._still(worker):
             self.seen.dropped.add(number)
             return
@@ -117,7 +116,7 @@ class Training:
         await self._engine.resume(self._root)
 
     async def _started(self) -> psutil.Process:
-        """The worker of a run that makes steps.
+        """The worker of a run that makes steps at this moment.
 
         Raises:
             TailoraError: runs end before, or take too long.
@@ -128,7 +127,8 @@ class Training:
                 while True:
                     state, message, pid = await self._status()
                     if state == "training" and message.startswith("step"):
-                        if (worker := self._find_worker(pid)) is not None:
+                        worker = self._find_worker(pid)
+                        if worker is not None and not _is_suspended(worker):
                             return worker
                     elif state == "gating":
                         await self.end()
@@ -165,13 +165,19 @@ def find_worker(engine: int) -> psutil.Process | None:
 
 
 async def _sample(worker: psutil.Process, visit: Seen) -> None:
-    with contextlib.suppress(psutil.Error):  # it has ended: the visit is dropped
-        while True:
-            visit.suspended += worker.status() == psutil.STATUS_STOPPED
-            visit.samples += 1
-            available_mb = psutil.virtual_memory().available / 2**20
-            visit.least_available_mb = min(visit.least_available_mb, available_mb)
-            await asyncio.sleep(_SAMPLE_S)
+    while True:
+        visit.suspended += _is_suspended(worker)
+        visit.samples += 1
+        available_mb = psutil.virtual_memory().available / 2**20
+        visit.least_available_mb = min(visit.least_available_mb, available_mb)
+        await asyncio.sleep(_SAMPLE_S)
+
+
+def _is_suspended(worker: psutil.Process) -> bool:
+    try:
+        return bool(worker.status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False  # it has ended: the visit will be dropped
 
 
 def _cpu_s(worker: psutil.Process) -> float:

@@ -17,14 +17,13 @@ STEP = ("training", "step 3, loss 1.20, 400 tokens/s")
 
 @dataclass(eq=False)
 class FakeWorker:
-    """Stopped in every other sample; computes on one core."""
+    """Stopped whenever it is looked at for an odd time; computes on one core."""
 
-    samples: int = 0
-    now: Any = None
+    looks: int = 0
 
     def status(self) -> str:
-        self.samples += 1
-        return psutil.STATUS_STOPPED if self.samples % 2 else psutil.STATUS_SLEEPING
+        self.looks += 1
+        return psutil.STATUS_STOPPED if self.looks % 2 else psutil.STATUS_SLEEPING
 
     def cpu_times(self) -> Any:
         return psutil.Process().cpu_times()._replace(user=asyncio.get_running_loop().time(), system=0.0)
@@ -72,6 +71,8 @@ def test_a_place_waits_for_the_first_step_and_the_run_serves_the_next_one(in_no_
         for number in range(2):
             async with kept.around(number):
                 assert engine.state == [STEP]
+                assert engine.worker is not None
+                assert engine.worker.looks % 2 == 0, "a place begins while the worker computes"
                 await asyncio.sleep(1.95)
         await kept.end()
         return kept
@@ -88,7 +89,7 @@ def test_a_place_waits_for_the_first_step_and_the_run_serves_the_next_one(in_no_
 def test_a_place_at_which_the_run_ends_is_dropped_and_another_run_started(
     ended: tuple[str, str], in_no_time: Any
 ) -> None:
-    engine = FakeEngine([[STEP, ended], [STEP]])
+    engine = FakeEngine([[STEP, STEP, ended], [STEP]])
 
     async def story() -> Training:
         kept = training(engine)
