@@ -1,8 +1,8 @@
 """Lines over two axes as an SVG file: self-contained, the same for the same input, readable on light and dark pages.
 
-Knows nothing of what is drawn. Of our own, because no light library draws bands: pygal has none for lines, is made for
-the browser (its files fetch a script) and draws a new identifier each time; leather has neither bands nor error bars;
-matplotlib brings 100 MB. Invariant: no point lies outside the frame, and all text is escaped.
+Knows nothing of what is drawn. Of our own, because no light library draws bands: pygal has error bars, is made for
+the browser (its files fetch a script) and draws a new identifier each time; leather has no intervals at all; matplotlib
+would bring nine packages for one figure. Invariant: no point lies outside the frame, and all text is escaped.
 """
 
 import math

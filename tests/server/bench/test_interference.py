@@ -110,6 +110,7 @@ def test_through_the_real_server_engine_and_worker(tiny: Any, monkeypatch: pytes
     """Two places, idle and while a tiny model is trained on a small package."""
     monkeypatch.setattr(interference, "make_trace", lambda _places, _seed, found: short_trace(found[:2]))
     monkeypatch.setattr("tailora.bench.warm_up._SETTLE_S", 0.0)
+    monkeypatch.setenv("TAILORA_ENGINE_TRAIN_RESUME_S", "1")
     told: list[str] = []
     report = interference.measure(Plan(tiny.name, places=2, rounds=1), lambda _, text: told.append(text))
     value = report.value
