@@ -9,7 +9,7 @@ from typing import Any
 
 from tailora.bench.player import Moment
 
-__all__ = ["Figures", "percentile", "ratios", "spread", "summarise"]
+__all__ = ["Figures", "percentile", "ratios", "rounded", "short", "spread", "summarise"]
 
 Figures = dict[str, float | None]
 
@@ -94,3 +94,13 @@ def spread(rounds: Sequence[Figures]) -> dict[str, tuple[float, float]]:
         if values:
             result[key] = (min(values), max(values))
     return result
+
+
+def rounded(figures: Figures) -> Figures:
+    """All of them to four digits."""
+    return {key: None if value is None else short(value) for key, value in figures.items()}
+
+
+def short(value: float) -> float:
+    """To four digits."""
+    return float(f"{value:.4g}")

@@ -17,11 +17,23 @@ from tailora.engine import endpoint
 from tailora.engine.client import EngineClient
 from tailora.environment import environment
 from tailora_adapters import paths
+from tailora_adapters.base import fetch
+from tailora_adapters.errors import TailoraError
 
-__all__ = ["bench_home", "end_engine"]
+__all__ = ["bench_home", "end_engine", "require_model"]
 
 _IDLE_EXIT_S = 600
 _END_TIMEOUT_S = 30.0
+
+
+def require_model(name: str) -> None:
+    """Makes sure that nothing has to be fetched while a benchmark runs.
+
+    Raises:
+        TailoraError: the model is not on this machine.
+    """
+    if not fetch.is_ready(name):
+        raise TailoraError(f"{name} is not on this machine: run `tailora model pull {name}`")
 
 
 @contextlib.contextmanager

@@ -5,39 +5,30 @@ for the cores. Knows nothing of how figures are shown.
 """
 
 import asyncio
-import importlib.metadata
-import os
-import platform
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import psutil
 
-from tailora import __version__
 from tailora.bench import processes, raw
-from tailora.bench.figures import Figures, ratios, spread, summarise
-from tailora.bench.home import bench_home, end_engine
+from tailora.bench.figures import Figures, ratios, rounded, short, spread, summarise
+from tailora.bench.home import bench_home, end_engine, require_model
+from tailora.bench.host import describe_host
 from tailora.bench.ours import LanguageServer
 from tailora.bench.peer import LlamaVim
 from tailora.bench.peer_server import PeerServer, peer_model, require_package
-from tailora.bench.places import Document
-from tailora.bench.player import Client, Moment, Screen, play
+from tailora.bench.player import Moment, play
 from tailora.bench.trace import Trace, make_trace
-from tailora_adapters.base import fetch as base_fetch
-from tailora_adapters.errors import TailoraError
+from tailora.bench.warm_up import warm_up
 
 __all__ = ["PARTS", "Plan", "Progress", "Report", "measure"]
 
 PARTS = ("trace", "raw", "processes")
 Progress = Callable[[float, str], None]
 
-_SETTLE_S = 1.0
-"""After the warm-up of a side."""
-_WARM_TEXT = "def area(width: int, height: int) -> int:\n    return \n\n\nprint(area(3, 4))\n"
 _START_SHARE = 15.0
 """Seconds that the start and warm-up of a side take, for the estimate and the bar."""
 
@@ -94,8 +85,7 @@ def measure(plan: Plan, progress: Progress, say: Callable[[str], None] = lambda 
     """
     if plan.against_peer:
         require_package()
-    if not base_fetch.is_ready(plan.model):
-        raise TailoraError(f"{plan.model} is not on this machine: run `tailora model pull {plan.model}`")
+    require_model(plan.model)
     trace = make_trace(plan.places, plan.seed)
     gguf = peer_model(plan.model, plan.peer_model, progress) if plan.against_peer else None
     say(_estimate(plan, trace))
@@ -169,7 +159,7 @@ class _Run:
         server = LanguageServer("none" if side == "bare" else self._plan.adapter)
         try:
             await server.start(roots)
-            await _warm_up(server, self._folder, server.ready)
+            await warm_up(server, self._folder, server.ready)
             return await play(self._trace, server, visited)
         finally:
             await server.stop()
@@ -181,7 +171,7 @@ class _Run:
             self._peer_info = server.info
             client = LlamaVim(http)
             try:
-                await _warm_up(client, self._folder)
+                await warm_up(client, self._folder)
                 return await play(self._trace, client, visited)
             finally:
                 await client.aclose()
@@ -235,11 +225,11 @@ class _Run:
                 )
             )
         return {
-            "ours": _rounded(ours),
-            "peer": _rounded(peer) if peer is not None else None,
-            "ratio": _rounded(ratios(ours, peer)) if peer is not None else None,
+            "ours": rounded(ours),
+            "peer": rounded(peer) if peer is not None else None,
+            "ratio": rounded(ratios(ours, peer)) if peer is not None else None,
             "spread": {
-                side: {key: [_short(low), _short(high)] for key, (low, high) in row.items()}
+                side: {key: [short(low), short(high)] for key, (low, high) in row.items()}
                 for side, row in spreads.items()
             },
             "adapter": _adapter(plan, total, rounds),
@@ -254,7 +244,7 @@ class _Run:
                 "adapter": plan.adapter,
                 "by_language": self._by_language(),
             },
-            "machine": {**_machine(plan.model), "peer": self._peer_info or None},
+            "machine": {**describe_host(plan.model), "peer": self._peer_info or None},
         }
 
     def _by_language(self) -> dict[str, dict[str, Figures]]:
@@ -265,26 +255,12 @@ class _Run:
             everything = list(chain(*played))
             for language in sorted({moment.language for moment in everything}):
                 row = summarise([moment for moment in everything if moment.language == language])
-                result.setdefault(side, {})[language] = _rounded({key: row[key] for key in keys})
+                result.setdefault(side, {})[language] = rounded({key: row[key] for key in keys})
         return result
 
 
 def _http(server: PeerServer) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(base_url=server.address, timeout=httpx2.Timeout(120.0), trust_env=False)
-
-
-async def _warm_up(client: Client, folder: Path, ready: Callable[[], Awaitable[None]] | None = None) -> None:
-    """Asks once in a scratch document, so that weights are loaded and threads have started."""
-    document = Document(folder / "warm.py", folder, "python", _WARM_TEXT)
-    cursor = _WARM_TEXT.index("return ") + len("return ")
-    client.open(document, _WARM_TEXT)
-    if ready is not None:
-        await ready()
-    screen = Screen(asyncio.get_running_loop().time)
-    client.ask(document, _WARM_TEXT, cursor, screen)
-    await processes.answer_on(screen)
-    client.leave()
-    await asyncio.sleep(_SETTLE_S)
 
 
 def _merged(figures: Figures, rates: raw.Rates | None) -> Figures:
@@ -307,39 +283,7 @@ def _adapter(
         return None
     each = [ratios(*pair) for pair in zip(rounds["ours"], rounds["bare"], strict=True)]
     return {
-        "none": _rounded(total["bare"]),
-        "ratio": _rounded(ratios(total["ours"], total["bare"])),
-        "spread": {key: [_short(low), _short(high)] for key, (low, high) in spread(each).items()},
+        "none": rounded(total["bare"]),
+        "ratio": rounded(ratios(total["ours"], total["bare"])),
+        "spread": {key: [short(low), short(high)] for key, (low, high) in spread(each).items()},
     }
-
-
-def _rounded(figures: Figures) -> Figures:
-    return {key: None if value is None else _short(value) for key, value in figures.items()}
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")
-
-
-def _machine(model: str) -> dict[str, Any]:
-    return {
-        "cpu": _cpu_name(),
-        "cores": psutil.cpu_count(logical=False),
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_mb": psutil.virtual_memory().total >> 20,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "tailora": __version__,
-        "torch": importlib.metadata.version("torch"),
-        "model": model,
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -1,8 +1,9 @@
 """Our side as a ``Client``: an editor that speaks to ``tailora lsp`` over stdio as VS Code does.
 
 Every change is sent at once, a few milliseconds later the request for an inline completion, and each request cancels
-the one before. The server starts the engine by itself. Learning is off. What a request cost is told by
-``tailora/suggestion`` notifications, which come right before the answers. Knows nothing of the trace or of the peer.
+the one before. The server starts the engine by itself. Learning is off unless the settings have a say about it. What a
+request cost is told by ``tailora/suggestion`` notifications, which come right before the answers. Knows nothing of the
+trace or of the peer.
 """
 
 import asyncio
@@ -56,7 +57,7 @@ class LanguageServer:
         began = self._loop.time()
         await self._rpc.start(_COMMAND, os.environ)
         workspace = [{"uri": folder.as_uri(), "name": folder.name} for folder in folders]
-        options = {**self._settings, "learning": {"enabled": False}}
+        options = {"learning": {"enabled": False}, **self._settings}
         options["completion"] = {**self._settings.get("completion", {}), "adapter": self._adapter}
         await self._rpc.request(
             "initialize",

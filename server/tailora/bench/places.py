@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Document", "Hole", "find_documents", "find_holes", "language_of"]
+__all__ = ["Document", "Hole", "documents_below", "find_documents", "find_holes", "language_of"]
 
 _LANGUAGES = {
     ".py": "python",
@@ -114,6 +114,24 @@ def find_documents(count: int, seed: int, distribution: str = "tailora") -> list
         if len(documents) == count:
             break
     rng.shuffle(documents)
+    return documents
+
+
+def documents_below(root: Path, count: int, seed: int) -> list[Document]:
+    """Up to ``count`` documents with holes among the files of one project, in an order drawn from ``seed``."""
+    rng = random.Random(f"project {seed}")
+    paths = sorted(path for path in root.rglob("*") if not _LEFT_OUT & set(path.relative_to(root).parts))
+    rng.shuffle(paths)
+    documents: list[Document] = []
+    for path in paths:
+        language = language_of(path)
+        if len(documents) == count:
+            break
+        if language is None or (text := _read(path)) is None:
+            continue
+        document = Document(path, root, language, text)
+        if len(find_holes(document, rng)) >= 2:
+            documents.append(document)
     return documents
 
 

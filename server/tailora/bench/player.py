@@ -11,6 +11,7 @@ shows something. Invariant: nothing is on screen that the client did not show fo
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -172,12 +173,22 @@ def agreed_length(suggestion: str, real: str) -> int:
 
 
 async def play(
-    trace: Trace, client: Client, progress: Callable[[int], None] = lambda _: None
+    trace: Trace,
+    client: Client,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    around: Callable[[int], AbstractAsyncContextManager[None]] = lambda _: nullcontext(),
 ) -> list[Moment]:
-    """Plays all visits and returns their moments; ``progress`` is told how many visits are over."""
+    """Plays all visits and returns their moments.
+
+    Args:
+        progress: Told how many visits are over.
+        around: Makes what each visit, by its number, happens in; time spent there is none of the visit's.
+    """
     player = _Player(client)
     for number, visit in enumerate(trace.visits):
-        await player.visit(number, visit)
+        async with around(number):
+            await player.visit(number, visit)
         progress(number + 1)
     return player.moments
 

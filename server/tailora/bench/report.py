@@ -1,6 +1,6 @@
-"""Figures as a table, for people.
+"""Figures as tables, for people.
 
-Knows the JSON document of ``latency`` and nothing of how it came about.
+Knows the JSON documents of ``latency`` and ``interference``, and nothing of how they came about.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["tables"]
+__all__ = ["interference_tables", "tables"]
 
 _ROWS = (
     ("p50", "keystroke to suggestion, p50", "ms"),
@@ -52,6 +52,39 @@ def tables(value: dict[str, Any]) -> Iterator[Table]:
         for key, name, unit in _PROCESSES:
             table.add_row(name, _figure(value["processes"].get(key), unit))
         yield table
+
+
+def interference_tables(value: dict[str, Any]) -> Iterator[Table]:
+    """Idle beside training, and how the training fared."""
+    trace, machine = value["trace"], value["machine"]
+    table = Table(
+        "figure",
+        "idle",
+        "while training",
+        "ratio",
+        "over the rounds",
+        title=f"{trace['places']} places, {trace['rounds']} rounds",
+        caption=f"{machine['cpu']}, {machine['threads']} threads, {machine['memory_mb']} MB; {machine['model']}",
+    )
+    for key, name, unit in _ROWS:
+        if (idle := value["idle"].get(key)) is not None:
+            low_high = value["spread"].get(f"{key}_ratio")
+            table.add_row(
+                name,
+                _figure(idle, unit),
+                _figure(value["training"].get(key), unit),
+                _number(value.get(f"{key}_ratio")) if low_high else "",
+                f"{_number(low_high[0])} to {_number(low_high[1])}" if low_high else "",
+            )
+    yield table
+    worker = value["worker"]
+    table = Table("training meanwhile", "")
+    table.add_row("suspended, share of the time", _figure(worker["suspended"], "%"))
+    table.add_row("cores that it computed on, mean", _number(worker["cores"]))
+    table.add_row("runs started", str(worker["runs"]))
+    table.add_row("places dropped as a run ended", str(trace["dropped"]))
+    table.add_row("memory left, least", f"{worker['least_available_mb']} MB")
+    yield table
 
 
 def _sides(value: dict[str, Any]) -> Table:

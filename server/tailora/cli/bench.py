@@ -1,17 +1,23 @@
-"""``tailora bench``: how fast it is, here, beside what one would use instead."""
+"""``tailora bench``: how fast it is, here, beside what one would use instead, and while it learns."""
 
 import json as json_module
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tailora.cli.model import default_model
 from tailora.cli.output import err, out, print_json, progress_bar
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tailora.bench.latency import Report
+
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: latency.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: latency, interference.", no_args_is_help=True)
 
 _QUICK_PLACES = 8
 
@@ -53,10 +59,8 @@ def latency(
         raise typer.BadParameter(
             f"{', '.join(sorted(unknown))}: parts are {', '.join(PARTS)}", param_hint="--only"
         )
-    if model and Path(model).exists():
-        model = str(Path(model).resolve())  # the engine runs in another folder
     plan = Plan(
-        model=model or default_model(),
+        model=_model(model),
         against_peer=against is not None,
         peer_model=peer_model,
         places=min(places, _QUICK_PLACES) if quick else places,
@@ -69,6 +73,53 @@ def latency(
     )
     with progress_bar() as progress:
         report = measure(plan, progress, lambda text: err.print(text, soft_wrap=True))
+    _tell(report, tables, moments=moments, json=json)
+
+
+@app.command()
+def interference(
+    model: Annotated[str, typer.Option(help="Base model. Default: that of your settings.")] = "",
+    places: Annotated[int, typer.Option(min=1, help="Places to type at, idle and while training.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the order is swapped in every other.")] = 2,
+    seed: Annotated[int, typer.Option(help="Draws places, keys and times.")] = 1,
+    package: Annotated[
+        str, typer.Option(help="Installed package whose source is typed in and learned. Default: cattrs.")
+    ] = "",
+    quick: Annotated[bool, typer.Option("--quick", help=f"{_QUICK_PLACES} places, one round.")] = False,
+    moments: Annotated[Path | None, typer.Option(help="File for every single moment, as JSON.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Types at the same places when idle and while training runs: p95 of the one over that of the other."""
+    from tailora.bench.interference import Plan, measure
+    from tailora.bench.report import interference_tables
+    from tailora.demo.repository import DEFAULT_PACKAGE
+
+    plan = Plan(
+        model=_model(model),
+        places=min(places, _QUICK_PLACES) if quick else places,
+        rounds=1 if quick else rounds,
+        seed=seed,
+        package=package or DEFAULT_PACKAGE,
+    )
+    with progress_bar() as progress:
+        report = measure(plan, progress, lambda text: err.print(text, soft_wrap=True))
+    _tell(report, interference_tables, moments=moments, json=json)
+
+
+def _model(name: str) -> str:
+    """The model to measure with; a path is made absolute, as the engine runs in another folder."""
+    if name and Path(name).exists():
+        return str(Path(name).resolve())
+    return name or default_model()
+
+
+def _tell(
+    report: "Report",
+    tables: "Callable[[dict[str, Any]], Iterable[Table]]",
+    *,
+    moments: Path | None,
+    json: bool,
+) -> None:
     if moments is not None:
         moments.write_text(json_module.dumps(report.moment_rows(), indent=1) + "\n", encoding="utf-8")
     if json:

@@ -62,6 +62,9 @@ class EngineOptions:
     that was asked for is counted and not held back."""
     train_seconds: float = field(default=600.0, metadata={"min": 10})
     """The time that one run may train, or what the day's budget has left; measuring and the gate come on top."""
+    train_resume_s: float = field(default=2.0, metadata={"min": 1})
+    """A run that was suspended for a completion goes on this long after the last one, so not between two keystrokes.
+    No less than the longest window of ``cores``: else a worker that was just suspended would count as computing."""
     poll_s: float = field(default=120.0, metadata={"min": 1})
     """Where a project is too large for file notifications, it is looked through this often."""
     tcp: bool = False

@@ -107,6 +107,7 @@ async def _serve(
         Serving(options.model, store),
         hub.changed,
         on_busy=lambda busy: projects.set_busy(busy),
+        linger_s=options.train_resume_s,
         idle_unload_s=options.idle_unload_s,
     )
     projects = Projects(

@@ -186,7 +186,7 @@ class Projects:
         Raises:
             StoreUnwritable: nothing was stored.
         """
-        path = _real(root)
+        path = real_root(root)
         reason = await asyncio.to_thread(outcomes.note, self._store.project(path), self._model, events)
         if reason is not None:
             if (project := self._projects.get(path)) is not None:

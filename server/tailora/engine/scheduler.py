@@ -79,7 +79,7 @@ class Scheduler:
         on_change: Callable[[], None],
         *,
         on_busy: Callable[[bool], None] | None = None,
-        linger_s: float = 0.3,
+        linger_s: float = 2.0,
         idle_unload_s: float = 600.0,
         gather_s: float = 0.08,
         clock: Callable[[], float] = time.monotonic,

@@ -138,7 +138,7 @@ def test_through_the_real_server_and_engine(
     shipped = adapter(make_lora(1))
     monkeypatch.setattr("tailora_adapters.foundation.find", lambda _: shipped)
     monkeypatch.setattr(latency, "make_trace", lambda *_: short_trace(document))
-    monkeypatch.setattr(latency, "_SETTLE_S", 0.0)
+    monkeypatch.setattr("tailora.bench.warm_up._SETTLE_S", 0.0)
     plan = Plan(tiny.name, places=2, rounds=1, parts=frozenset(("trace", "processes")), quick=True)
     told: list[str] = []
     report = latency.measure(plan, lambda _, text: told.append(text))

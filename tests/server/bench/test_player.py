@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,24 @@ def test_silence_counts_until_the_end_of_the_visit(played: Play) -> None:
     moments, _ = played(Scripted(lambda _: None), visit(Step(0.5, "arrive", 0), *keys("c", 1.0), end_s=3.0))
     assert [moment.latency_ms for moment in moments] == pytest.approx([2500, 2000], abs=0.2)
     assert all(moment.unanswered and not moment.shown and moment.reason == "no idea" for moment in moments)
+
+
+def test_what_happens_around_a_visit_takes_none_of_its_time(in_no_time: Callable[..., Any]) -> None:
+    told: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def around(number: int) -> AsyncIterator[None]:
+        await asyncio.sleep(100)
+        told.append(f"begin {number}")
+        yield
+        told.append(f"end {number}")
+        await asyncio.sleep(100)
+
+    visits = [visit(Step(0.5, "arrive", 0), end_s=3.0) for _ in range(2)]
+    moments = in_no_time(play(Trace(tuple(visits), 1), Scripted(rest), around=around))
+    assert [moment.at_ms for moment in moments] == pytest.approx([500] * 2, abs=0.2)
+    assert [moment.latency_ms for moment in moments] == pytest.approx([50] * 2, abs=0.2)
+    assert told == ["begin 0", "end 0", "begin 1", "end 1"]
 
 
 def test_what_comes_after_the_next_key_is_lost(played: Play) -> None:

@@ -1,8 +1,12 @@
 """The engine computes on the cores that others leave free."""
 
+from dataclasses import fields
+
 import pytest
 
+from tailora.engine import cores
 from tailora.engine.cores import FreeCores
+from tailora.engine.options import EngineOptions
 
 
 class Machine:
@@ -58,6 +62,20 @@ def test_what_happened_long_ago_or_just_now_changes_nothing() -> None:
     machine.passes(60, 1.0)
     free.adjust()
     machine.passes(0.05, 1.0)
+    free.adjust()
+    assert machine.changes == []
+
+
+def test_a_training_worker_that_was_just_suspended_is_not_counted() -> None:
+    """It runs no sooner than the shortest ``train_resume_s`` after the last request, and is suspended at the next."""
+    resume = next(option for option in fields(EngineOptions) if option.name == "train_resume_s")
+    assert resume.metadata["min"] >= cores._STALE_S
+    machine = Machine()
+    free = machine.cores(most=2, cores=2)
+    machine.passes(resume.metadata["min"], 0.0)
+    machine.passes(0.05, 2.0)
+    free.adjust()
+    machine.passes(0.1, 0.0)
     free.adjust()
     assert machine.changes == []
 

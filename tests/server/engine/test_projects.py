@@ -14,7 +14,6 @@ from tailora.engine import project as project_module
 from tailora.engine.project import Project
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.outcomes import Accepted
-from tailora_adapters.store import Store
 
 
 @pytest.fixture

@@ -243,6 +243,14 @@ async def test_busy_is_announced_once_until_it_lingered(make: Make) -> None:
     assert announced == [True, False]
 
 
+async def test_between_two_keystrokes_it_stays_busy(make: Make) -> None:
+    announced: list[bool] = []
+    scheduler = make(on_busy=announced.append)
+    for key in "ab":
+        await steps_of(scheduler.submit(ask(key)))
+    assert announced == [True]
+
+
 async def test_closing_ends_what_waits_and_what_runs(make: Make, generator: FakeGenerator) -> None:
     generator.hold = True
     scheduler = make()
