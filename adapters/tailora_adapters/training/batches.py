@@ -25,7 +25,7 @@ class Batch:
     lengths: tuple[int, ...]
     positions: Tensor  # (labels,) places in ``ids`` that predict a token of a middle
     labels: Tensor  # (labels,)
-    prompt_positions: Tensor  # (prompt labels,) the same for the prompts' own code and for the tails
+    prompt_positions: Tensor  # (prompt labels,) the same for the tails, and for some of the prompts' own code
     prompt_labels: Tensor
 
     @property
@@ -34,8 +34,18 @@ class Batch:
         return len(self.ids)
 
 
-def collate(sequences: Sequence[TokenSequence], indices: Sequence[int], device: torch.device) -> Batch:
-    """One batch of the sequences with these indices, on the model's device."""
+def collate(
+    sequences: Sequence[TokenSequence],
+    indices: Sequence[int],
+    device: torch.device,
+    *,
+    prompt_share: float = 1.0,
+    rng: random.Random | None = None,
+) -> Batch:
+    """One batch of the sequences with these indices, on the model's device.
+
+    ``prompt_share`` of the prompts' code, drawn by ``rng``, is among the prompt labels; the tails always are.
+    """
     ids: list[int] = []
     lengths: list[int] = []
     middles: list[tuple[int, int]] = []
@@ -44,7 +54,10 @@ def collate(sequences: Sequence[TokenSequence], indices: Sequence[int], device: 
         sequence = sequences[index]
         offset = len(ids) - 1  # a token is predicted by the one before it
         middles += [(offset + at, sequence.ids[at]) for at in range(sequence.start, len(sequence.ids))]
-        for places in (sequence.code, range(sequence.tail, sequence.start)):
+        code: Sequence[int] = sequence.code
+        if prompt_share < 1:
+            code = rng.sample(code, round(prompt_share * len(code))) if rng is not None else ()
+        for places in (code, range(sequence.tail, sequence.start)):
             prompts += [(offset + at, sequence.ids[at]) for at in places]
         ids += sequence.ids[:-1]
         lengths.append(len(sequence.ids) - 1)

@@ -98,7 +98,7 @@ def evaluate(
     decoder: Decoder,
     prompts: Prompts,
     *,
-    write: Callable[[Sequence[int]], str] | None = None,
+    write: Callable[[list[int]], str] | None = None,
     end: int = -1,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Scores:
@@ -189,7 +189,7 @@ def _write_out(
     batch: Sequence[TokenSequence],
     rows: Sequence[_Row],
     cache: Cache | None,
-    write: Callable[[Sequence[int]], str],
+    write: Callable[[list[int]], str],
     end: int,
 ) -> None:
     """Fills in ``similarity``; what is written is right up to the first wrong token, so it goes on from there."""

@@ -3,10 +3,12 @@
 Deterministic for a seed on one machine and thread count. Knows nothing of files, projects or the gate.
 """
 
+import itertools
 import math
 import random
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,8 +19,14 @@ from torch import Tensor
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import TrainingFailed
 from tailora_adapters.training.batches import Batch, collate, shuffled_batches
+from tailora_adapters.training.checkpoint import Checkpoint, Progress
 from tailora_adapters.training.decoder import Decoder
 from tailora_adapters.training.head import Vocabulary
+
+_CHECKPOINT_EVERY_S = 20.0
+_USUAL_STEPS = 5
+_SUSPENDED = 3.0
+"""Times the median of the last steps."""
 
 __all__ = ["Kept", "StepReport", "TrainReport", "TrainSettings", "train"]
 
@@ -39,8 +47,10 @@ class TrainSettings:
     clip: float = 1.0
     weight_decay: float = 0.0
     prompt_weight: float = 1.0
-    """Weight of the prompts' own tokens: their mean loss counts so much beside that of the middles. A repository's names
-    and idioms stand there, and the forward pass has been paid for."""
+    """Weight of the mean loss of tails and prompts beside that of the middles. A repository's names and idioms stand
+    there, and the forward pass has been paid for."""
+    prompt_share: float = 1.0
+    """Share of the prompts' tokens that carry loss; the tails, part of the hole as much as the middle, always do."""
     first_layer: int = 0
     """Layers below it are not trained; their activations are kept between epochs."""
 
@@ -82,51 +92,86 @@ def train(
     settings: TrainSettings,
     *,
     seed: int,
+    checkpoint: Checkpoint | None = None,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> TrainReport:
     """Trains the parameters of ``model`` that require gradients, in place; ``decoder`` computes it.
+
+    With a ``checkpoint`` a run goes on where an earlier one with the same key was; who calls removes it at the end.
 
     Raises:
         TrainingFailed: the loss is not a number any more.
     """
     torch.manual_seed(seed)
-    rng = random.Random(seed)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
+        named.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
     )
-    per_epoch = len(list(shuffled_batches(sequences, settings.batch_tokens, random.Random(seed))))
+    before = checkpoint.load(named, optimizer) if checkpoint else Progress()
+    per_epoch = sum(1 for _ in _batches(sequences, settings, seed, epochs=1))
     steps = max(1, min(settings.max_steps, round(per_epoch * settings.max_epochs)))
     kept = Kept(decoder, sequences) if settings.first_layer else None
     vocabulary = Vocabulary(decoder.head_weight, (token for sequence in sequences for token in sequence.ids))
-    began = time.monotonic()
+    rng = random.Random(seed + before.step)
+    clock = _Clock(before.seconds)
+    progress, saved = before, clock.seconds
     model.train()
-    step, tokens, smooth = 0, 0, 0.0
-    while step < steps:
-        for indices in shuffled_batches(sequences, settings.batch_tokens, rng):
-            elapsed = time.monotonic() - began
-            done = max(step / steps, elapsed / settings.max_seconds)
-            if done >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _schedule(done, settings)
-            batch = collate(sequences, indices, decoder.device)
-            loss = _loss(decoder, batch, kept, vocabulary, settings.prompt_weight)
-            if not torch.isfinite(loss):
-                raise TrainingFailed(f"the loss became {loss.item()} at step {step}: lower the learning rate")
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            step += 1
-            tokens += batch.tokens
-            smooth = loss.item() if step == 1 else 0.9 * smooth + 0.1 * loss.item()
-            on_step(StepReport(step, done, loss.item(), tokens, time.monotonic() - began))
-        else:
-            continue
-        break
+    for indices in itertools.islice(_batches(sequences, settings, seed), before.step, steps):
+        done = max(progress.step / steps, clock.seconds / settings.max_seconds)
+        if done >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _schedule(done, settings)
+        batch = collate(sequences, indices, decoder.device, prompt_share=settings.prompt_share, rng=rng)
+        loss = _loss(decoder, batch, kept, vocabulary, settings.prompt_weight)
+        if not torch.isfinite(loss):
+            raise TrainingFailed(
+                f"the loss became {loss.item()} at step {progress.step}: lower the learning rate"
+            )
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(named.values(), settings.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        clock.tick()
+        progress = _after(progress, batch, loss.item(), clock.seconds)
+        if checkpoint and clock.seconds - saved >= _CHECKPOINT_EVERY_S:
+            checkpoint.save(named, optimizer, progress)
+            saved = clock.seconds
+        on_step(StepReport(progress.step, done, loss.item(), progress.tokens, clock.seconds))
     model.eval()
-    return TrainReport(step, tokens, time.monotonic() - began, smooth)
+    return TrainReport(progress.step, progress.tokens, clock.seconds, progress.smooth_loss)
+
+
+def _batches(
+    sequences: Sequence[TokenSequence], settings: TrainSettings, seed: int, *, epochs: int | None = None
+) -> Iterator[list[int]]:
+    """The same ones for a seed, so that a checkpoint need only know how many were taken."""
+    rng = random.Random(seed)
+    for _ in itertools.count() if epochs is None else range(epochs):
+        yield from shuffled_batches(sequences, settings.batch_tokens, rng)
+
+
+def _after(progress: Progress, batch: Batch, loss: float, seconds: float) -> Progress:
+    smooth = loss if progress.step == 0 else 0.9 * progress.smooth_loss + 0.1 * loss
+    return Progress(progress.step + 1, progress.tokens + batch.tokens, seconds, smooth)
+
+
+class _Clock:
+    """Seconds of training. A step that took far longer than those before it was suspended meanwhile, for completions or
+    with the whole machine: it counts as a usual one."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._steps: list[float] = []
+        self._at = time.monotonic()
+
+    def tick(self) -> None:
+        """A step is done."""
+        now = time.monotonic()
+        step, self._at = now - self._at, now
+        usual = statistics.median(self._steps) if len(self._steps) >= _USUAL_STEPS else step
+        self._steps = [*self._steps[1 - _USUAL_STEPS * 4 :], step]
+        self.seconds += min(step, _SUSPENDED * usual)
 
 
 def _schedule(done: float, settings: TrainSettings) -> float:
