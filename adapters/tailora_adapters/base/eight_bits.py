@@ -76,8 +76,8 @@ def quantize_inputs(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def dequantize_inputs(values: Tensor, steps: Tensor) -> Tensor:
-    """The inputs that ``quantize_inputs`` stands for, float32."""
-    return values.to(torch.float32).sub_(_ZERO).mul_(steps)
+    """The inputs that ``quantize_inputs`` stands for, bfloat16."""
+    return values.to(torch.bfloat16).sub_(_ZERO).mul_(steps.to(torch.bfloat16))
 
 
 def is_right(width: int) -> bool:

@@ -19,16 +19,26 @@ _DEFINITION = re.compile(
 
 
 def neighbour_snippets(
-    sources: Sequence[Source], *, seed: int, per_file: int = 2, lines: int = 10
+    sources: Sequence[Source],
+    *,
+    seed: int,
+    pool: Sequence[Source] | None = None,
+    per_file: int = 2,
+    lines: int = 10,
 ) -> dict[str, tuple[tuple[str, str], ...]]:
-    """For each file's path, up to ``per_file`` pairs of (path, text) from other files of its folder."""
+    """For each file's path, up to ``per_file`` pairs of (path, text) from other files of its folder.
+
+    Args:
+        pool: The files that snippets come from; the same ones by default.
+    """
     folders: dict[str, list[Source]] = {}
-    for source in sources:
+    for source in sources if pool is None else pool:
         folders.setdefault(source.path.rpartition("/")[0], []).append(source)
     result = {}
     for source in sources:
         rng = random.Random(f"{seed}:{source.path}")
-        others = [other for other in folders[source.path.rpartition("/")[0]] if other is not source]
+        near = folders.get(source.path.rpartition("/")[0], ())
+        others = [other for other in near if other.path != source.path]
         chosen = rng.sample(others, min(per_file, len(others)))
         snippets = (snippet for other in chosen if (snippet := _definition(other, rng, lines)))
         result[source.path] = tuple(snippets)

@@ -1,20 +1,24 @@
 """From a repository to the sequences of one training run: selected, split, cut into holes, tokenized.
 
-Knows nothing of models. What is held out is never trained on, nor anything nearly like it.
+Knows nothing of models. What is held out, whole files and some of the newest edits, is never trained on, nor any file
+nearly like it.
 """
 
 import random
 import sysconfig
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.context import neighbour_snippets
-from tailora_adapters.corpus.examples import make_examples
+from tailora_adapters.corpus.examples import FimExample, LineWeights, SpanMix, make_examples
+from tailora_adapters.corpus.held_edits import HeldEdits, hold_out_edits
+from tailora_adapters.corpus.history import Edit
+from tailora_adapters.corpus.learnable import Learnable
 from tailora_adapters.corpus.replay import Reservoir
-from tailora_adapters.corpus.select import Rejection, SourceFile, select_files
+from tailora_adapters.corpus.select import Rejection, SourceFile
 from tailora_adapters.corpus.sequences import TokenSequence, encode_all
 from tailora_adapters.corpus.split import split
 from tailora_adapters.errors import TooLittleData
@@ -30,7 +34,23 @@ _GENERIC_FILES = (
     "sched.py",
     "statistics.py",
 )
-"""Of Python's standard library: on every machine, and in no foundation adapter's training data."""
+"""Of Python's standard library: on every machine, and in no foundation adapter's training data. The gate's."""
+_GENERIC_REPLAY = (
+    "argparse.py",
+    "configparser.py",
+    "csv.py",
+    "difflib.py",
+    "logging/handlers.py",
+    "queue.py",
+    "tarfile.py",
+    "zipfile.py",
+)
+"""Trained on, so that what is generic stays known."""
+
+_MIX = SpanMix(open_ended=0.04)
+_RECENT_WEIGHT = 3.0
+"""How much more often holes begin at a line that was written just now."""
+_HALF_LIFE_S = 14 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +58,22 @@ class DataSettings:
     """Sizes of a run."""
 
     examples: int = 320
+    """Of a run over the whole repository."""
+    increment: int = 96
+    """Of a run that goes on from what serves, because some files changed."""
     held_out: int = 64
     generic: int = 16
     min_examples: int = 48
     min_held_out: int = 12
-    max_prompt: int = 320
+    max_prompt: int = 448
+    context_share: float = 0.35
+    """Of the examples, with snippets of neighbouring files before them."""
     replay_files: int = 200
     """Files that were learned before and are drawn again, the recent ones more often."""
     changed_share: float = 0.5
     """Of the examples, from the files that changed since the last run, where there are any; the rest is replay."""
+    generic_share: float = 0.05
+    """Of the examples, from generic code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,83 +82,135 @@ class RunData:
 
     training: list[TokenSequence]
     held_out: list[TokenSequence]
+    newest: frozenset[int]
+    """Places in ``held_out`` of the holes in newest edits."""
     files: tuple[SourceFile, ...]
     """That training examples came from."""
+    shown: tuple[SourceFile, ...]
+    """Seen in prompts only, as snippets of neighbouring files."""
     rejected: tuple[Rejection, ...]
 
 
 def gather(
-    root: Path,
+    found: Learnable,
     tokenizer: CodeTokenizer,
     settings: DataSettings,
     *,
     changed: Collection[str] = (),
     trained: Collection[str] = (),
+    whole: bool = True,
     replay: Reservoir | None = None,
+    unreadable: Callable[[Sequence[SourceFile]], Mapping[str, str]] = lambda _files: {},
     seed: int,
-    progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> RunData:
-    """Reads a repository.
+    """What to train on.
 
     ``changed`` files come first; of the rest, those that ``replay`` draws and those that it has never seen.
-    ``trained`` files, which an earlier version learned, are never held out.
+    ``trained`` files, which an earlier version learned, are never held out. ``whole``: a run over the whole repository.
+
+    Args:
+        unreadable: Says of which files a model makes nothing, and why, by path.
 
     Raises:
-        CorpusError: ``root`` is missing or unreadable.
         TooLittleData: fewer examples than a run needs.
     """
-    selection = select_files(root, progress=progress)
-    parts = split(selection.files, seed=seed, changed=changed, trained=trained)
-    newer = [file for file in parts.train if file.path in set(changed)]
-    older = [file for file in parts.train if file.path not in set(changed)]
+    nothing = unreadable(found.selection.files)
+    files = [file for file in found.selection.files if file.path not in nothing]
+    rejected = tuple(Rejection(path, "unreadable to the model", why) for path, why in nothing.items())
+    parts = split(files, seed=seed, changed=changed, trained=trained)
+    held = hold_out_edits(parts.train, found.history.edits, seed=seed)
+    newer = [file for file in held.train if file.path in set(changed)]
+    older = [file for file in held.train if file.path not in set(changed)]
     if replay is not None:
-        replay.retain({file.path: file.sha256 for file in selection.files})
+        replay.retain({file.path: file.sha256 for file in files})
         drawn = set(replay.sample(settings.replay_files, changed, time.time()))
         older = [file for file in older if file.path in drawn or file.path not in replay]
-    from_newer = round(settings.examples * settings.changed_share) if newer and older else settings.examples
-    examples = make_examples(newer, from_newer, seed=seed)
-    examples += make_examples(older, settings.examples - len(examples), seed=seed)
-    random.Random(seed).shuffle(examples)
-    held_out_examples = make_examples(parts.held_out, settings.held_out, seed=seed + 1)
+    wanted = settings.examples if whole else settings.increment
+    weights = _recency(held, found.history.edits)
+    from_newer = round(wanted * settings.changed_share) if newer and older else wanted
+    examples = make_examples(newer, from_newer, seed=seed, mix=_MIX, max_per_file=wanted, weights=weights)
+    examples += make_examples(
+        older, wanted - len(examples), seed=seed, mix=_MIX, max_per_file=wanted, weights=weights
+    )
     if len(examples) < settings.min_examples:
         raise TooLittleData(len(examples), settings.min_examples)
-    if len(held_out_examples) < settings.min_held_out:
-        raise TooLittleData(len(held_out_examples), settings.min_held_out, "held-out examples")
-    context = neighbour_snippets(selection.files, seed=seed)
-    # A snippet must not show what is held out: training prompts draw on training files only.
-    train_context = neighbour_snippets(parts.train, seed=seed)
+    by_edits = _held_edits(parts.train, held, settings.held_out // 2, seed)
+    by_files = make_examples(parts.held_out, settings.held_out - len(by_edits), seed=seed + 1)
+    if len(by_edits) + len(by_files) < settings.min_held_out:
+        raise TooLittleData(len(by_edits) + len(by_files), settings.min_held_out, "held-out examples")
+    # A snippet must not show what is held out: training prompts draw on what is trained on only.
+    context = neighbour_snippets(held.train, seed=seed)
+    training = encode_all(
+        tokenizer,
+        examples,
+        seed=seed,
+        max_prompt=settings.max_prompt,
+        context=context,
+        context_share=settings.context_share,
+    )
+    training += _generic(tokenizer, settings, round(settings.generic_share * len(training)), seed)
+    random.Random(seed).shuffle(training)
     used = {example.path for example in examples}
+    near = {path for used_path in used for path, _ in context.get(used_path, ())} - used
     return RunData(
-        training=encode_all(
-            tokenizer,
-            examples,
-            seed=seed,
-            max_prompt=settings.max_prompt,
-            context=train_context,
-            context_share=0.35,
-        ),
+        training=training,
         held_out=encode_all(
             tokenizer,
-            held_out_examples,
+            [*by_edits, *by_files],
             seed=seed + 1,
             max_prompt=settings.max_prompt,
-            context=context,
-            context_share=0.35,
+            context=neighbour_snippets(files, seed=seed, pool=held.train),
+            context_share=settings.context_share,
         ),
+        newest=frozenset(range(len(by_edits))),
         files=tuple(file for file in parts.train if file.path in used),
-        rejected=selection.rejected + parts.dropped,
+        shown=tuple(file for file in parts.train if file.path in near),
+        rejected=found.selection.rejected + rejected + parts.dropped,
     )
 
 
+def _recency(held: HeldEdits, edits: Sequence[Edit]) -> LineWeights:
+    """Lines that were edited lately come up more often; those held out are not there."""
+    now = time.time()
+    gone = {path: sorted(lines) for path, lines in held.lines.items()}
+    result: dict[str, dict[int, float]] = {}
+    for edit in edits:
+        weight = 1 + _RECENT_WEIGHT * 0.5 ** (max(0.0, now - edit.when) / _HALF_LIFE_S)
+        removed = gone.get(edit.path, [])
+        for line in range(edit.first_line, edit.last_line + 1):
+            if line not in held.lines.get(edit.path, ()):
+                shift = sum(other < line for other in removed)
+                result.setdefault(edit.path, {})[line - shift] = weight
+    return result
+
+
+def _held_edits(files: Sequence[SourceFile], held: HeldEdits, count: int, seed: int) -> list[FimExample]:
+    """Holes that begin in the lines held out, in the files as they are."""
+    weights = {path: dict.fromkeys(lines, 1.0) for path, lines in held.lines.items()}
+    sources = [file for file in files if file.path in weights]
+    return make_examples(sources, count, seed=seed + 1, weights=weights, only_weighted=True)
+
+
 def generic_sequences(tokenizer: CodeTokenizer, settings: DataSettings) -> list[TokenSequence]:
-    """Holes in generic code, the same in every run; empty where Python's library has no sources."""
+    """Holes in generic code for the gate, the same in every run; empty where Python's library has no sources."""
+    examples = make_examples(_library(_GENERIC_FILES), settings.generic, seed=0)
+    return encode_all(tokenizer, examples, seed=0, max_prompt=settings.max_prompt)
+
+
+def _generic(tokenizer: CodeTokenizer, settings: DataSettings, count: int, seed: int) -> list[TokenSequence]:
+    examples = make_examples(_library(_GENERIC_REPLAY), count, seed=seed, mix=_MIX) if count else []
+    return encode_all(tokenizer, examples, seed=seed, max_prompt=settings.max_prompt)
+
+
+def _library(names: Sequence[str]) -> list[SourceFile]:
     folder = Path(sysconfig.get_paths()["stdlib"])
     sources = []
-    for name in _GENERIC_FILES:
+    for name in names:
         try:
             text = (folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             continue
-        sources.append(SourceFile(path=name, language="python", text=text, sha256="", mtime=0.0))
-    examples = make_examples(sources, settings.generic, seed=0)
-    return encode_all(tokenizer, examples, seed=0, max_prompt=settings.max_prompt)
+        sources.append(
+            SourceFile(path=f"<library>/{name}", language="python", text=text, sha256="", mtime=0.0)
+        )
+    return sources

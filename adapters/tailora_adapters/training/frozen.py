@@ -83,11 +83,13 @@ class _Project(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         quantized = quantize_inputs(x) if weights[0].eight_bits else None
         outputs, lows = [], []
+        narrow: Tensor | None = None
         for weight, lora in zip(weights, loras, strict=True):
             y = weight.multiply(x, quantized)
             if lora is not None:
-                low = x @ lora.a.T  # (tokens, rank)
-                y.addmm_(low, lora.b.T, alpha=lora.scale)
+                narrow = x.bfloat16() if narrow is None else narrow
+                low = narrow @ lora.a.T.bfloat16()  # (tokens, rank)
+                y.addmm_(low.float(), lora.b.T, alpha=lora.scale)
                 lows.append(low)
             outputs.append(y)
         ctx.weights, ctx.loras = weights, loras
@@ -98,7 +100,7 @@ class _Project(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         saved = list(ctx.saved_tensors)
         eight_bits = ctx.weights[0].eight_bits
-        x = dequantize_inputs(saved.pop(0), saved.pop(0)) if eight_bits else saved.pop(0).float()
+        x = dequantize_inputs(saved.pop(0), saved.pop(0)) if eight_bits else saved.pop(0)
         trained = sum(lora is not None for lora in ctx.loras)
         lows = saved[:trained]
         of_x: Tensor | None = None
@@ -109,8 +111,13 @@ class _Project(torch.autograd.Function):
                 of_x = passed if of_x is None else of_x.add_(passed)
             if lora is None:
                 continue
-            of_low = gradient @ lora.b * lora.scale  # (tokens, rank)
-            of_parameters += [of_low.T @ x, (gradient.T @ lows.pop(0)).mul_(lora.scale)]
+            # The products with few columns are bound by memory: in bfloat16, and the wide one as rows, 2 to 5 times faster.
+            narrow = gradient.bfloat16()
+            of_low = (narrow @ lora.b.bfloat16()).mul_(lora.scale)  # (tokens, rank)
+            of_parameters += [
+                (of_low.T @ x).float(),
+                (lows.pop(0).T @ narrow).T.float().mul_(lora.scale),
+            ]
             if of_x is not None:
-                of_x.addmm_(of_low, lora.a)
+                of_x.addmm_(of_low.float(), lora.a)
         return (of_x, None, None, *of_parameters)

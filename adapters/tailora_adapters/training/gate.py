@@ -2,19 +2,22 @@
 
 Candidate, base (with the foundation adapter where there is one) and what serves now are scored on the same
 held-out holes, and compared hole by hole: the loss must be lower beyond chance (paired bootstrap, Efron and
-Tibshirani 1993), exact match and stopping must not be worse beyond chance (exact sign test on the holes that
-changed, Dixon and Mood 1946). Knows nothing of models, files or training.
+Tibshirani 1993), also on the newest edits; exact match and stopping must not be worse beyond chance (exact sign test on
+the holes that changed, Dixon and Mood 1946), nor similarity (paired bootstrap). Knows nothing of models, files or
+training; what comes out of a model that must not is found by ``leaks``.
 """
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from tailora_adapters.manifest import Check, GateResult
 from tailora_adapters.training.evaluate import Scores
 
 __all__ = ["GateSettings", "decide", "probability_better", "probability_by_chance"]
+
+_DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +27,14 @@ class GateSettings:
     confidence: float = 0.9
     """Bootstrap probability that the candidate's loss is lower, at least."""
     significance: float = 0.1
-    """Exact match and stopping count as worse if chance alone gives so many losses with less than this probability."""
+    """Exact match, similarity and stopping count as worse if chance alone gives so much with less than this
+    probability."""
+    newest_least: int = 8
+    """Holes in the newest edits from which these are judged by themselves."""
     generic_margin: float = 0.05
     """Relative loss on generic code by which the candidate may be worse than the base."""
     norm_limit: float = 4.0
-    """Norm of the adapter's update, relative to the one that training started from."""
-
-
-def probability_better(candidate: Scores, reference: Scores, *, draws: int = 2000, seed: int = 0) -> float:
-    """Share of bootstrap samples of the holes in which the candidate's mean loss a token is lower."""
-    rng = random.Random(seed)
-    differences = [c - r for c, r in zip(candidate.nll_sums, reference.nll_sums, strict=True)]
-    size = len(differences)
-    lower = sum(sum(rng.choices(differences, k=size)) < 0 for _ in range(draws))
-    return lower / draws
+    """Norm of the adapter's update, relative to the foundation's, or to that of the first version."""
 
 
 def decide(
@@ -47,16 +44,22 @@ def decide(
     *,
     generic: tuple[Scores, Scores] | None,
     norm_ratio: float,
+    newest: Collection[int] = (),
+    leaks: Sequence[Check] = (),
     settings: GateSettings = GateSettings(),
 ) -> GateResult:
     """Promotes only if every check passes.
 
-    ``serving`` is None where the base serves; ``generic`` holds candidate and base on generic code;
-    ``norm_ratio`` is the candidate's update norm over that of the adapter that training started from.
+    Args:
+        serving: None where the base serves.
+        generic: Candidate and base on generic code.
+        norm_ratio: See ``GateSettings.norm_limit``.
+        newest: Places of the holes in the newest edits.
+        leaks: Checks of what comes out that must not.
     """
-    checks = [*_better("base", candidate, base, settings)]
+    checks = [*_better("base", candidate, base, newest, settings)]
     if serving is not None:
-        checks += _better("serving", candidate, serving, settings)
+        checks += _better("serving", candidate, serving, newest, settings)
     if generic is not None:
         ours, theirs = generic
         limit = theirs.nll * (1 + settings.generic_margin)
@@ -78,6 +81,7 @@ def decide(
             f"the update's norm is {norm_ratio:.2f} times that of its start",
         )
     )
+    checks += leaks
     failed = [check for check in checks if not check.passed]
     gain = 1 - candidate.nll / base.nll if base.nll else 0.0
     reason = (
@@ -93,6 +97,12 @@ def decide(
     )
 
 
+def probability_better(candidate: Scores, reference: Scores, *, draws: int = _DRAWS, seed: int = 0) -> float:
+    """Share of bootstrap samples of the holes in which the candidate's mean loss a token is lower."""
+    differences = [c - r for c, r in zip(candidate.nll_sums, reference.nll_sums, strict=True)]
+    return _share_below_zero(differences, draws, seed)
+
+
 def probability_by_chance(candidate: Sequence[bool], reference: Sequence[bool]) -> float:
     """How probable so many losses, or more, are among the holes that changed, if either way is equally likely."""
     lost = sum(r and not c for c, r in zip(candidate, reference, strict=True))
@@ -101,7 +111,15 @@ def probability_by_chance(candidate: Sequence[bool], reference: Sequence[bool]) 
     return ways / math.pow(2, changed)
 
 
-def _better(name: str, candidate: Scores, reference: Scores, settings: GateSettings) -> Iterator[Check]:
+def _share_below_zero(differences: Sequence[float], draws: int = _DRAWS, seed: int = 0) -> float:
+    rng = random.Random(seed)
+    size = len(differences)
+    return sum(sum(rng.choices(differences, k=size)) < 0 for _ in range(draws)) / draws
+
+
+def _better(
+    name: str, candidate: Scores, reference: Scores, newest: Collection[int], settings: GateSettings
+) -> Iterator[Check]:
     probability = probability_better(candidate, reference)
     yield Check(
         f"loss against {name}",
@@ -110,6 +128,8 @@ def _better(name: str, candidate: Scores, reference: Scores, settings: GateSetti
         settings.confidence,
         f"held-out loss {candidate.nll:.3f}, {name} {reference.nll:.3f}, lower with probability {probability:.2f}",
     )
+    if len(newest) >= settings.newest_least:
+        yield _newest(name, candidate, reference, newest)
     for what, ours, theirs, text in (
         ("exact match", candidate.exact, reference.exact, "of the holes filled exactly"),
         ("stopping", candidate.stops, reference.stops, "of the holes stopped behind"),
@@ -122,6 +142,30 @@ def _better(name: str, candidate: Scores, reference: Scores, settings: GateSetti
             settings.significance,
             f"{sum(ours) / len(ours):.1%} {text}, {name} {sum(theirs) / len(theirs):.1%}",
         )
+    if candidate.similarity and reference.similarity:
+        differences = [c - r for c, r in zip(candidate.similarity, reference.similarity, strict=True)]
+        chance = 1 - _share_below_zero(differences)
+        yield Check(
+            f"similarity against {name}",
+            chance >= settings.significance,
+            round(chance, 4),
+            settings.significance,
+            f"answers {candidate.edit_similarity:.1%} alike, {name} {reference.edit_similarity:.1%}",
+        )
+
+
+def _newest(name: str, candidate: Scores, reference: Scores, newest: Collection[int]) -> Check:
+    def loss(scores: Scores) -> float:
+        return sum(scores.nll_sums[i] for i in newest) / max(1, sum(scores.tokens[i] for i in newest))
+
+    ours, theirs = loss(candidate), loss(reference)
+    return Check(
+        f"newest edits against {name}",
+        ours < theirs,
+        round(ours, 4),
+        round(theirs, 4),
+        f"loss on {len(newest)} holes in the newest edits {ours:.3f}, {name} {theirs:.3f}",
+    )
 
 
 def _figures(
@@ -137,4 +181,6 @@ def _figures(
         figures[f"{name}_nll"] = round(scores.nll, 4)
         figures[f"{name}_exact_match"] = round(scores.exact_match, 6)
         figures[f"{name}_stop_rate"] = round(scores.stop_rate, 6)
+        if scores.similarity:
+            figures[f"{name}_edit_similarity"] = round(scores.edit_similarity, 6)
     return figures
