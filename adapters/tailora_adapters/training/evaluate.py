@@ -37,7 +37,8 @@ class Scores:
     """Whether the end token is the most probable one right after the middle."""
     similarity: tuple[float, ...] = ()
     """Of the greedy answer and the middle, 0 to 1 (Ratcliff and Obershelp, as ``difflib`` computes it); empty where
-    nothing was written out."""
+    nothing was written out, like ``answers``."""
+    answers: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def nll(self) -> float:
@@ -127,6 +128,7 @@ def evaluate(
         tuple(all(row.right[:-1]) for row in ordered),
         tuple(row.right[-1] for row in ordered),
         tuple(row.similarity for row in ordered) if write is not None else (),
+        tuple(row.answer for row in ordered) if write is not None else (),
     )
 
 
@@ -137,6 +139,7 @@ class _Row:
     """For every label, the end token included: whether it is the most probable one."""
     best: list[int]
     similarity: float = 0.0
+    answer: str = ""
 
 
 def _with_cache(
@@ -150,13 +153,16 @@ def _with_cache(
     middles = [sequence.ids[sequence.start : -1] for sequence in batch]
     counts = [len(middle) for middle in middles]
     more = _forward(decoder, middles, cache)
-    states = [torch.cat((first[None], rest)) for first, rest in zip(hidden, more.split(counts), strict=True)]
+    states = [
+        torch.cat((first[None], rest))
+        for first, rest in zip(hidden, more.split_with_sizes(counts), strict=True)
+    ]
     return _score(decoder, batch, torch.cat(states)), cache
 
 
 def _whole(decoder: Decoder, batch: Sequence[TokenSequence]) -> list[_Row]:
     hidden = _forward(decoder, [sequence.ids[:-1] for sequence in batch], None)
-    parts = hidden.split([len(sequence.ids) - 1 for sequence in batch])
+    parts = hidden.split_with_sizes([len(sequence.ids) - 1 for sequence in batch])
     states = [part[sequence.start - 1 :] for part, sequence in zip(parts, batch, strict=True)]
     return _score(decoder, batch, torch.cat(states))
 
@@ -218,8 +224,8 @@ def _write_out(
         for place in alive:
             written[place].append(best[place])
     for sequence, row, answer in zip(batch, rows, written, strict=True):
-        text = write(answer[: answer.index(end)] if end in answer else answer)
-        row.similarity = SequenceMatcher(None, text, sequence.example.middle, autojunk=False).ratio()
+        row.answer = write(answer[: answer.index(end)] if end in answer else answer)
+        row.similarity = SequenceMatcher(None, row.answer, sequence.example.middle, autojunk=False).ratio()
 
 
 def _forward(decoder: Decoder, ids: Sequence[Sequence[int]], cache: Cache | None) -> Tensor:

@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tailora_adapters.base.eight_bits import EightBits, dequantize_inputs, quantize_eight, quantize_inputs
+from tailora_adapters.base.eight_bits import EightBits, dequantize_inputs, quantize_eight
+from tailora_adapters.training.fused import quantize
 
 __all__ = ["FrozenWeight", "Lora", "project"]
 
@@ -53,10 +54,10 @@ class FrozenWeight:
         )
         return y.add_(self.bias) if self.bias is not None else y
 
-    def multiply_transposed(self, gradient: Tensor) -> Tensor:
+    def multiply_transposed(self, gradient: Tensor, quantized: tuple[Tensor, Tensor] | None) -> Tensor:
         """(tokens, out) -> (tokens, in), float32."""
-        if self.eight_bits:
-            product: Tensor = self._backward.multiply(gradient)
+        if quantized is not None:
+            product: Tensor = self._backward.product(*quantized)
             return product
         return F.linear(gradient.to(torch.bfloat16), self._backward).float()
 
@@ -65,7 +66,7 @@ def project(x: Tensor, weights: Sequence[FrozenWeight], loras: Sequence[Lora | N
     """x (tokens, in), float32 -> for every weight (tokens, out), float32."""
     trained = [lora for lora in loras if lora is not None]
     if not trained and not (torch.is_grad_enabled() and x.requires_grad):
-        quantized = quantize_inputs(x) if weights[0].eight_bits else None
+        quantized = quantize(x, copy=False)[:2] if weights[0].eight_bits else None
         return tuple(weight.multiply(x, quantized) for weight in weights)
     parameters = [tensor for lora in trained for tensor in (lora.a, lora.b)]
     result: tuple[Tensor, ...] = _Project.apply(x, weights, loras, *parameters)
@@ -81,19 +82,17 @@ class _Project(torch.autograd.Function):
         loras: Sequence[Lora | None],
         *parameters: Tensor,
     ) -> tuple[Tensor, ...]:
-        quantized = quantize_inputs(x) if weights[0].eight_bits else None
+        quantized, narrow = _narrow(x, weights[0])
         outputs, lows = [], []
-        narrow: Tensor | None = None
         for weight, lora in zip(weights, loras, strict=True):
             y = weight.multiply(x, quantized)
             if lora is not None:
-                narrow = x.bfloat16() if narrow is None else narrow
                 low = narrow @ lora.a.T.bfloat16()  # (tokens, rank)
                 y.addmm_(low.float(), lora.b.T, alpha=lora.scale)
                 lows.append(low)
             outputs.append(y)
         ctx.weights, ctx.loras = weights, loras
-        ctx.save_for_backward(*(quantized or (x.bfloat16(),)), *lows, *parameters)
+        ctx.save_for_backward(*(quantized or (narrow,)), *lows, *parameters)
         return tuple(outputs)
 
     @staticmethod
@@ -106,13 +105,13 @@ class _Project(torch.autograd.Function):
         of_x: Tensor | None = None
         of_parameters: list[Tensor] = []
         for weight, lora, gradient in zip(ctx.weights, ctx.loras, gradients, strict=True):
+            quantized, narrow = _narrow(gradient, weight)
             if ctx.needs_input_grad[0]:
-                passed = weight.multiply_transposed(gradient)
+                passed = weight.multiply_transposed(gradient, quantized)
                 of_x = passed if of_x is None else of_x.add_(passed)
             if lora is None:
                 continue
-            # The products with few columns are bound by memory: in bfloat16, and the wide one as rows, 2 to 5 times faster.
-            narrow = gradient.bfloat16()
+            # Products with few columns are bound by memory: in bfloat16, and the wide one as rows, 2 to 5 times faster.
             of_low = (narrow @ lora.b.bfloat16()).mul_(lora.scale)  # (tokens, rank)
             of_parameters += [
                 (of_low.T @ x).float(),
@@ -121,3 +120,12 @@ class _Project(torch.autograd.Function):
             if of_x is not None:
                 of_x.addmm_(of_low.float(), lora.a)
         return (of_x, None, None, *of_parameters)
+
+
+def _narrow(x: Tensor, weight: FrozenWeight) -> tuple[tuple[Tensor, Tensor] | None, Tensor]:
+    """``x`` in 8 bits, where these are used, and in bfloat16."""
+    if not weight.eight_bits:
+        return None, x.bfloat16()
+    values, steps, narrow = quantize(x, copy=True)
+    assert narrow is not None
+    return (values, steps), narrow

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from tailora_adapters.training.decoder import Cache
 from tailora_adapters.training.frozen import FrozenWeight, Lora, project
+from tailora_adapters.training.fused import norm, rotate, swiglu
 
 __all__ = ["LeanDecoder"]
 
@@ -100,7 +101,7 @@ class LeanDecoder:
         if cache is not None:
             before = cache.lengths or [0] * len(lengths)
             cache.lengths = [old + new for old, new in zip(before, lengths, strict=True)]
-        return _Norm.apply(x, self._norm, self._epsilon)
+        return norm(x, self._norm, self._epsilon)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(labels, hidden) -> (labels, vocabulary), float32."""
@@ -111,21 +112,21 @@ class LeanDecoder:
         rotation = self._rotation(before, lengths)
         for number in range(first, end):
             layer = self._layers[number]
-            q, k, v = project(_Norm.apply(x, layer.input_norm, self._epsilon), *layer.qkv)
-            q = _rotate(q.view(len(x), self._heads, self._width), *rotation)
-            k = _rotate(k.view(len(x), self._kv_heads, self._width), *rotation)
+            q, k, v = project(norm(x, layer.input_norm, self._epsilon), *layer.qkv)
+            q = rotate(q.view(len(x), self._heads, self._width), *rotation)
+            k = rotate(k.view(len(x), self._kv_heads, self._width), *rotation)
             v = v.view(len(x), self._kv_heads, self._width)
             mixed = self._attend(number, q, k, v, lengths, cache)
             x = x + project(mixed, *layer.o)[0]
-            gate, up = project(_Norm.apply(x, layer.output_norm, self._epsilon), *layer.gate_up)
-            x = x + project(_SwiGlu.apply(gate, up), *layer.down)[0]
+            gate, up = project(norm(x, layer.output_norm, self._epsilon), *layer.gate_up)
+            x = x + project(swiglu(gate, up), *layer.down)[0]
         return x
 
     def _rotation(self, before: Sequence[int], lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Cosines and sines, (tokens, 1, width / 2)."""
+        """Cosines and sines, (tokens, width / 2)."""
         places = torch.cat([torch.arange(b, b + n) for b, n in zip(before, lengths, strict=True)])
         angles = places[:, None].float() * self._frequencies
-        return angles.cos()[:, None], angles.sin()[:, None]
+        return angles.cos(), angles.sin()
 
     def _attend(
         self, number: int, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int], cache: Cache | None
@@ -134,9 +135,9 @@ class LeanDecoder:
         parts = []
         known = cache.layers.get(number) if cache is not None else None
         pairs = []
-        queries = q.split(list(lengths))
+        queries = q.split_with_sizes(list(lengths))
         for place, (ours, keys, values) in enumerate(
-            zip(queries, k.split(list(lengths)), v.split(list(lengths)), strict=True)
+            zip(queries, k.split_with_sizes(list(lengths)), v.split_with_sizes(list(lengths)), strict=True)
         ):
             if known is not None:
                 keys = torch.cat((known[place][0], keys))
@@ -163,45 +164,3 @@ def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         enable_gqa=True,
     )
     return mixed[0].transpose(0, 1).reshape(n, -1)
-
-
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (Su et al., arXiv 2104.09864), halves layout. x (tokens, heads, width)."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
-
-
-class _Norm(torch.autograd.Function):
-    """Root mean square norm (Zhang and Sennrich 2019) with a frozen weight."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        inverse = x.square().mean(-1, keepdim=True).add_(epsilon).rsqrt_()
-        ctx.save_for_backward(x, weight, inverse)
-        return (x * inverse).mul_(weight)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        x, weight, inverse = ctx.saved_tensors
-        inner = gradients[0] * weight
-        mean = (inner * x).mean(-1, keepdim=True)
-        return inner.sub_(x * (mean * inverse.square())).mul_(inverse), None, None
-
-
-class _SwiGlu(torch.autograd.Function):
-    """silu(gate) * up (Shazeer, arXiv 2002.05202); keeps both in bfloat16 only."""
-
-    @staticmethod
-    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate.bfloat16(), up.bfloat16())
-        return F.silu(gate).mul_(up)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        gate, up = (tensor.float() for tensor in ctx.saved_tensors)
-        sigmoid = gate.sigmoid()
-        silu = gate * sigmoid
-        of_up = gradients[0] * silu
-        # d silu / d gate = sigmoid + silu (1 - sigmoid)
-        of_gate = silu.neg_().mul_(sigmoid).add_(gate * sigmoid).add_(sigmoid).mul_(up).mul_(gradients[0])
-        return of_gate, of_up

@@ -205,6 +205,6 @@ class Kept:
         """(tokens, hidden), as ``batch.ids``."""
         if any(index not in self._kept for index in batch.indices):
             below = self._decoder.lower(batch.ids, batch.lengths)
-            for index, part in zip(batch.indices, below.split(list(batch.lengths)), strict=True):
+            for index, part in zip(batch.indices, below.split_with_sizes(list(batch.lengths)), strict=True):
                 self._kept[index] = part.to(torch.bfloat16, copy=True)
         return torch.cat([self._kept[index] for index in batch.indices])

@@ -147,7 +147,7 @@ def _recommendation_json(found: "Recommendation", used: str) -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
-    from tailora.engine import processor
+    from tailora_adapters.base import processor
 
     return {"processor": processor.processor_name(), "cores": processor.cores()}
 

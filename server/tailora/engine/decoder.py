@@ -27,11 +27,12 @@ from torch import Tensor
 
 from tailora.engine.eight_bits import load_eight_bits
 from tailora.engine.lora_weights import FEW, LoraWeights, load_lora
-from tailora.engine.native.build import NativeUnavailable, library
+from tailora.engine.native.build import library
 from tailora.engine.native.model import MOST_TOKENS, NativeLayer, NativeLora, NativeModel
 from tailora.engine.native.weights import load_five
 from tailora.engine.packing import GROUP, Packed, load_packed
 from tailora_adapters.base.catalogue import Shape
+from tailora_adapters.base.compiled import NativeUnavailable
 from tailora_adapters.base.eight_bits import EightBits
 from tailora_adapters.errors import ModelCorrupt
 

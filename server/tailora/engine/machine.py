@@ -19,8 +19,8 @@ from typing import Any, Literal
 import psutil
 
 from tailora.engine.native.build import mark
-from tailora.engine.processor import cores, processor_flags, processor_name
 from tailora_adapters.base.catalogue import Shape
+from tailora_adapters.base.processor import cores, processor_flags, processor_name
 from tailora_adapters.paths import models_dir, write_json
 
 __all__ = [

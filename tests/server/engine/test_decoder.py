@@ -11,9 +11,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from tailora.engine.decoder import LeanDecoder, supports
-from tailora.engine.native.build import compiler
 from tailora.engine.native.weights import pack_five, unpack_five
 from tailora.engine.packing import dequantize, quantize
+from tailora_adapters.base.compiled import compiler
 from tailora_adapters.errors import ModelCorrupt
 
 IDS = [int(i) for i in torch.randint(0, 440, (90,), generator=torch.Generator().manual_seed(3))]

@@ -11,12 +11,13 @@ import torch
 
 from tailora.engine.decoder import LeanDecoder
 from tailora.engine.native import build, check
-from tailora.engine.native.build import NativeUnavailable
 from tailora.engine.native.model import MOST_TOKENS, suits
 from tailora.engine.native.weights import FIVE_FILE, load_five, pack_five, unpack_five
+from tailora_adapters.base import compiled
 from tailora_adapters.base.catalogue import Shape
+from tailora_adapters.base.compiled import NativeUnavailable
 
-HAS_COMPILER = build.compiler() is not None
+HAS_COMPILER = compiled.compiler() is not None
 with_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler on this machine")
 
 
@@ -24,10 +25,10 @@ with_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler on th
 def rebuilt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """An empty cache, for which nothing was compiled yet."""
     monkeypatch.setenv("TAILORA_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(build, "models_dir", lambda: tmp_path / "models")
-    build.library.cache_clear()
+    monkeypatch.setattr(compiled, "models_dir", lambda: tmp_path / "models")
+    compiled.library.cache_clear()
     yield tmp_path / "models"
-    build.library.cache_clear()
+    compiled.library.cache_clear()
 
 
 def weight(out: int = 48, width: int = 96) -> torch.Tensor:
@@ -74,7 +75,7 @@ def test_packed_once_and_kept(tmp_path: Path) -> None:
     "without", ["", "-mno-avx512f", "-mno-avx512f -mno-avx2"] if platform.machine() == "x86_64" else [""]
 )
 def test_right_on_every_instruction_set(without: str, rebuilt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = build.compiler()
+    command = compiled.compiler()
     assert command is not None
     monkeypatch.setenv("CC", f"{' '.join(command)} {without}")
     assert check.missing() is None
@@ -84,8 +85,8 @@ def test_right_on_every_instruction_set(without: str, rebuilt: Path, monkeypatch
 @with_compiler
 def test_compiled_once(rebuilt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build.library()
-    build.library.cache_clear()
-    monkeypatch.setattr(build, "_compile", lambda *_: pytest.fail("compiled again"))
+    compiled.library.cache_clear()
+    monkeypatch.setattr(compiled, "_compile", lambda *_: pytest.fail("compiled again"))
     build.library()
 
 
@@ -96,7 +97,7 @@ def test_a_damaged_library_is_compiled_again(rebuilt: Path) -> None:
     (path,) = folder.glob("step-*.so")
     path.unlink()  # not overwritten: it is mapped
     path.write_bytes(b"no library")
-    build.library.cache_clear()
+    compiled.library.cache_clear()
     assert check.missing() is None
 
 

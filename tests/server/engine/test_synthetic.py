@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tailora.engine import synthetic
-from tailora.engine.native.build import compiler
 from tailora.engine.native.model import MOST_TOKENS
 from tailora.engine.synthetic import Form, SyntheticModel, fastest, packed_is_right, time_model
 from tailora_adapters.base.catalogue import Shape
+from tailora_adapters.base.compiled import compiler
 
 SHAPE = Shape(hidden=64, intermediate=128, heads=4, kv_heads=2, head_width=16, layers=3, vocabulary=512)
 

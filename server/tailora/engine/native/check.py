@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tailora.engine.native.build import NativeUnavailable
 from tailora.engine.native.model import NativeLayer, NativeLora, NativeModel
 from tailora.engine.native.weights import pack_five, unpack_five
 from tailora_adapters.base.catalogue import Shape
+from tailora_adapters.base.compiled import NativeUnavailable
 
 __all__ = ["missing"]
 
