@@ -19,6 +19,7 @@ __all__ = [
     "CONFIG",
     "MANIFEST",
     "WEIGHTS",
+    "Stamp",
     "file_stamp",
     "inspect",
     "sha256_of",
@@ -29,6 +30,9 @@ __all__ = [
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
+
+Stamp = tuple[int, int, int]
+"""Modification time (ns), size, inode of a file."""
 
 _HEADER_LIMIT = 100_000_000
 """Bytes; the safetensors format's own limit."""
@@ -84,8 +88,8 @@ def sha256_of(path: Path) -> str:
         raise AdapterCorrupt(f"{path} cannot be read: {error.strerror}") from error
 
 
-def file_stamp(path: Path) -> tuple[int, int, int] | None:
-    """Modification time (ns), size, inode: differs when the file was replaced. None if it is missing."""
+def file_stamp(path: Path) -> Stamp | None:
+    """Differs when the file was replaced or changed. None if it is missing."""
     try:
         stat = path.stat()
     except OSError:

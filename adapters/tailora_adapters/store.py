@@ -13,11 +13,8 @@ moment loses at most the candidate in training.
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
-import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,7 +23,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tailora_adapters import paths
+from tailora_adapters import _store_identity, paths
 from tailora_adapters._store_files import (
     CONFIG,
     MANIFEST,
@@ -70,32 +67,45 @@ class Store:
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = paths.projects_dir() if home is None else home
+        self._projects: dict[Path, tuple[_store_identity.Found, ProjectStore]] = {}
 
     def project(self, root: Path) -> "ProjectStore":
-        """The adapters of the repository at ``root``, whether or not there are any yet."""
+        """The adapters of the repository at ``root``, whether or not there are any yet.
+
+        Cheap enough for every request: the same object, after four ``stat`` calls, while nothing changes. That a
+        repository was moved is written down; else nothing is.
+        """
         root = root.resolve()
-        slug = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-")[:40] or "root"
-        identifier = f"{slug}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
-        return ProjectStore(root, self.home / identifier)
+        known = self._projects.get(root)
+        if known is not None and known[0].fresh():
+            return known[1]
+        found = _store_identity.look(self.home, root, has_learned_files)
+        if found.moved:
+            found = _store_identity.settle(self.home, found, has_learned_files)
+        if known is None or (known[0].directory, known[0].refusal) != (found.directory, found.refusal):
+            project = ProjectStore(root, found.directory, claim=self._claim, refusal=found.refusal)
+        else:
+            project = known[1]
+        self._projects[root] = found, project
+        return project
 
     def projects(self) -> list["ProjectStore"]:
         """Every project that something was written for, by root; unreadable ones are logged and left out."""
-        found: list[ProjectStore] = []
         try:
             directories = [path for path in self.home.iterdir() if path.is_dir()]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreError(f"{self.home} cannot be read: {error}") from error
-        for directory in directories:
-            try:
-                root = json.loads((directory / "project.json").read_text(encoding="utf-8"))["root"]
-                found.append(ProjectStore(Path(root), directory))
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError, LookupError, TypeError) as error:
-                _log.warning("%s is left out: its project.json cannot be read (%s)", directory, error)
+        records = (_store_identity.read_record(directory) for directory in directories)
+        found = [ProjectStore(record.root, record.directory) for record in records if record is not None]
         return sorted(found, key=lambda project: project.root)
+
+    def _claim(self, project: "ProjectStore") -> None:
+        known = self._projects.get(project.root)
+        if known is None or known[1] is not project or known[0].record is None or not known[0].fresh():
+            found = _store_identity.claim(self.home, project.root, project.directory, has_learned_files)
+            self._projects[project.root] = found, project
 
 
 class ProjectStore:
@@ -105,10 +115,18 @@ class ProjectStore:
     the disk is full or read-only, and then nothing was changed.
     """
 
-    def __init__(self, root: Path, directory: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        directory: Path,
+        *,
+        claim: Callable[["ProjectStore"], None] = lambda project: None,
+        refusal: str | None = None,
+    ) -> None:
+        """``claim`` makes ``directory`` the project's own before anything is written to it."""
         self.root = root
         self.directory = directory
-        self._state = StateFile(root, directory)
+        self._state = StateFile(root, directory, lambda: claim(self), refusal)
         self._served: tuple[object, AdapterVersion | None] | None = None
 
     @property
@@ -467,6 +485,21 @@ class ProjectStore:
 
 def _weights_stamp(version: AdapterVersion | None) -> tuple[int, int, int] | None:
     return None if version is None else file_stamp(version.path / WEIGHTS)
+
+
+def has_learned_files(directory: Path, root: Path) -> bool | None:
+    """Whether at least half of the files that a project learned are below ``root``; None if it learned nothing.
+
+    What it learned is what the serving version's manifest says, or the newest one's that has files.
+    """
+    project = ProjectStore(root, directory)
+    state = project._state.read()
+    for version in (state.serving, *reversed(project._state.existing())):
+        manifest = inspect(project._path(version))[0] if version is not None else None
+        if manifest and manifest.data.files:
+            there = sum((root / file.path).is_file() for file in manifest.data.files)
+            return 2 * there >= len(manifest.data.files)
+    return None
 
 
 class Candidate:
