@@ -36,7 +36,7 @@ from tailora_adapters._store_files import (
 )
 from tailora_adapters._store_state import State, StateFile, Status
 from tailora_adapters.errors import AdapterCorrupt, StoreError, StoreUnwritable, TrainingBusy, VersionUnknown
-from tailora_adapters.manifest import GateResult, Manifest, encode
+from tailora_adapters.manifest import BaseInfo, GateResult, Manifest, encode
 
 __all__ = ["AdapterVersion", "Candidate", "ProjectStore", "Status", "Store"]
 
@@ -150,18 +150,19 @@ class ProjectStore:
         self._require(version)
         return self._load(version, self._state.read())
 
-    def serving(self) -> AdapterVersion | None:
+    def serving(self, base: BaseInfo | None = None) -> AdapterVersion | None:
         """The version to serve, or None for the foundation adapter (nothing promoted, or disabled).
 
-        A damaged version is marked, logged and skipped for the one that served before it.
+        With ``base``, the loaded model, only versions that were trained on it serve: the newest of those that serve
+        or served before. A damaged version is marked, logged and skipped for the one that served before it.
         Cheap enough for every request: two ``stat`` calls while nothing changes.
         """
         state = file_stamp(self._state.path)  # before reading, so that a change meanwhile is seen next time
         served = self._served
-        if served is not None and served[0] == (state, _weights_stamp(served[1])):
+        if served is not None and served[0] == (state, _weights_stamp(served[1]), base):
             return served[1]
-        version = self._choose()
-        self._served = ((state, _weights_stamp(version)), version)
+        version = self._choose(base)
+        self._served = ((state, _weights_stamp(version), base), version)
         return version
 
     def state_mtime(self) -> int:
@@ -226,8 +227,13 @@ class ProjectStore:
             finally:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def promote(self, version: str, gate: GateResult | None = None) -> AdapterVersion:
+    def promote(
+        self, version: str, gate: GateResult | None = None, *, full: bool = False
+    ) -> AdapterVersion:
         """Serves ``version`` from now on; ``gate``, if given, replaces the result in its manifest.
+
+        ``full`` says that its training began from the foundation and honoured what is to be forgotten: that fulfils
+        ``ask_retrain``.
 
         Raises:
             VersionUnknown: there is none of that number.
@@ -239,6 +245,8 @@ class ProjectStore:
         with self._state.changing() as state:
             self._write_gate(version, gate)
             state.switch(version)
+            if full:
+                state.retrain = None
         return self.get(version)
 
     def reject(self, version: str, gate: GateResult | None = None) -> AdapterVersion:
@@ -309,6 +317,16 @@ class ProjectStore:
         """Pauses or resumes training; what serves stays."""
         with self._state.changing() as state:
             state.paused = paused
+
+    @property
+    def retrain(self) -> str | None:
+        """Why the next training has to begin from the foundation again; None where it need not."""
+        return self._state.read().retrain
+
+    def ask_retrain(self, reason: str) -> None:
+        """Has the next training, and each one until one is promoted, begin from the foundation again."""
+        with self._state.changing() as state:
+            state.retrain = reason
 
     def delete(self, version: str) -> None:
         """Deletes a version; where it serves, what served before takes over first.
@@ -400,7 +418,7 @@ class ProjectStore:
             version, path, manifest.weights_sha256 if manifest else "", manifest, status, problem
         )
 
-    def _choose(self) -> AdapterVersion | None:
+    def _choose(self, base: BaseInfo | None) -> AdapterVersion | None:
         state = self._state.read()
         if state.disabled or state.serving is None:
             return None
@@ -408,6 +426,8 @@ class ProjectStore:
         chosen = None
         for version in (state.serving, *reversed(state.history)):
             found = self._load(version, state)
+            if found.problem is None and base and found.manifest and not found.manifest.base.fits(base):
+                continue
             if found.problem is None:
                 chosen = dataclasses.replace(found, status="serving")
                 break

@@ -4,7 +4,7 @@ Holds state and puts it into words; starting watchers and training is up to ``pr
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tailora.engine.journal import Journal, Rules
 from tailora.engine.watcher import Watcher
 from tailora.engine.worker import Worker
 from tailora_adapters.errors import TailoraError
-from tailora_adapters.manifest import GateResult, encode
+from tailora_adapters.manifest import BaseInfo, GateResult, encode
 from tailora_adapters.store import AdapterVersion, ProjectStore
 
 __all__ = ["OpenBy", "Project", "Snapshot", "snapshot_of"]
@@ -39,6 +39,8 @@ class Snapshot:
     damaged: str | None = None
     """Which version would serve if its files were whole, and what is wrong with them."""
     problem: str | None = None
+    foreign: str | None = None
+    """Which version would serve if its base model were the loaded one."""
 
 
 def gate_dict(version: str | None, gate: GateResult) -> dict[str, Any]:
@@ -53,10 +55,10 @@ def gate_dict(version: str | None, gate: GateResult) -> dict[str, Any]:
     }
 
 
-def snapshot_of(store: ProjectStore) -> Snapshot:
-    """Reads the store; a store that cannot be read is a snapshot with a problem."""
+def snapshot_of(store: ProjectStore, base: BaseInfo | None = None) -> Snapshot:
+    """Reads the store; a store that cannot be read is a snapshot with a problem. ``base`` is the loaded model."""
     try:
-        serving = store.serving()
+        serving = store.serving(base)
         versions = store.versions()
         judged = [(v.version, v.manifest.gate) for v in versions if v.manifest and v.manifest.gate]
         return Snapshot(
@@ -66,6 +68,7 @@ def snapshot_of(store: ProjectStore) -> Snapshot:
             paused=store.paused,
             last_gate=gate_dict(*judged[-1]) if judged else None,
             damaged=_damaged(versions, serving),
+            foreign=_foreign(versions, base),
         )
     except (TailoraError, OSError) as error:
         return Snapshot(problem=f"the adapters of this project cannot be read: {error}")
@@ -79,13 +82,29 @@ def _damaged(versions: Sequence[AdapterVersion], serving: AdapterVersion | None)
     return f"version {damaged[-1].version} is damaged and does not serve: {damaged[-1].problem}"
 
 
+def _foreign(versions: Sequence[AdapterVersion], base: BaseInfo | None) -> str | None:
+    for version in versions:
+        if version.status == "serving" and version.manifest and base and not version.manifest.base.fits(base):
+            name = version.manifest.base.name
+            other = "another build of this model" if name == base.name else name
+            return f"version {version.version} was trained on {other}, and serves only there"
+    return None
+
+
 class Project:
     """An open project. Event loop only, but for its journal."""
 
-    def __init__(self, path: Path, store: ProjectStore, problem: str | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        find_store: Callable[[], ProjectStore],
+        problem: str | None,
+        find_base: Callable[[], BaseInfo | None] = lambda: None,
+    ) -> None:
         self.path = path
         """The real path of its root."""
-        self.store = store
+        self._find_store = find_store
+        self._find_base = find_base
         self.problem = problem
         """Why nothing can be learned here whatever the clients allow, or None."""
         self.clients: dict[str, OpenBy] = {}
@@ -101,7 +120,12 @@ class Project:
         self.message: str | None = None
         """How the last run ended."""
         self.last_gate: dict[str, Any] | None = None
-        self._snapshot: tuple[int, Snapshot] | None = None
+        self._snapshot: tuple[object, Snapshot] | None = None
+
+    @property
+    def store(self) -> ProjectStore:
+        """Its adapters. Asked for anew each time, as another repository may be at the path by now."""
+        return self._find_store()
 
     @property
     def trusted(self) -> bool:
@@ -119,13 +143,14 @@ class Project:
         return self.problem is None and self.trusted and self.learning
 
     def snapshot(self) -> Snapshot:
-        """What the store says now; one ``stat`` while nothing changes."""
+        """What the store says now; a few ``stat`` calls while nothing changes."""
+        store, base = self.store, self._find_base()
         try:
-            stamp = self.store.state_mtime()
+            stamp = store.directory, store.state_mtime(), base
         except OSError:
-            stamp = -1
+            stamp = store.directory, -1, base
         if self._snapshot is None or self._snapshot[0] != stamp:
-            self._snapshot = (stamp, snapshot_of(self.store))
+            self._snapshot = (stamp, snapshot_of(store, base))
         return self._snapshot[1]
 
     def due_in(self, now: float, rules: Rules) -> float | None:
@@ -148,7 +173,7 @@ class Project:
         """The status's ``project``."""
         snapshot = self.snapshot()
         state, message = self._state(now, rules, snapshot, other_trains=other_trains)
-        notes = [message, self.watch_note, snapshot.problem, snapshot.damaged]
+        notes = [message, self.watch_note, snapshot.problem, snapshot.damaged, snapshot.foreign]
         if snapshot.serving_sha256 in broken:
             why = broken[snapshot.serving_sha256]
             notes.append(f"version {snapshot.serving} cannot be read and does not serve: {why}")
@@ -228,7 +253,6 @@ class Project:
         self._snapshot = None
 
 
-def closed_status(root: str, store: ProjectStore) -> dict[str, Any]:
+def closed_status(project: Project, root: str) -> dict[str, Any]:
     """The status's ``project`` for one that no client has open."""
-    project = Project(Path(root), store, None)
     return project.status(root, 0.0, Rules(), {}, other_trains=False)

@@ -21,6 +21,7 @@ from tailora.engine.project import OpenBy, Project, closed_status
 from tailora.engine.watcher import Watcher
 from tailora.engine.wire import BadRequest
 from tailora.engine.worker import Worker
+from tailora_adapters.base.cache import base_info
 from tailora_adapters.store import ProjectStore, Store
 
 __all__ = ["Projects"]
@@ -91,7 +92,7 @@ class Projects:
         path = await asyncio.to_thread(_real, root)
         project = self._projects.get(path)
         if project is None:
-            project = self._projects[path] = Project(path, self._store.project(path), None)
+            project = self._projects[path] = self._make(path)
         before = project.trusted, project.learning
         project.problem = _problem(path)
         project.clients[client] = OpenBy(trusted, learning)
@@ -100,6 +101,9 @@ class Projects:
         elif before[1] and not project.learning:
             self._end_training(project, "learning was turned off")
         self._apply(project)
+
+    def _make(self, path: Path) -> Project:
+        return Project(path, lambda: self._store.project(path), None, lambda: base_info(self._model))
 
     def close(self, root: str, client: str) -> None:
         """The client leaves. Idempotent."""
@@ -180,7 +184,7 @@ class Projects:
         path = _real(root)
         project = self._projects.get(path)
         if project is None:
-            return closed_status(root, self._store.project(path))
+            return closed_status(self._make(path), root)
         other = self._training is not None and self._training is not project
         return project.status(root, self._clock(), self._rules, dict(self._broken()), other_trains=other)
 

@@ -117,7 +117,7 @@ def test_a_version_that_is_whole_but_cannot_be_used_gives_way_to_the_foundation(
 def test_a_store_that_cannot_be_read_means_the_foundation(
     serving: Serving, project: ProjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_self: object) -> None:
+    def refuse(_self: object, _base: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(ProjectStore, "serving", refuse)
