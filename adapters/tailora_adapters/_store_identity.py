@@ -125,7 +125,7 @@ def look(home: Path, root: Path, evidence: Evidence) -> Found:
             return Found(place, marked.directory, marked)
         if _mark_of(_git_folder(marked.root)) != mark:
             return Found(place, marked.directory, marked, moved=True)
-        _log.info("%s is a copy of %s, and has none of its adapters", root, marked.root)
+        _log.debug("%s is a copy of %s, and has none of its adapters", root, marked.root)
     records = list(_records(home))
     for record in records:
         if record.root == root and _stayed(record, place, evidence):

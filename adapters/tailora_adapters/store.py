@@ -7,6 +7,7 @@ moment loses at most the candidate in training.
 
     PROJECT/project.json         which folder the adapters belong to
             state.json           what serves, what served before, the status of every version
+            forgotten.json       what is not to be learned
             versions/N/          adapter_model.safetensors, adapter_config.json, manifest.json
             .tmp-*               a candidate in training, or what is being deleted
 """
@@ -38,10 +39,17 @@ from tailora_adapters._store_state import State, StateFile, Status
 from tailora_adapters.errors import AdapterCorrupt, StoreError, StoreUnwritable, TrainingBusy, VersionUnknown
 from tailora_adapters.manifest import BaseInfo, GateResult, Manifest, encode
 
-__all__ = ["AdapterVersion", "Candidate", "ProjectStore", "Status", "Store"]
+__all__ = ["FORGOTTEN", "IMPORTED", "AdapterVersion", "Candidate", "ProjectStore", "Status", "Store"]
 
 _log = logging.getLogger(__name__)
 
+FORGOTTEN = "forgotten.json"
+"""In a project's folder: what the user had forgotten (``forget``); ``delete_all`` leaves it."""
+
+IMPORTED = "imported"
+"""Key in the settings of a version's manifest: where an imported adapter came from."""
+
+_KEPT = (_store_identity.RECORD, "state.json", FORGOTTEN, ".lock", ".state.lock")
 _REJECTED_WITH_WEIGHTS = 3
 _REJECTED_KEPT = 20
 
@@ -275,9 +283,14 @@ class ProjectStore:
         Raises:
             VersionUnknown: there is none of that number.
             AdapterCorrupt: its files are damaged.
-            StoreError: the gate rejected it.
+            StoreError: the gate rejected it, or it was imported and the gate has not judged it.
         """
         found = self.get(version)
+        manifest = found.manifest
+        if manifest and manifest.gate is None and IMPORTED in manifest.settings:
+            raise StoreError(
+                f"version {version} was imported and never judged: delete it, and import it again"
+            )
         if found.status == "rejected":
             gate = found.manifest.gate if found.manifest else None
             raise StoreError(
@@ -328,17 +341,20 @@ class ProjectStore:
         with self._state.changing() as state:
             state.retrain = reason
 
-    def delete(self, version: str) -> None:
-        """Deletes a version; where it serves, what served before takes over first.
+    def delete(self, *versions: str) -> None:
+        """Deletes versions, all or none; where one of them serves, what served before takes over first.
 
         Raises:
             VersionUnknown: there is none of that number.
         """
-        self._require(version)
-        self._delete(lambda state: [version])
+        for version in versions:
+            self._require(version)
+        self._delete(lambda state: list(versions))
 
     def delete_all(self) -> None:
-        """Deletes everything that was learned from this project. Only the number of the next version is kept.
+        """Deletes everything that was learned from this project.
+
+        Only the number of the next version and what is not to be learned are kept.
 
         Raises:
             TrainingBusy: a training run would bring a version back.
@@ -351,7 +367,7 @@ class ProjectStore:
                 state.clear()
             with writing(self.directory):
                 for path in self.directory.iterdir():
-                    if path.name in ("project.json", "state.json", ".lock", ".state.lock"):
+                    if path.name in _KEPT:
                         continue
                     if path.is_dir() and not path.is_symlink():
                         shutil.rmtree(path)
@@ -516,7 +532,7 @@ def has_learned_files(directory: Path, root: Path) -> bool | None:
     state = project._state.read()
     for version in (state.serving, *reversed(project._state.existing())):
         manifest = inspect(project._path(version))[0] if version is not None else None
-        if manifest and manifest.data.files:
+        if manifest and manifest.data.files and IMPORTED not in manifest.settings:
             there = sum((root / file.path).is_file() for file in manifest.data.files)
             return 2 * there >= len(manifest.data.files)
     return None

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["judge_in_worker", "train_in_worker"]
+from tailora_adapters.errors import AdapterCorrupt, TrainingFailed
+from tailora_adapters.manifest import Check, GateResult, decode
+
+__all__ = ["gate_of", "judge_in_worker", "train_in_worker"]
 
 Progress = Callable[[float, str], None]
 
@@ -48,6 +51,25 @@ def judge_in_worker(
     The worker changes nothing in the store: whoever asks promotes or rejects.
     """
     return _work(root, model, ["--judge", version], progress)
+
+
+def gate_of(done: dict[str, Any]) -> GateResult:
+    """What the gate said, from a ``done`` event.
+
+    Raises:
+        TrainingFailed: it said nothing; the message has the event's reason.
+    """
+    gate = done.get("gate")
+    try:
+        if done["decision"] not in ("promoted", "rejected") or gate is None:
+            raise TrainingFailed(str(done["reason"]))
+        figures = {
+            name: float(value) for name, value in gate.items() if type(value) in (int, float) and name != "version"
+        }
+        checks = tuple(decode(Check, check) for check in gate["checks"])
+    except (AdapterCorrupt, LookupError, TypeError, AttributeError) as error:
+        raise TrainingFailed(f"the worker's answer cannot be read: {error!r}") from error
+    return GateResult(done["decision"], str(done["reason"]), checks, figures)
 
 
 def _work(root: Path, model: str, arguments: list[str], progress: Progress) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""``tailora adapter``: see, choose, roll back, switch off, export and delete what was learned."""
+"""``tailora adapter``: see, choose, roll back, switch off, take along, import and delete what was learned."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from tailora.cli import adapter_data
+from tailora.cli.adapter_tables import facts, versions_table
 from tailora.cli.output import out, print_json
 from tailora_adapters.errors import TailoraError
-from tailora_adapters.store import AdapterVersion, ProjectStore, Store
+from tailora_adapters.forget import forgotten
+from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore, Store
 
 __all__ = ["app"]
 
@@ -39,6 +42,13 @@ def _row(version: AdapterVersion) -> dict[str, Any]:
         "base_nll": gate.figures.get("base_nll") if gate else None,
         "candidate_nll": gate.figures.get("candidate_nll") if gate else None,
         "reason": version.problem or (gate.reason if gate else None),
+        "base": manifest.base.name if manifest else None,
+        "base_exact_match": gate.figures.get("base_exact_match") if gate else None,
+        "candidate_exact_match": gate.figures.get("candidate_exact_match") if gate else None,
+        "peak_rss_mb": manifest.cost.peak_rss_mb if manifest else None,
+        "energy_wh_estimated": manifest.cost.energy_wh if manifest else None,
+        "scale": manifest.settings.get("scale") if manifest else None,
+        "imported": manifest.settings.get(IMPORTED) if manifest else None,
     }
 
 
@@ -47,20 +57,32 @@ def list_(project: Project = Path(), json: Json = False) -> None:
     """All versions of this repository, with what the gate said."""
     store = _store(project)
     rows = [_row(version) for version in store.versions()]
+    left_out = forgotten(store)
     if json:
         print_json(
-            {"project": str(store.root), "disabled": store.disabled, "paused": store.paused, "versions": rows}
+            {
+                "project": str(store.root),
+                "disabled": store.disabled,
+                "paused": store.paused,
+                "retrain": store.retrain,
+                "forgotten": list(left_out),
+                "versions": rows,
+            }
         )
         return
-    if not rows:
+    if rows:
+        out.print(versions_table(rows), soft_wrap=False)
+    else:
         out.print(f"nothing was learned of {store.root} yet: the foundation adapter serves")
     for row in rows:
-        loss = f"loss {row['base_nll']} -> {row['candidate_nll']}" if row["base_nll"] is not None else ""
-        out.print(
-            f"{row['version']:>4}  {row['status']:<10} {row['created'] or '':<26} {loss}  {row['reason'] or ''}"
-        )
+        if row["status"] in ("rejected", "corrupt"):
+            out.print(f"version {row['version']} {row['status']}: {row['reason']}")
     if store.disabled:
         out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
+    if store.retrain:
+        out.print(f"the next training begins from the foundation adapter again: {store.retrain}")
+    for name in left_out:
+        out.print(f"forgotten: {name}")
 
 
 @app.command()
@@ -72,19 +94,10 @@ def show(version: Version, project: Project = Path(), json: Json = False) -> Non
     if json:
         print_json({"status": found.status, "path": str(found.path), **found.manifest.to_dict()})
         return
-    manifest = found.manifest
-    out.print(f"version {version}, {found.status}, {manifest.created}, from {manifest.parent}")
-    out.print(f"trained on {manifest.data.examples} examples from {len(manifest.data.files)} files:")
-    for file in manifest.data.files:
+    imported = found.manifest.settings.get(IMPORTED)
+    out.print(facts(found, found.manifest, imported), soft_wrap=False)
+    for file in found.manifest.data.files:
         out.print(f"  {file.path} ({file.examples})")
-    for reason, count in manifest.data.rejected.items():
-        out.print(f"  left out: {count} {reason}")
-    cost = manifest.cost
-    out.print(
-        f"cost: {cost.seconds:.0f} s, {cost.peak_rss_mb:.0f} MB at most, {cost.tokens_per_second:.0f} tokens/s"
-    )
-    for check in manifest.gate.checks if manifest.gate else ():
-        out.print(f"  {'passed' if check.passed else 'failed'}  {check.message}")
 
 
 @app.command()
@@ -134,15 +147,39 @@ def delete(
         str, typer.Argument(help="A version; without it: everything of this repository.")
     ] = "",
     project: Project = Path(),
+    forget: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A file or folder of the repository: every version that learned from it goes, and it is left out "
+            "from now on. Repeatable."
+        ),
+    ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain/--no-retrain", help="Learn the rest anew at once, after --forget.")
+    ] = True,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
 ) -> None:
     """Delete what was learned, for good."""
     store = _store(project)
+    if forget:
+        if version:
+            raise typer.BadParameter("either a version or --forget")
+        adapter_data.forget_files(store, forget, ask=not yes, retrain=retrain, json=json)
+        return
     what = f"version {version}" if version else f"everything that was learned of {store.root}"
+    deleted = [version] if version else [found.version for found in store.versions()]
     if not yes:
         typer.confirm(f"Delete {what}?", abort=True)
     if version:
         store.delete(version)
     else:
         store.delete_all()
-    out.print(f"{what} was deleted")
+    if json:
+        print_json({"deleted": deleted})
+    else:
+        out.print(f"{what} was deleted")
+
+
+app.command("import")(adapter_data.import_)
+app.command("remember")(adapter_data.remember)
