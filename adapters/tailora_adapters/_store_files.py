@@ -77,7 +77,9 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             header = json.loads(file.read(length))
             tensors = {name: value for name, value in header.items() if name != "__metadata__"}
             expected = 8 + length + max((one["data_offsets"][1] for one in tensors.values()), default=0)
-            found = {name: (str(one["dtype"]), tuple(map(int, one["shape"]))) for name, one in tensors.items()}
+            found = {
+                name: (str(one["dtype"]), tuple(map(int, one["shape"]))) for name, one in tensors.items()
+            }
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise AdapterCorrupt(f"{path.name} has a damaged header") from None
     if not found:

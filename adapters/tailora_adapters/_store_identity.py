@@ -95,13 +95,14 @@ class Found:
     """None while nothing was stored."""
     moved: bool = False
     """Whether the record names another root, where the repository is no longer."""
+    claimed: bool = False
+    """Whether record and mark were written, as far as they can be."""
 
     def fresh(self) -> bool:
         """Whether all that was looked at is as it was: four ``stat`` calls."""
-        return (
-            _stamp(self.place.root, self.place.git) == self.place.stamp
-            and file_stamp(self.directory / RECORD) == (self.record.stamp if self.record else None)
-        )
+        return _stamp(self.place.root, self.place.git) == self.place.stamp and file_stamp(
+            self.directory / RECORD
+        ) == (self.record.stamp if self.record else None)
 
     @property
     def refusal(self) -> str | None:
@@ -134,7 +135,9 @@ def look(home: Path, root: Path, evidence: Evidence) -> Found:
         if record.root != root and _carried(record, place, evidence):
             return Found(place, record.directory, record, moved=not _same(record.root, place))
     if mark and marked is None and not (home / mark.project).exists():
-        return Found(place, home / mark.project, None)  # marked for another store (another TAILORA_HOME or user)
+        return Found(
+            place, home / mark.project, None
+        )  # marked for another store (another TAILORA_HOME or user)
     return Found(place, _free(home, root), None)
 
 
@@ -191,7 +194,7 @@ def claim(home: Path, root: Path, directory: Path, evidence: Evidence) -> Found:
             raise StoreError(found.refusal)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The mark first: a record that names a mark which is not there would be taken for another repository's.
-        return _write(found, _marked(home, found))
+        return replace(_write(found, _marked(home, found)), claimed=True)
 
 
 def _marked(home: Path, found: Found) -> str | None:

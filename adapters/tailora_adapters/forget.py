@@ -158,7 +158,8 @@ def tainted(project: ProjectStore, selection: Selection) -> list[str]:
     return sorted(
         path
         for path in learned - clean
-        if listed.get(path) == "secret" or (unnamed and path not in listed and (project.root / path).is_file())
+        if listed.get(path) == "secret"
+        or (unnamed and path not in listed and (project.root / path).is_file())
     )
 
 

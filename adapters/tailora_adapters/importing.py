@@ -104,7 +104,9 @@ def _listed(folder: Path) -> list[str]:
         raise StoreError(f"{folder} cannot be read as a folder: {error.strerror}") from error
     for entry in entries:
         if entry.is_symlink():
-            raise StoreError(f"{folder} is refused: {entry.name} is a symbolic link; copy the file itself there")
+            raise StoreError(
+                f"{folder} is refused: {entry.name} is a symbolic link; copy the file itself there"
+            )
         if not entry.is_file(follow_symlinks=False):
             raise StoreError(f"{folder} is refused: {entry.name} is not a file")
         if entry.name not in (WEIGHTS, CONFIG, MANIFEST, *_IGNORED):
@@ -125,7 +127,9 @@ def _copy(source: Path, target: Path, limit: int) -> None:
         StoreError: it is larger, or cannot be read.
         StoreUnwritable: the store is full.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
     try:
         with os.fdopen(os.open(source, flags), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -157,7 +161,9 @@ def _manifest(folder: Path, base: BaseInfo, source: str) -> Manifest:
 
 def _mismatch(own: BaseInfo, base: BaseInfo) -> str:
     if own.name != base.name:
-        return f"the adapter belongs to the base model {own.name}, not to {base.name}: name its own with --base"
+        return (
+            f"the adapter belongs to the base model {own.name}, not to {base.name}: name its own with --base"
+        )
     what = "the tokenizer" if own.sha256 == base.sha256 else "the weights"
     return f"the adapter belongs to another build of {base.name}: {what} had another hash when it was trained"
 
@@ -171,13 +177,17 @@ def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         if config.get("peft_type") != "LORA":
-            raise AdapterCorrupt(f"{CONFIG}: {config.get('peft_type')} is not LoRA, the one method that is served")
+            raise AdapterCorrupt(
+                f"{CONFIG}: {config.get('peft_type')} is not LoRA, the one method that is served"
+            )
         if odd := sorted(key for key, value in config.items() if value and key not in _PLAIN):
             raise AdapterCorrupt(f"{CONFIG}: only plain LoRA is served, but {', '.join(odd)} is set")
         if config.get("bias", "none") != "none":
             raise AdapterCorrupt(f"{CONFIG}: biases are trained as well, only plain LoRA is served")
         if (start := config.get("init_lora_weights", True)) not in (True, False, "gaussian"):
-            raise AdapterCorrupt(f"{CONFIG}: {start!r} changed the base model's own weights, only plain LoRA is served")
+            raise AdapterCorrupt(
+                f"{CONFIG}: {start!r} changed the base model's own weights, only plain LoRA is served"
+            )
         rank, alpha, targets = config["r"], config["lora_alpha"], config["target_modules"]
         if not (type(rank) is int and 1 <= rank <= MAX_RANK):
             raise AdapterCorrupt(f"{CONFIG}: rank {rank!r} is not a whole number from 1 to {MAX_RANK}")
@@ -218,7 +228,9 @@ def _check_tensors(folder: Path, config: dict[str, Any], shape: Shape) -> None:
         if size != expected:
             raise AdapterCorrupt(f"{WEIGHTS}: {name} has the shape {size}, the base model needs {expected}")
         if dtype not in _DTYPES:
-            raise AdapterCorrupt(f"{WEIGHTS}: {name} has the type {dtype}; one of {', '.join(sorted(_DTYPES))} is needed")
+            raise AdapterCorrupt(
+                f"{WEIGHTS}: {name} has the type {dtype}; one of {', '.join(sorted(_DTYPES))} is needed"
+            )
         pairs.setdefault((layer, module), set()).add(half)
     found = {module.partition(".")[2] for _, module in pairs}
     if unlike := sorted(found ^ set(config["target_modules"])):

@@ -111,8 +111,10 @@ class Store:
 
     def _claim(self, project: "ProjectStore") -> None:
         known = self._projects.get(project.root)
-        if known is None or known[1] is not project or known[0].record is None or not known[0].fresh():
-            found = _store_identity.claim(self.home, project.root, project.directory, has_learned_files)
+        if known is None or known[1] is not project or not (known[0].claimed and known[0].fresh()):
+            found = _store_identity.claim(
+                self.home, project.root, project.directory, has_learned_files
+            )
             self._projects[project.root] = found, project
 
 
@@ -235,9 +237,7 @@ class ProjectStore:
             finally:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def promote(
-        self, version: str, gate: GateResult | None = None, *, full: bool = False
-    ) -> AdapterVersion:
+    def promote(self, version: str, gate: GateResult | None = None, *, full: bool = False) -> AdapterVersion:
         """Serves ``version`` from now on; ``gate``, if given, replaces the result in its manifest.
 
         ``full`` says that its training began from the foundation and honoured what is to be forgotten: that fulfils

@@ -64,7 +64,9 @@ def gate_of(done: dict[str, Any]) -> GateResult:
         if done["decision"] not in ("promoted", "rejected") or gate is None:
             raise TrainingFailed(str(done["reason"]))
         figures = {
-            name: float(value) for name, value in gate.items() if type(value) in (int, float) and name != "version"
+            name: float(value)
+            for name, value in gate.items()
+            if type(value) in (int, float) and name != "version"
         }
         checks = tuple(decode(Check, check) for check in gate["checks"])
     except (AdapterCorrupt, LookupError, TypeError, AttributeError) as error:

@@ -39,7 +39,8 @@ def update_norm(folder: Path) -> float:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         rank = int(config["r"])
         scale = float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
-        tensors = {name: _array(one) for name, one in deserialize((folder / WEIGHTS).read_bytes())}
+        content = (folder / WEIGHTS).read_bytes()
+        tensors = {name: _array(one) for name, one in deserialize(content)}  # type: ignore[no-untyped-call]
         if not all(np.isfinite(one).all() for one in tensors.values()):
             raise ValueError("it holds weights that are not numbers")
         total = 0.0

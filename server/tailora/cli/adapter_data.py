@@ -43,9 +43,7 @@ def import_(
         print_gate(done)
 
 
-def forget_files(
-    store: ProjectStore, files: list[Path], *, ask: bool, retrain: bool, json: bool
-) -> None:
+def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: bool, json: bool) -> None:
     """``tailora adapter delete --forget``."""
     from tailora_adapters.forget import affected, forget, inside
 

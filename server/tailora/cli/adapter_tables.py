@@ -17,12 +17,12 @@ _STYLES = {"serving": "green", "rejected": "red", "corrupt": "red", "candidate":
 
 def versions_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The rows of ``tailora adapter list``; why one does not serve stands below it."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("", justify="right", no_wrap=True)
     for name in ("status", "created", "loss", "exact"):
         table.add_column(name, no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
-    table.add_column("learned", overflow="fold")
+    table.add_column("examples", justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             row["version"],
@@ -31,7 +31,7 @@ def versions_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             _change(row["base_nll"], row["candidate_nll"], "{:.3f}"),
             _change(row["base_exact_match"], row["candidate_exact_match"], "{:.1%}"),
             "" if row["seconds"] is None else _duration(row["seconds"]),
-            "" if row["examples"] is None else f"{row['examples']} of {_count(row['files'], 'file')}",
+            "" if row["examples"] is None else str(row["examples"]),
         )
     return table
 
@@ -76,15 +76,22 @@ def _facts(
 
 
 def _gate(gate: GateResult) -> Iterator[tuple[str, str | Text]]:
-    yield "gate", Text.assemble((gate.decision, "green" if gate.decision == "promoted" else "red"), f": {gate.reason}")
+    yield (
+        "gate",
+        Text.assemble((gate.decision, "green" if gate.decision == "promoted" else "red"), f": {gate.reason}"),
+    )
     for check in gate.checks:
         word = ("passed  ", "green") if check.passed else ("failed  ", "red")
-        limit = "" if check.value is None or check.limit is None else f" ({check.value:g}, limit {check.limit:g})"
+        limit = "" if check.limit is None else f" (limit {check.limit:g})"
         yield "", Text.assemble(word, check.message, (limit, "dim"))
 
 
 def _cost(cost: Cost) -> str:
-    parts = [_duration(cost.seconds), f"{cost.peak_rss_mb:,.0f} MB at most", f"{cost.tokens_per_second:.0f} tokens/s"]
+    parts = [
+        _duration(cost.seconds),
+        f"{cost.peak_rss_mb:,.0f} MB at most",
+        f"{cost.tokens_per_second:.0f} tokens/s",
+    ]
     if cost.energy_wh is not None:
         parts.append(f"{cost.energy_wh:.2g} Wh (estimated)")
     return ", ".join(parts)

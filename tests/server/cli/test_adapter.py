@@ -33,7 +33,8 @@ def project(home: Path, tmp_path: Path, make_lora: Any) -> ProjectStore:
                     parent="foundation",
                     seed=seed,
                     data=DataInfo(30, 900, 8, (FileInfo("a[b].py", "0", 30),), {"generated": 2}),
-                    cost=Cost(12.0, 800.0, 100.0),
+                    settings={"scale": 0.8},
+                    cost=Cost(12.0, 800.0, 100.0, 3.21),
                     gate=GATE,
                 )
             )
@@ -55,8 +56,18 @@ def test_list(adapter: Any, project: ProjectStore) -> None:
     assert found["versions"][0]["base_nll"] == 2.0
     assert found["versions"][2]["reason"] == "loss against base: worse"
     shown = adapter("list").out
-    assert "loss 2.0 -> 1.5" in shown
-    assert "rejected" in shown
+    assert "2.000 → 1.500" in shown
+    assert "version 3 rejected: loss against base: worse" in shown
+
+
+def test_tables_fit_80_columns(adapter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = adapter("list").out
+    assert "2.000 → 1.500" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    shown = adapter("show", "2").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
 
 
 def test_list_of_nothing(tailora: Any, tmp_path: Path, home: Path) -> None:
@@ -71,7 +82,10 @@ def test_show(adapter: Any) -> None:
     assert found["data"]["files"][0]["path"] == "a[b].py"
     shown = adapter("show", "2").out
     assert "a[b].py (30)" in shown
-    assert "left out: 2 generated" in shown
+    assert "2 generated" in shown
+    assert "3.2 Wh (estimated)" in shown
+    assert "0.8 of what was trained" in shown
+    assert "the foundation adapter" in shown
     assert "held-out [loss] lower" in shown
 
 
