@@ -112,9 +112,7 @@ class Store:
     def _claim(self, project: "ProjectStore") -> None:
         known = self._projects.get(project.root)
         if known is None or known[1] is not project or not (known[0].claimed and known[0].fresh()):
-            found = _store_identity.claim(
-                self.home, project.root, project.directory, has_learned_files
-            )
+            found = _store_identity.claim(self.home, project.root, project.directory, has_learned_files)
             self._projects[project.root] = found, project
 
 

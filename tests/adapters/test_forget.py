@@ -176,7 +176,9 @@ class TestTainted:
         add(project, "foundation", "a.py", "b.py")
         add(project, "foundation", "older.py")
         assert tainted(project, select_files(root)) == []
-        (root / "a.py").write_text(f'AWS_SECRET_ACCESS_KEY = "{"wJalrXUtnFEMI/K7MDENG"}/bPxRfiCYzQ8a1B2c3D"\n{CODE}')
+        (root / "a.py").write_text(
+            f'AWS_SECRET_ACCESS_KEY = "{"wJalrXUtnFEMI/K7MDENG"}/bPxRfiCYzQ8a1B2c3D"\n{CODE}'
+        )
         (root / "old" / "c.py").write_text((root / "a.py").read_text() + "# never learned\n")
         assert tainted(project, select_files(root)) == ["a.py"]
 
@@ -185,11 +187,15 @@ class TestTainted:
 
         add(project, "foundation", "b.py", "older.py", "gone.py")
         for name in ("a.py", "b.py"):
-            (root / name).write_text(f'AWS_SECRET_ACCESS_KEY = "{"wJalrXUtnFEMI/K7MDENG"}/bPxRfiCYzQ8a1B2c3D"\n{CODE}')
+            (root / name).write_text(
+                f'AWS_SECRET_ACCESS_KEY = "{"wJalrXUtnFEMI/K7MDENG"}/bPxRfiCYzQ8a1B2c3D"\n{CODE}'
+            )
         selection = select_files(root, options=SelectOptions(max_listed=1))
         assert tainted(project, selection) == ["b.py"]
 
     def test_rejected_versions_do_not_count(self, project: ProjectStore, root: Path) -> None:
         project.reject(add(project, "foundation", "a.py"))
-        (root / "a.py").write_text(f'AWS_SECRET_ACCESS_KEY = "{"wJalrXUtnFEMI/K7MDENG"}/bPxRfiCYzQ8a1B2c3D"\n{CODE}')
+        (root / "a.py").write_text(
+            f'AWS_SECRET_ACCESS_KEY = "{"wJalrXUtnFEMI/K7MDENG"}/bPxRfiCYzQ8a1B2c3D"\n{CODE}'
+        )
         assert tainted(project, select_files(root)) == []

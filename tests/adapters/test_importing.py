@@ -187,7 +187,9 @@ class TestRefused:
         assert project.versions() == []
         assert not list(project.directory.glob(".tmp-*"))
 
-    @pytest.mark.parametrize("name", ["adapter_model.bin", "weights.pt", "modeling.py", "extra.safetensors", ".x"])
+    @pytest.mark.parametrize(
+        "name", ["adapter_model.bin", "weights.pt", "modeling.py", "extra.safetensors", ".x"]
+    )
     def test_any_other_file(self, bring: Any, folder: Path, name: str) -> None:
         (folder / name).write_bytes(b"x")
         with pytest.raises(StoreError, match=name):

@@ -226,7 +226,9 @@ class TestOthers:
     def test_another_user_is_refused(self, tmp_path: Path, home: Path) -> None:
         root = git(tmp_path / "root")
         project = learn(root, home)
-        (project.directory / "project.json").write_text(json.dumps(record(project) | {"uid": os.getuid() + 1}))
+        (project.directory / "project.json").write_text(
+            json.dumps(record(project) | {"uid": os.getuid() + 1})
+        )
         theirs = Store(home).project(root)
         calls: list[Callable[[], object]] = [
             theirs.serving,
@@ -412,7 +414,9 @@ class TestWorktrees:
         assert served(tmp_path / "moved" / "inner", home) == "1"
         assert served(tmp_path / "moved", home) is None
 
-    @pytest.mark.parametrize("content", [b"", b"gitdir:", b"gitdir: /nowhere\n", b"\xff\xfe", b"gitdir: \0\n"])
+    @pytest.mark.parametrize(
+        "content", [b"", b"gitdir:", b"gitdir: /nowhere\n", b"\xff\xfe", b"gitdir: \0\n"]
+    )
     def test_a_broken_pointer_is_no_git_folder(self, tmp_path: Path, home: Path, content: bytes) -> None:
         root = plain(tmp_path / "root")
         (root / ".git").write_bytes(content)

@@ -83,5 +83,7 @@ def test_without_codecarbon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_loaded_only_where_energy_is_measured() -> None:
-    code = "import sys, tailora_adapters.training.energy; assert not {'codecarbon', 'pandas'} & set(sys.modules)"
+    code = (
+        "import sys, tailora_adapters.training.energy; assert not {'codecarbon', 'pandas'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,7 +25,11 @@ def write(folder: Path, arrays: dict[str, Any], dtype: str = "F32", **config: An
             part = (raw.view("<u4") >> 16).astype("<u2").tobytes()
         else:
             part = raw.astype("<f2" if dtype == "F16" else "<f4").tobytes()
-        header[name] = {"dtype": dtype, "shape": list(raw.shape), "data_offsets": [len(data), len(data) + len(part)]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(raw.shape),
+            "data_offsets": [len(data), len(data) + len(part)],
+        }
         data += part
     text = json.dumps(header).encode()
     (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)

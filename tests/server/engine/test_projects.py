@@ -15,6 +15,7 @@ from tailora.engine.journal import Rules
 from tailora.engine.project import Project
 from tailora.engine.projects import Projects
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, Manifest
 from tailora_adapters.store import Store
 
 WORKER = (sys.executable, str(Path(__file__).with_name("engine_worker.py")))
@@ -286,3 +287,53 @@ async def test_a_store_that_cannot_be_read_is_a_message(
     status = harness.projects.status(str(root))
     assert "Permission denied" in status["message"]
     assert project_module.snapshot_of(project.store).serving is None
+
+
+def serve_one(root: Path, base: str) -> Path:
+    """Promotes a version that was trained on ``base``; returns the project's record."""
+    project = Store().project(root)
+    with project.candidate() as candidate:
+        header = json.dumps({"w": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+        weights = len(header).to_bytes(8, "little") + header + b"\1"
+        (candidate.path / "adapter_model.safetensors").write_bytes(weights)
+        (candidate.path / "adapter_config.json").write_text("{}")
+        manifest = Manifest(
+            base=BaseInfo(base, "0", "0"), seed=1, data=DataInfo(1, 1, 1), cost=Cost(1.0, 1.0, 1.0)
+        )
+        project.promote(candidate.commit(manifest).version)
+    return project.directory / "project.json"
+
+
+async def test_a_version_of_another_base_model_is_named(harness: Harness, root: Path) -> None:
+    await harness.open(root)
+    serve_one(root, "another")
+    status = harness.projects.status(str(root))
+    assert status["serving"] is None
+    assert "version 1 was trained on another, and serves only there" in status["message"]
+    serve_one(root, "m")
+    status = harness.projects.status(str(root))
+    assert status["serving"] == "2"
+    assert "another" not in status["message"]
+
+
+async def test_another_users_adapters_are_a_message(harness: Harness, root: Path) -> None:
+    path = serve_one(root, "m")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"uid": 4_000_000}))
+    for _ in ("closed", "open"):
+        status = harness.projects.status(str(root))
+        assert status["serving"] is None
+        assert "belong to another user" in status["message"]
+        await harness.open(root)
+
+
+async def test_another_repository_in_the_same_place_is_noticed(harness: Harness, root: Path) -> None:
+    for folder in (root, root.parent / "clone"):
+        (folder / ".git").mkdir(parents=True)
+        (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    serve_one(root, "m")
+    await harness.open(root)
+    assert harness.projects.status(str(root))["serving"] == "1"
+    root.rename(root.parent / "moved")
+    (root.parent / "clone").rename(root)
+    assert harness.projects.status(str(root))["serving"] is None
+    assert harness.projects.status(str(root.parent / "moved"))["serving"] == "1"
