@@ -1,6 +1,6 @@
 """Whose adapters a folder of the store holds: what survives a move or a rename, and no copy, clone or fork shares.
 
-Private to ``store``; knows no versions beyond what ``evidence`` tells. A repository is known by a random mark in its
+Private to ``store``; of versions it knows only which files they learned. A repository is known by a random mark in its
 own git folder, which no clone copies; any other folder by its inode and by the files that were learned. Invariants:
 nothing is written outside the store before something is stored for a project; a doubt means a new project, which
 costs a training, while a wrong yes would show one repository's code in another (ADR 12).
@@ -17,7 +17,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tailora_adapters import paths
-from tailora_adapters._store_files import Stamp, file_stamp
+from tailora_adapters._store_files import Stamp, file_stamp, inspect
+from tailora_adapters._store_state import StateFile
+from tailora_adapters._store_versions import IMPORTED
 from tailora_adapters.errors import StoreError, StoreUnwritable
 
 __all__ = ["RECORD", "Found", "Record", "claim", "look", "read_record", "settle"]
@@ -43,8 +45,6 @@ _LOCK_SECONDS_TO_READ = 1.0
 
 Inode = tuple[int, int]
 """Device and inode of a folder."""
-Evidence = Callable[[Path, Path], bool | None]
-"""Whether the files that a project (its folder) learned are below a root; None where it learned nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,16 @@ class Record:
     """Whose adapters these are."""
     stamp: Stamp | None
 
+    @property
+    def refusal(self) -> str | None:
+        """Why the adapters must not be used, if so."""
+        if self.uid is None or self.uid == _uid():
+            return None
+        return (
+            f"the adapters in {self.directory} belong to another user (id {self.uid}): nothing of them is used; "
+            "run Tailora as that user, or set TAILORA_HOME to a folder of your own"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -107,16 +117,10 @@ class Found:
     @property
     def refusal(self) -> str | None:
         """Why the adapters must not be used, if so."""
-        owner = self.record.uid if self.record else None
-        if owner is None or owner == _uid():
-            return None
-        return (
-            f"the adapters in {self.directory} belong to another user (id {owner}): nothing of them is used; "
-            "run Tailora as that user, or set TAILORA_HOME to a folder of your own"
-        )
+        return self.record.refusal if self.record else None
 
 
-def look(home: Path, root: Path, evidence: Evidence) -> Found:
+def look(home: Path, root: Path) -> Found:
     """Finds the project of the resolved ``root``. Writes nothing."""
     place = _place(root)
     mark = place.mark
@@ -129,10 +133,10 @@ def look(home: Path, root: Path, evidence: Evidence) -> Found:
         _log.debug("%s is a copy of %s, and has none of its adapters", root, marked.root)
     records = list(_records(home))
     for record in records:
-        if record.root == root and _stayed(record, place, evidence):
+        if record.root == root and _stayed(record, place):
             return Found(place, record.directory, record)
     for record in records:
-        if record.root != root and _carried(record, place, evidence):
+        if record.root != root and _carried(record, place):
             return Found(place, record.directory, record, moved=not _same(record.root, place))
     if mark and marked is None and not (home / mark.project).exists():
         return Found(
@@ -141,19 +145,19 @@ def look(home: Path, root: Path, evidence: Evidence) -> Found:
     return Found(place, _free(home, root), None)
 
 
-def _stayed(record: Record, place: _Place, evidence: Evidence) -> bool:
+def _stayed(record: Record, place: _Place) -> bool:
     """Whether the folder at a record's root is still what it was, where no mark says so."""
     if place.inode is None:
         return True  # gone: what was learned can still be seen and deleted
     same = record.inode is None or record.inode == place.inode
     if record.id is not None:
         if place.git is None:  # the git folder was removed
-            return same and evidence(record.directory, place.root) is not False
+            return same and _has_learned_files(record.directory, place.root) is not False
         return place.spoiled and same  # without a mark it may be a new clone of anything
-    return same or evidence(record.directory, place.root) is not False
+    return same or _has_learned_files(record.directory, place.root) is not False
 
 
-def _carried(record: Record, place: _Place, evidence: Evidence) -> bool:
+def _carried(record: Record, place: _Place) -> bool:
     """Whether ``place`` is a record's folder under a new name, where no mark says so.
 
     Inodes are used again after a deletion, so the learned files must be there as well.
@@ -162,15 +166,29 @@ def _carried(record: Record, place: _Place, evidence: Evidence) -> bool:
         place.inode is not None
         and record.inode == place.inode
         and (record.id is None or place.git is None)
-        and evidence(record.directory, place.root) is True
+        and _has_learned_files(record.directory, place.root) is True
     )
 
 
-def settle(home: Path, found: Found, evidence: Evidence) -> Found:
+def _has_learned_files(directory: Path, root: Path) -> bool | None:
+    """Whether at least half of the files that a project learned are below ``root``; None if it learned nothing.
+
+    What it learned is what the serving version's manifest says, or the newest one's that has files.
+    """
+    states = StateFile(root, directory, claim=lambda: None)
+    for version in (states.read().serving, *reversed(states.existing())):
+        manifest = inspect(directory / "versions" / version)[0] if version is not None else None
+        if manifest and manifest.data.files and IMPORTED not in manifest.settings:
+            there = sum((root / file.path).is_file() for file in manifest.data.files)
+            return 2 * there >= len(manifest.data.files)
+    return None
+
+
+def settle(home: Path, found: Found) -> Found:
     """Writes down that a repository moved, so that a copy of it is told apart; best effort."""
     try:
         with _locked(home, _LOCK_SECONDS_TO_READ):
-            found = look(home, found.place.root, evidence)
+            found = look(home, found.place.root)
             if found.moved and found.record is not None and found.refusal is None:
                 _log.info("%s was moved to %s", found.record.root, found.place.root)
                 found = _write(found, found.record.id)
@@ -179,7 +197,7 @@ def settle(home: Path, found: Found, evidence: Evidence) -> Found:
     return found
 
 
-def claim(home: Path, root: Path, directory: Path, evidence: Evidence) -> Found:
+def claim(home: Path, root: Path, directory: Path) -> Found:
     """Makes ``directory`` the project of ``root``: its record, and the mark where that can be written.
 
     Raises:
@@ -187,9 +205,9 @@ def claim(home: Path, root: Path, directory: Path, evidence: Evidence) -> Found:
         StoreError: another repository is at ``root`` by now, or the adapters are another user's.
     """
     with _locked(home, _LOCK_SECONDS):
-        found = look(home, root, evidence)
+        found = look(home, root)
         if found.directory != directory:
-            raise StoreError(f"another repository is at {root} by now: open it again")
+            raise StoreError(f"{root} was moved, or another repository is there by now: open it again")
         if found.refusal:
             raise StoreError(found.refusal)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -19,7 +19,6 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -36,6 +35,7 @@ from tailora_adapters._store_files import (
     writing,
 )
 from tailora_adapters._store_state import State, StateFile, Status
+from tailora_adapters._store_versions import IMPORTED, AdapterVersion, load
 from tailora_adapters.errors import AdapterCorrupt, StoreError, StoreUnwritable, TrainingBusy, VersionUnknown
 from tailora_adapters.manifest import BaseInfo, GateResult, Manifest, encode
 
@@ -46,28 +46,9 @@ _log = logging.getLogger(__name__)
 FORGOTTEN = "forgotten.json"
 """In a project's folder: what the user had forgotten (``forget``); ``delete_all`` leaves it."""
 
-IMPORTED = "imported"
-"""Key in the settings of a version's manifest: where an imported adapter came from."""
-
 _KEPT = (_store_identity.RECORD, "state.json", FORGOTTEN, ".lock", ".state.lock")
 _REJECTED_WITH_WEIGHTS = 3
 _REJECTED_KEPT = 20
-
-
-@dataclass(frozen=True, slots=True)
-class AdapterVersion:
-    """One version of a project's adapter."""
-
-    version: str
-    path: Path
-    """Folder with the adapter in the standard PEFT format."""
-    sha256: str
-    """Of the weights, from the manifest; empty where that cannot be read."""
-    manifest: Manifest | None
-    """None only where it cannot be read (``status`` is ``corrupt`` then)."""
-    status: Status
-    problem: str | None = None
-    """Why it is corrupt."""
 
 
 class Store:
@@ -87,9 +68,9 @@ class Store:
         known = self._projects.get(root)
         if known is not None and known[0].fresh():
             return known[1]
-        found = _store_identity.look(self.home, root, has_learned_files)
+        found = _store_identity.look(self.home, root)
         if found.moved:
-            found = _store_identity.settle(self.home, found, has_learned_files)
+            found = _store_identity.settle(self.home, found)
         if known is None or (known[0].directory, known[0].refusal) != (found.directory, found.refusal):
             project = ProjectStore(root, found.directory, claim=self._claim, refusal=found.refusal)
         else:
@@ -98,21 +79,25 @@ class Store:
         return project
 
     def projects(self) -> list["ProjectStore"]:
-        """Every project that something was written for, by root; unreadable ones are logged and left out."""
+        """Every project that something was written for, by root; unreadable or others' ones are logged and left out."""
         try:
             directories = [path for path in self.home.iterdir() if path.is_dir()]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreError(f"{self.home} cannot be read: {error}") from error
-        records = (_store_identity.read_record(directory) for directory in directories)
-        found = [ProjectStore(record.root, record.directory) for record in records if record is not None]
+        found: list[ProjectStore] = []
+        for record in filter(None, map(_store_identity.read_record, directories)):
+            if record.refusal:
+                _log.warning("%s", record.refusal)
+            else:
+                found.append(ProjectStore(record.root, record.directory))
         return sorted(found, key=lambda project: project.root)
 
     def _claim(self, project: "ProjectStore") -> None:
         known = self._projects.get(project.root)
         if known is None or known[1] is not project or not (known[0].claimed and known[0].fresh()):
-            found = _store_identity.claim(self.home, project.root, project.directory, has_learned_files)
+            found = _store_identity.claim(self.home, project.root, project.directory)
             self._projects[project.root] = found, project
 
 
@@ -297,11 +282,20 @@ class ProjectStore:
         self.verify(version)
         return self.promote(version)
 
-    def rollback(self) -> AdapterVersion | None:
-        """Serves what served before the present version; None means the foundation adapter. Repeatable."""
+    def rollback(self, base: BaseInfo | None = None) -> AdapterVersion | None:
+        """Serves what served before the present version; None means the foundation adapter. Repeatable.
+
+        With ``base``, as in ``serving``, what serves with that model is stepped back from.
+        """
+        served = self._newest(self._state.read(), base) if base else None
         with self._state.changing() as state:
-            state.step_back(self._problem)
+            if served and served.version != state.serving and served.version in state.history:
+                state.mark(served.version, "retired")  # out of what a model may fall back on
+            elif served or base is None:
+                state.step_back(self._problem)
             version = state.serving
+        if base:
+            return self.serving(base)
         return None if version is None else self.get(version)
 
     @property
@@ -417,24 +411,15 @@ class ProjectStore:
         return inspect(self._path(version))[1]
 
     def _load(self, version: str, state: State) -> AdapterVersion:
-        path = self._path(version)
-        manifest, problem = inspect(path)
-        gate = manifest.gate if manifest else None
-        status = state.statuses.get(
-            version, "rejected" if gate and gate.decision == "rejected" else "candidate"
-        )
-        if manifest and status == "rejected":
-            problem = None  # its weights may have been dropped
-        problem = state.problems.get(version, problem)
-        if problem is not None:
-            status = "corrupt"
-        return AdapterVersion(
-            version, path, manifest.weights_sha256 if manifest else "", manifest, status, problem
-        )
+        return load(self._path(version), state)
 
     def _choose(self, base: BaseInfo | None) -> AdapterVersion | None:
         state = self._state.read()
-        if state.disabled or state.serving is None:
+        return None if state.disabled else self._newest(state, base)
+
+    def _newest(self, state: State, base: BaseInfo | None) -> AdapterVersion | None:
+        """The sound version that serves on ``base``, or served last."""
+        if state.serving is None:
             return None
         bad: dict[str, str] = {}
         chosen = None
@@ -519,21 +504,6 @@ class ProjectStore:
 
 def _weights_stamp(version: AdapterVersion | None) -> tuple[int, int, int] | None:
     return None if version is None else file_stamp(version.path / WEIGHTS)
-
-
-def has_learned_files(directory: Path, root: Path) -> bool | None:
-    """Whether at least half of the files that a project learned are below ``root``; None if it learned nothing.
-
-    What it learned is what the serving version's manifest says, or the newest one's that has files.
-    """
-    project = ProjectStore(root, directory)
-    state = project._state.read()
-    for version in (state.serving, *reversed(project._state.existing())):
-        manifest = inspect(project._path(version))[0] if version is not None else None
-        if manifest and manifest.data.files and IMPORTED not in manifest.settings:
-            there = sum((root / file.path).is_file() for file in manifest.data.files)
-            return 2 * there >= len(manifest.data.files)
-    return None
 
 
 class Candidate:

@@ -241,9 +241,10 @@ class TestOthers:
             lambda: learn(root, home),
         ]
         for call in calls:
-            with pytest.raises(StoreError, match="another user.*TAILORA_HOME"):
+            with pytest.raises(StoreError, match=r"another user.*TAILORA_HOME"):
                 call()
         assert (project.directory / "versions" / "1").is_dir()
+        assert Store(home).projects() == []
 
     def test_a_mark_cannot_lead_out_of_the_store(self, tmp_path: Path, home: Path) -> None:
         root = git(tmp_path / "root")
@@ -551,6 +552,23 @@ class TestBase:
         learn(root, home, replace(MANIFEST, base=self.B))
         assert [self.serving(project, base) for base in (self.A, self.B, self.A)] == ["1", "2", "1"]
         assert project.get("1").status == "retired"
+
+    def test_rolling_back_what_a_model_serves(self, tmp_path: Path, home: Path) -> None:
+        root = plain(tmp_path / "root")
+        for base in (self.A, self.A, self.B):
+            project = learn(root, home, replace(MANIFEST, base=base))
+        back = project.rollback(self.A)
+        assert back is not None
+        assert back.version == "1"
+        assert [self.serving(project, base) for base in (self.A, self.B)] == ["1", "3"]
+        assert project.rollback(self.A) is None
+        assert [self.serving(project, base) for base in (self.A, self.B)] == [None, "3"]
+        assert project.rollback(self.A) is None
+        assert self.serving(project, self.B) == "3"
+        project.disable()
+        assert project.rollback(self.B) is None
+        project.enable()
+        assert project.serving() is None
 
     @pytest.mark.parametrize("changed", [{"sha256": "9" * 64}, {"tokenizer_sha256": "9" * 64}, {"name": "c"}])
     def test_any_difference_counts(self, tmp_path: Path, home: Path, changed: dict[str, str]) -> None:

@@ -7,7 +7,9 @@ import typer
 
 from tailora.cli import adapter_data
 from tailora.cli.adapter_tables import facts, versions_table
+from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json
+from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.forget import forgotten
 from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore, Store
@@ -56,7 +58,8 @@ def _row(version: AdapterVersion) -> dict[str, Any]:
 def list_(project: Project = Path(), json: Json = False) -> None:
     """All versions of this repository, with what the gate said."""
     store = _store(project)
-    rows = [_row(version) for version in store.versions()]
+    versions = store.versions()
+    rows = [_row(version) for version in versions]
     left_out = forgotten(store)
     if json:
         print_json(
@@ -77,6 +80,12 @@ def list_(project: Project = Path(), json: Json = False) -> None:
     for row in rows:
         if row["status"] in ("rejected", "corrupt"):
             out.print(f"version {row['version']} {row['status']}: {row['reason']}")
+    base = base_info(default_model())
+    for version in versions:
+        if version.status == "serving" and version.manifest and not version.manifest.base.fits(base):
+            out.print(
+                f"version {version.version} serves with {version.manifest.base.name}, not with {base.name}"
+            )
     if store.disabled:
         out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
     if store.retrain:

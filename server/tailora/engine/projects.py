@@ -164,7 +164,7 @@ class Projects:
 
     async def rollback(self, root: str) -> None:
         """Serves what served before. Raises ``StoreError``: nothing was changed."""
-        await self._act(root, lambda store: store.rollback())
+        await self._act(root, lambda store: store.rollback(base_info(self._model)))
 
     async def disable(self, root: str) -> None:
         """Serves the foundation adapter instead. Raises ``StoreError``: nothing was changed."""

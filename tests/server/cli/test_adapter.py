@@ -58,6 +58,7 @@ def test_list(adapter: Any, project: ProjectStore) -> None:
     shown = adapter("list").out
     assert "2.000 → 1.500" in shown
     assert "version 3 rejected: loss against base: worse" in shown
+    assert "version 2 serves with tiny, not with qwen2.5-coder-0.5b" in shown
 
 
 def test_tables_fit_80_columns(adapter: Any, monkeypatch: pytest.MonkeyPatch) -> None:

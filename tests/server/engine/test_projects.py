@@ -327,13 +327,14 @@ async def test_another_users_adapters_are_a_message(harness: Harness, root: Path
 
 
 async def test_another_repository_in_the_same_place_is_noticed(harness: Harness, root: Path) -> None:
-    for folder in (root, root.parent / "clone"):
+    moved, clone = root.parent / "moved", root.parent / "clone"
+    for folder in (root, clone):
         (folder / ".git").mkdir(parents=True)
         (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     serve_one(root, "m")
     await harness.open(root)
     assert harness.projects.status(str(root))["serving"] == "1"
-    root.rename(root.parent / "moved")
-    (root.parent / "clone").rename(root)
+    await asyncio.to_thread(root.rename, moved)
+    await asyncio.to_thread(clone.rename, root)
     assert harness.projects.status(str(root))["serving"] is None
-    assert harness.projects.status(str(root.parent / "moved"))["serving"] == "1"
+    assert harness.projects.status(str(moved))["serving"] == "1"
