@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,15 +20,20 @@ from tailora_adapters.corpus.ignore import IgnoreRules
 from tailora_adapters.errors import CorpusError
 
 __all__ = [
+    "FORGOTTEN",
     "Progress",
     "Rejection",
     "SelectOptions",
     "Selection",
     "SourceFile",
+    "covers",
     "foreign_reason",
     "select_files",
     "tally",
 ]
+
+FORGOTTEN = "forgotten by the user"
+"""The reason of a file or folder that the user had forgotten."""
 
 Progress = Callable[[float, str], None]
 """Gets a fraction (0 to 1) and what is being done."""
@@ -96,6 +101,12 @@ def tally(rejected: tuple[Rejection, ...]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
+def covers(names: Collection[str], path: str) -> bool:
+    """Whether ``path`` is one of ``names`` or lies below one; all relative to the root, with ``/``."""
+    parts = path.split("/")
+    return any("/".join(parts[: count + 1]) in names for count in range(len(parts)))
+
+
 def foreign_reason(path: str, text: str) -> str:
     """Why a source is taken for vendored or generated, by its path (with ``/``) and text; empty if it is not.
 
@@ -109,9 +120,13 @@ def foreign_reason(path: str, text: str) -> str:
 
 
 def select_files(
-    root: Path, *, options: SelectOptions = SelectOptions(), progress: Progress | None = None
+    root: Path,
+    *,
+    options: SelectOptions = SelectOptions(),
+    forgotten: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> Selection:
-    """Walks ``root`` and reads the files that may be learned.
+    """Walks ``root`` and reads the files that may be learned; none that is, or lies in, a ``forgotten`` one.
 
     Raises:
         CorpusError: ``root`` is missing, not a folder or unreadable.
@@ -119,7 +134,7 @@ def select_files(
     root = root.resolve()
     rejected = _Rejected(options.max_listed)
     report = progress or (lambda fraction, message: None)
-    found = list(_Walk(root, options, rejected, report).candidates())
+    found = list(_Walk(root, options, frozenset(forgotten), rejected, report).candidates())
     # By path where all are read, so that the kept one of two equal files is always the same.
     found.sort(key=lambda candidate: candidate.path)
     if len(found) > options.max_files:
@@ -169,9 +184,17 @@ _BUILT_BESIDE = {"target": {"Cargo.toml", "pom.xml", "build.sbt"}, "out": {"buil
 class _Walk:
     """Depth-first over the folders; yields files whose content is worth reading."""
 
-    def __init__(self, root: Path, options: SelectOptions, rejected: _Rejected, report: Progress) -> None:
+    def __init__(
+        self,
+        root: Path,
+        options: SelectOptions,
+        forgotten: frozenset[str],
+        rejected: _Rejected,
+        report: Progress,
+    ) -> None:
         self._root = root
         self._options = options
+        self._forgotten = forgotten
         self._rejected = rejected
         self._report = report
         self._seen = 0
@@ -227,7 +250,9 @@ class _Walk:
                 elif entry.is_dir(follow_symlinks=False):
                     if entry.name == ".git":
                         continue
-                    if reason := _folder_reason(path, entry.name, rules, names):
+                    if path in self._forgotten:
+                        self._rejected.add(path + "/", FORGOTTEN)
+                    elif reason := _folder_reason(path, entry.name, rules, names):
                         self._rejected.add(path + "/", reason)
                     else:
                         pending.append((path + "/", rules))
@@ -237,7 +262,9 @@ class _Walk:
                 self._rejected.add(path, "unreadable", _cause(error))
 
     def _file(self, entry: "os.DirEntry[str]", path: str, rules: IgnoreRules) -> _Candidate | None:
-        if secrets.is_secret_file(path):
+        if path in self._forgotten:
+            self._rejected.add(path, FORGOTTEN)
+        elif secrets.is_secret_file(path):
             self._rejected.add(path, "secret", "its name")
         elif _GENERATED_NAME.search(entry.name):
             self._rejected.add(path, "generated", "its name")

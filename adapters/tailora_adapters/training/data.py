@@ -67,6 +67,7 @@ def gather(
     *,
     changed: Collection[str] = (),
     trained: Collection[str] = (),
+    forgotten: Collection[str] = (),
     replay: Reservoir | None = None,
     seed: int,
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
@@ -74,13 +75,13 @@ def gather(
     """Reads a repository.
 
     ``changed`` files come first; of the rest, those that ``replay`` draws and those that it has never seen.
-    ``trained`` files, which an earlier version learned, are never held out.
+    ``trained`` files, which an earlier version learned, are never held out; ``forgotten`` ones are left out.
 
     Raises:
         CorpusError: ``root`` is missing or unreadable.
         TooLittleData: fewer examples than a run needs.
     """
-    selection = select_files(root, progress=progress)
+    selection = select_files(root, forgotten=forgotten, progress=progress)
     parts = split(selection.files, seed=seed, changed=changed, trained=trained)
     newer = [file for file in parts.train if file.path in set(changed)]
     older = [file for file in parts.train if file.path not in set(changed)]

@@ -54,8 +54,10 @@ def print_gate(done: dict[str, object]) -> None:
 
 def _explain(path: Path, json: bool) -> None:
     from tailora_adapters.corpus.select import select_files
+    from tailora_adapters.forget import forgotten
+    from tailora_adapters.store import Store
 
-    selection = select_files(path.resolve())
+    selection = select_files(path.resolve(), forgotten=forgotten(Store().project(path)))
     if json:
         print_json(
             {
