@@ -570,6 +570,20 @@ class TestBase:
         project.enable()
         assert project.serving() is None
 
+    def test_withdrawing_what_a_model_serves(self, tmp_path: Path, home: Path) -> None:
+        root = plain(tmp_path / "root")
+        for base in (self.A, self.B, self.A, self.B):
+            project = learn(root, home, replace(MANIFEST, base=base))
+        assert [project.before(base) for base in (self.A, self.B, None)] == ["1", "2", "3"]
+        assert not project.withdraw("1", "few accepted", self.A)
+        assert project.withdraw("3", "few accepted", self.A)
+        assert [self.serving(project, base) for base in (self.A, self.B)] == ["1", "4"]
+        assert project.get("3").withdrawn == "few accepted"
+        assert not project.withdraw("3", "again", self.A)
+        assert [project.before(base) for base in (self.A, self.B, None)] == [None, "2", "2"]
+        assert project.withdraw("4", "few accepted", self.B)
+        assert [self.serving(project, base) for base in (self.A, self.B)] == ["1", "2"]
+
     @pytest.mark.parametrize("changed", [{"sha256": "9" * 64}, {"tokenizer_sha256": "9" * 64}, {"name": "c"}])
     def test_any_difference_counts(self, tmp_path: Path, home: Path, changed: dict[str, str]) -> None:
         project = learn(plain(tmp_path / "root"), home, replace(MANIFEST, base=self.A))

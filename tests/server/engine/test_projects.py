@@ -276,9 +276,13 @@ async def test_another_users_adapters_are_a_message(harness: Harness, root: Path
     commit(project, 1)
     path = project.directory / "project.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"uid": 4_000_000}))
+    (project.directory / "changed.json").write_text(
+        '{"watched_until": 0, "many": false, "committed": true, "files": {"theirs.py": [0, 0, 9]}}'
+    )
     for _ in ("closed", "open"):
         status = harness.projects.status(str(root))
         assert status["serving"] is None
+        assert status["changed_files"] == 0
         assert "belong to another user" in status["message"]
         await harness.open(root)
 
@@ -289,9 +293,21 @@ async def test_another_repository_in_the_same_place_is_noticed(harness: Harness,
         (folder / ".git").mkdir(parents=True)
         (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     commit(Store().project(root), 1)
+    (clone / "plan").write_text("promote")
     await harness.open(root)
+    await harness.watching(root)
+    old = harness.project(root)
     assert harness.projects.status(str(root))["serving"] == "1"
     await asyncio.to_thread(root.rename, moved)
     await asyncio.to_thread(clone.rename, root)
     assert harness.projects.status(str(root))["serving"] is None
     assert harness.projects.status(str(moved))["serving"] == "1"
+    harness.projects._changed()  # the schedule looks now, not in half a minute
+    await harness.until(root, lambda _: harness.project(root) is not old)
+    await harness.watching(root)
+    put(root / "new.py")
+    status = await harness.until(root, is_idle)
+    assert status["message"] == "version 4 serves: better"
+    assert json.loads((root / ".worker.json").read_text())["files"] == ["new.py"]
+    await harness.projects.close_all()
+    assert (Store().project(root).directory / "changed.json").exists()
