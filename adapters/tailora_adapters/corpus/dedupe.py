@@ -38,5 +38,6 @@ def dedupe(
             near[file.path] = twin
     return Selection(
         tuple(file for file in selection.files if file.path not in near),
-        selection.rejected + tuple(Rejection(path, NEAR_DUPLICATE, twin) for path, twin in sorted(near.items())),
+        selection.rejected
+        + tuple(Rejection(path, NEAR_DUPLICATE, twin) for path, twin in sorted(near.items())),
     )

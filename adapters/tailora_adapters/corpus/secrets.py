@@ -2,7 +2,8 @@
 
 The detectors are those of ``detect-secrets``, used as objects: its settings are global to the process and its
 verification calls servers, so neither is touched. What it lacks (newer token formats, typed assignments) is a
-table here. Fails closed: a scan that breaks counts as a finding. Values are never kept, logged or returned.
+table here. Fails closed: a scan that breaks counts as a finding. Values are never kept or logged; only ``values``
+hands them out, for comparison in memory.
 """
 
 import functools
@@ -18,7 +19,7 @@ from typing import Any
 
 from tailora_adapters import languages
 
-__all__ = ["SCAN_FAILED", "SecretFinding", "is_secret_file", "scan"]
+__all__ = ["SCAN_FAILED", "SecretFinding", "is_secret_file", "looks_generated", "scan", "values"]
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +113,8 @@ _ASSIGNED = re.compile(
 _TYPED = re.compile(r"(?<=[\w\"'])\s*:\s*[\w.\[\]|&<>?, ]{1,40}?\s*=(?!=)|:=")
 """``: str =`` and ``:=``, read as ``=``."""
 _LONG_WORD = re.compile(r"[\w-]{24,}")
+_KEY_BODY = re.compile(r"BEGIN[^\n]*(?:\n(?![^\n]*END )[^\n]*){0,200}")
+"""A private key from its heading to the line before its end."""
 _HINT = re.compile(rf"{_NAMES}|key\b|\bauth|\bsalt\b", re.IGNORECASE)
 _DIGEST = re.compile(
     r"sha-?\d|md5|blake|hash|digest|checksum|commit|revision|\brev\b|etag|integrity", re.IGNORECASE
@@ -156,10 +159,10 @@ def scan(text: str, path: str) -> tuple[SecretFinding, ...]:
         if is_secret_file(path):
             return (SecretFinding("secret file name", 0),)
         findings: dict[str, int] = {}
-        for kind, position in _in_text(text):
+        for kind, position, _ in _in_text(text):
             findings.setdefault(kind, text.count("\n", 0, position) + 1)
         for number, line in enumerate(text.split("\n"), start=1):
-            for kind in _in_line(line, path):
+            for kind, _ in _in_line(line, path.endswith(_SHELL)):
                 findings.setdefault(kind, number)
         return tuple(SecretFinding(kind, line) for kind, line in findings.items())
     except Exception as error:  # noqa: BLE001  whatever breaks in a detector, the file must not be learned
@@ -167,58 +170,79 @@ def scan(text: str, path: str) -> tuple[SecretFinding, ...]:
         return (SecretFinding(SCAN_FAILED, 0),)
 
 
-def _in_text(text: str) -> Iterator[tuple[str, int]]:
-    """Kinds and character offsets found by patterns over the whole text, the fast way."""
+def values(text: str, path: str) -> Iterator[str]:
+    """What ``scan`` finds in ``text``, and what a file that is a secret by its name holds: to compare, never to keep.
+
+    Raises whatever a detector raises: a caller who cannot know all secrets must not learn.
+    """
+    named = is_secret_file(path)
+    for _, _, value in _in_text(text):
+        yield value
+    for line in text.split("\n"):
+        for _, value in _in_line(line, named or path.endswith(_SHELL)):
+            yield value
+    if named:
+        yield from _LONG_WORD.findall(text)
+
+
+def _in_text(text: str) -> Iterator[tuple[str, int, str]]:
+    """Kinds, character offsets and values found by patterns over the whole text, the fast way."""
     detectors = _detectors()
     for kind, pattern in (*_PATTERNS, *detectors.specific):
-        if match := pattern.search(text):
-            yield kind, match.start()
+        for match in pattern.finditer(text):
+            whole = _KEY_BODY.match(text, match.start()) or match
+            yield kind, match.start(), whole[0]
     for match in detectors.jwt.denylist[0].finditer(text):
         if detectors.jwt.is_formally_valid(match[0]):
-            yield detectors.jwt.secret_type, match.start()
+            yield detectors.jwt.secret_type, match.start(), match[0]
     yield from _basic_auth(text)
     yield from _random_strings(text)
 
 
-def _in_line(line: str, path: str) -> Iterator[str]:
-    """Kinds found in a line by what is around a value: its name, its length."""
+def _in_line(line: str, unquoted: bool) -> Iterator[tuple[str, str]]:
+    """Kinds and values found in a line by what is around a value: its name, its length.
+
+    ``unquoted``: values need no quotes, as in shell scripts.
+    """
     detectors = _detectors()
     if _LONG_WORD.search(line):
         for kind, pattern in detectors.vague:
-            if any(not _wordy(match[0]) for match in pattern.finditer(line)):
-                yield kind
+            for match in pattern.finditer(line):
+                if not _wordy(match[0]):
+                    yield kind, match[0]
     lower = line.lower()
     if not any(part in lower for part in _NAME_PARTS):
         return
     for match in _ASSIGNED.finditer(line):
         value = match["value"]
-        if _looks_random(value) and not (_harmless(value) or _PLACEHOLDER.fullmatch(value)):
-            yield "Assigned Secret"
+        if looks_generated(value) and not (_harmless(value) or _PLACEHOLDER.fullmatch(value)):
+            yield "Assigned Secret", value
     plain = _TYPED.sub("=", line)
-    values = list(detectors.keyword.analyze_string(plain))
-    if path.endswith(_SHELL):
-        values += [value.split()[0] for value in detectors.keyword.analyze_string(plain, detectors.unquoted)]
-    if any(_looks_chosen(value) for value in values):
-        yield detectors.keyword.secret_type
+    found = list(detectors.keyword.analyze_string(plain))
+    if unquoted:
+        found += [value.split()[0] for value in detectors.keyword.analyze_string(plain, detectors.unquoted)]
+    for value in found:
+        if _looks_chosen(value):
+            yield detectors.keyword.secret_type, value
 
 
-def _basic_auth(text: str) -> Iterator[tuple[str, int]]:
+def _basic_auth(text: str) -> Iterator[tuple[str, int, str]]:
     for match in _BASIC_AUTH.finditer(text):
         user, value, host = match["user"], match["value"], match["host"]
         if not (
             _PLACEHOLDER.fullmatch(value) or value == user or value[0] == "%" or _NO_HOST.fullmatch(host)
         ):
-            yield "Basic Auth Credentials", match.start()
+            yield "Basic Auth Credentials", match.start(), value
 
 
-def _random_strings(text: str) -> Iterator[tuple[str, int]]:
+def _random_strings(text: str) -> Iterator[tuple[str, int, str]]:
     detectors = _detectors()
     for match in detectors.base64.regex.finditer(text):
         value = match[2]
         if len(value) < 20 or value.startswith(("sha256-", "sha384-", "sha512-")) or set(value) <= _HEX:
             continue
         if _entropy(value) > detectors.base64.entropy_limit and not (_wordy(value) or _harmless(value)):
-            yield detectors.base64.secret_type, match.start()
+            yield detectors.base64.secret_type, match.start(), value
     for match in detectors.hex.regex.finditer(text):
         value = match[2]
         if len(value) < 24 or _entropy(value) <= detectors.hex.entropy_limit or _harmless(value):
@@ -226,18 +250,18 @@ def _random_strings(text: str) -> Iterator[tuple[str, int]]:
         # Most are digests and commits: only a name like that of a key before it makes one a secret.
         before = text[max(0, match.start() - 48) : match.start()].rpartition("\n")[2]
         if _HINT.search(before) and not _DIGEST.search(before):
-            yield detectors.hex.secret_type, match.start()
+            yield detectors.hex.secret_type, match.start(), value
 
 
-def _looks_random(value: str) -> bool:
-    """Whether a string reads like a generated token."""
+def looks_generated(value: str, bits: float = 3.0) -> bool:
+    """Whether a string reads like a generated token. ``bits``: least entropy a character where it has digits."""
     if " " in value or _wordy(value, 0.75) or _FILE_NAME.fullmatch(value):
         return False
     digit = any(character.isdigit() for character in value)
     mixed = any(character.isupper() for character in value) and any(
         character.islower() for character in value
     )
-    return (digit and _entropy(value) > 3.0) or (mixed and len(value) >= 16 and _entropy(value) > 3.5)
+    return (digit and _entropy(value) > bits) or (mixed and len(value) >= 16 and _entropy(value) > 3.5)
 
 
 def _looks_chosen(value: str) -> bool:
