@@ -21,6 +21,7 @@ __all__ = [
     "NAME_PARTS",
     "NO_HOST",
     "PLACEHOLDER",
+    "PREFIX",
     "PROSE",
     "PUBLIC",
     "SEAMS",
@@ -81,7 +82,7 @@ TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Databricks Token", re.compile(r"dapi[0-9a-f]{32}")),
     ("DigitalOcean Token", re.compile(r"do[opr]_v1_[0-9a-f]{64}")),
     ("Discord Webhook", re.compile(r"/api/webhooks/\d{17,}/[\w-]{60,}")),
-    ("Docker Credentials", re.compile(r""""auth"\s*:\s*"[A-Za-z0-9+/]{12,}={0,2}\"""")),
+    ("Docker Credentials", re.compile(r""""auth"\s*:\s*f?"[A-Za-z0-9+/]{12,}={0,2}\"""")),
     ("Docker Token", re.compile(r"dckr_[po]at_[\w-]{20,}")),
     ("Doppler Token", re.compile(r"dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{40,}")),
     ("GitHub Token", re.compile(r"github_pat_\w{60,}")),
@@ -90,7 +91,9 @@ TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Google OAuth Token", re.compile(r"ya29\.[\w-]{40,}")),
     (
         "Heroku Key",
-        re.compile(r"""HEROKU_\w+["'\])]{0,2}\s*[=:,]\s*["']?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"""),
+        re.compile(
+            r"""HEROKU_\w+["'\])]{0,2}\s*[=:,]\s*f?["']?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"""
+        ),
     ),
     ("Hugging Face Token", re.compile(r"hf_[A-Za-z0-9]{34,}")),
     ("Kubernetes Client Key", re.compile(r"client-key-data[\"']?\s*:\s*[\"']?[A-Za-z0-9+/]{40,}")),
@@ -127,8 +130,8 @@ NAMES = (
 ASSIGNED = re.compile(
     rf"""(?:{NAMES})[\w-]*["'\])]{{0,3}}            # the name, maybe quoted or in brackets
     \s*(?::\s*[\w.\[\]|&<>?,'\ ]{{1,40}}?)?\s*       # a type annotation
-    (?::=|=>|==|[:=,(]|(?<=\s))\s*\(?\s*[rbuRBU@&]{{0,2}}  # assignment, dictionary item, argument, macro, setter
-    (?P<quote>["'`])(?:Bearer\s+|Basic\s+|token\s+)?(?P<value>[^"'`\n\\]{{10,200}})(?P=quote)""",
+    (?::=|=>|==|[:=,(]|(?<=\s))\s*\(?\s*&?  # assignment, dictionary item, argument, macro, setter
+    (?P<quote>["'`])(?:Bearer\s+|Basic\s+|token\s+)?(?P<value>[^"'`\n\\{{]{{10,200}})(?P=quote)""",
     re.IGNORECASE | re.VERBOSE,
 )
 BARE = re.compile(
@@ -143,6 +146,8 @@ EXPRESSION = re.compile(
     r"^(?:0[xX]|[-+]?\d+(?:[.eE_]|$)|[%$@#/.~]|<)|[$%]\{|->|::|==|\w\.[A-Za-z_]|\*\w|[:=]$|^[a-z]+(?:_[a-z0-9]+)+$"
 )
 """Numbers, names of several words, attributes, formats, paths."""
+PREFIX = re.compile(r"""(?<![\w"'`])[rbufRBUFL@$]{1,2}(?=["'`])""")
+"""Of a string."""
 TYPED = re.compile(r"(?<=[\w\"'])\s*:\s*[\w.\[\]|&<>?, ]{1,40}?\s*=(?!=)|:=")
 """``: str =`` and ``:=``, read as ``=``."""
 LONG_WORD = re.compile(r"[\w-]{24,}")

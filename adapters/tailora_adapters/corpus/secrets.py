@@ -121,6 +121,7 @@ def _in_line(line: str, unquoted: bool) -> Iterator[tuple[str, str]]:
     lower = line.lower()
     if not any(part in lower for part in patterns.NAME_PARTS):
         return
+    line = patterns.PREFIX.sub("", line)
     for match in patterns.ASSIGNED.finditer(line):
         value = match["value"]
         if looks_generated(value) and not (_harmless(value) or patterns.PLACEHOLDER.fullmatch(value)):
