@@ -34,6 +34,8 @@ _LFS = "version https://git-lfs"
 """Begins what stands for a file that is kept elsewhere."""
 _LEAST = 8
 """Characters of a line, without those around it, below which it says nothing: brackets, ``else``."""
+_LONGEST = 2_000
+"""Characters of a line that is searched for secrets: longer ones are data."""
 _CONFIGURATION = frozenset(
     (
         ".yml", ".yaml", ".json", ".toml", ".ini", ".cfg", ".conf", ".properties", ".xml", ".txt", ".md", ".tf",
@@ -290,7 +292,8 @@ class _Reader:
         for version in versions:
             named = secrets.is_secret_file(version.path)
             past = [*version.old, *version.new] if named else version.removed
-            if past:
+            if past := [line for line in past if len(line) <= _LONGEST]:
+                self._check_time()
                 self._secrets.learn("\n".join(past), version.path)
         moved = {line.strip() for version in versions for line in version.removed if _says_something(line)}
         for version in versions:
@@ -310,14 +313,17 @@ class _Reader:
         prefix = self._repository.prefix
         return path.removeprefix(prefix) if path.startswith(prefix) else f"/{path}"
 
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise _LimitReached(f"{self._limits.seconds:g} s were spent reading")
+
     def _lines(self, identifier: str | None) -> list[str] | None:
         if identifier is None:
             return []
         self._blobs += 1
         if self._blobs > self._limits.blobs:
             raise _LimitReached(f"{self._limits.blobs:,} versions of files were read")
-        if time.monotonic() > self._deadline:
-            raise _LimitReached(f"{self._limits.seconds:g} s were spent reading")
+        self._check_time()
         text = self._repository.text(identifier, self._limits.blob_bytes)
         return None if text is None or text.startswith(_LFS) else text.split("\n")
 

@@ -115,7 +115,7 @@ TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Stripe Key", re.compile(r"[rs]k_(?:live|test)_[0-9a-zA-Z]{24,}")),
     ("Stripe Webhook Secret", re.compile(r"whsec_[0-9a-zA-Z]{24,}")),
     ("Supabase Token", re.compile(r"sbp_[0-9a-f]{40}")),
-    ("Teams Webhook", re.compile(r"webhookb2/[^\s\"'`]+/IncomingWebhook/[0-9a-f]{32}")),
+    ("Teams Webhook", re.compile(r"webhookb2/[^\s\"'`]{1,300}/IncomingWebhook/[0-9a-f]{32}")),
     ("Terraform Token", re.compile(r"\.atlasv1\.[\w-]{60,}")),
     ("Vault Token", re.compile(r"hv[sbr]\.[\w-]{24,}")),
     ("WireGuard Key", re.compile(r"(?:PrivateKey|PresharedKey)\s*=\s*[A-Za-z0-9+/]{43}=")),
@@ -128,14 +128,14 @@ NAMES = (
     r"(?:api|access|auth|account|service|client|private|encryption|signing|db|database|master)[_-]?key"
 )
 ASSIGNED = re.compile(
-    rf"""(?:{NAMES})[\w-]*["'\])]{{0,3}}            # the name, maybe quoted or in brackets
+    rf"""(?:{NAMES})[\w-]{{0,60}}["'\])]{{0,3}}            # the name, maybe quoted or in brackets
     \s*(?::\s*[\w.\[\]|&<>?,'\ ]{{1,40}}?)?\s*       # a type annotation
     (?::=|=>|==|[:=,(]|(?<=\s))\s*\(?\s*&?  # assignment, dictionary item, argument, macro, setter
     (?P<quote>["'`])(?:Bearer\s+|Basic\s+|token\s+)?(?P<value>[^"'`\n\\{{]{{10,200}})(?P=quote)""",
     re.IGNORECASE | re.VERBOSE,
 )
 BARE = re.compile(
-    rf"""(?:{NAMES})[\w-]*(?:\s+is)?\s*[:=]\s*
+    rf"""(?:{NAMES})[\w-]{{0,60}}(?:\s+is)?\s*[:=]\s*
     (?P<value>[^\s"'`,;()\[\]{{}}<>&|\\]{{10,200}})(?=[\s"'`&;\\]|$)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -182,14 +182,14 @@ CREDENTIALS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Authorization Header", re.compile(r"Bearer\s+(?P<value>[\w.~+/-]{16,}={0,2})")),
     (
         "Command Credentials",
-        re.compile(r"curl\b[^\n]*\s(?:-u|--user)[\s'\"=]+[^\s:'\"]+:(?P<value>[^\s'\"$]{6,})"),
+        re.compile(r"curl\b[^\n]{0,300}\s(?:-u|--user)[\s'\"=]+[^\s:'\"]+:(?P<value>[^\s'\"$]{6,})"),
     ),
     ("Token in Address", re.compile(r"https?://(?P<value>[\w-]{20,200})@[\w.-]+")),
 )
 """Something generated behind a word that announces it."""
 NO_HOST = re.compile(r"(?:.*\.)?example(?:\.\w+)?|host(?:name)?(?:\.\w+)?|server|proxy-host", re.IGNORECASE)
 BASE64_LINES = re.compile(
-    r"(?:^[ \t\"'+]*[A-Za-z0-9+/]{60,76}={0,2}(?:\\n)?[ \t\"'+,\\]*\n){4,}", re.MULTILINE
+    r"(?:^[ \t\"'+]{0,60}[A-Za-z0-9+/]{60,76}={0,2}(?:\\n)?[ \t\"'+,\\]{0,8}\n){4,}", re.MULTILINE
 )
 PUBLIC = re.compile(r"BEGIN (?:CERTIFICATE|[A-Z ]*PUBLIC KEY|X509 CRL|SSH SIGNATURE|PGP SIGNATURE)[^\n]*\n\Z")
 JOINED = re.compile(
