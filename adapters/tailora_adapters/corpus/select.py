@@ -8,7 +8,6 @@ no source with a secret is returned; what is kept and listed is bounded for a re
 import contextlib
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from tailora_adapters import languages
 from tailora_adapters.corpus import secrets
+from tailora_adapters.corpus.generated import generated, generated_by_name
 from tailora_adapters.corpus.ignore import IgnoreRules
 from tailora_adapters.errors import CorpusError
 
@@ -116,7 +116,7 @@ def foreign_reason(path: str, text: str) -> str:
     for folder in folders:
         if reason := _name_reason(folder):
             return reason
-    return "generated" if _GENERATED_NAME.search(name) or _generated(text) else ""
+    return "generated" if generated_by_name(name) or generated(text) else ""
 
 
 def select_files(
@@ -266,7 +266,7 @@ class _Walk:
             self._rejected.add(path, FORGOTTEN)
         elif secrets.is_secret_file(path):
             self._rejected.add(path, "secret", "its name")
-        elif _GENERATED_NAME.search(entry.name):
+        elif generated_by_name(entry.name):
             self._rejected.add(path, "generated", "its name")
         elif languages.by_path(entry.name) is None:
             self._rejected.add(path, "language unknown")
@@ -360,7 +360,7 @@ def _read(
     if sum(1 for line in text.split("\n") if line.strip()) < options.min_lines:
         rejected.add(path, "too small")
         return None
-    if detail := _generated(text):
+    if detail := generated(text):
         rejected.add(path, "generated", detail)
         return None
     if findings := secrets.scan(text, path):
@@ -382,33 +382,6 @@ def _read_bytes(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"{path} is not a regular file any more")
         return file.read(limit + 1)
-
-
-_GENERATED_NAME = re.compile(
-    r"(?:_pb2(?:_grpc)?\.pyi?|\.pb(?:\.gw)?\.(?:go|cc|h)|_pb\.(?:js|d\.ts)|[.-](?:min|bundle)\.[cm]?js"
-    r"|\.g\.cs|\.designer\.cs|[._]generated\.\w+|\.gen\.\w+|\.lock|\.lockb"
-    r"|^(?:package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|go\.sum))$",
-    re.IGNORECASE,
-)
-_GENERATED_HEADER = re.compile(
-    r"""\bDO\ NOT\ (?:EDIT|MODIFY)\b
-    | @generated\b
-    | \bauto(?:matically)?[- ]?generated\ (?:file|code|by)\b
-    | ^\W*(?:(?:this|the)\ )?(?:(?:file|code|module|source)\ )*(?:(?:is|was|has\ been)\ )?
-      generated\ (?:by|from|with|using|file|code|automatically)\b""",
-    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
-)
-
-
-def _generated(text: str) -> str:
-    """Why a text is taken for generated; empty if it is not."""
-    lines = text.split("\n")
-    if _GENERATED_HEADER.search("\n".join(line[:500] for line in lines[:10])):
-        return "its header"
-    written = [len(line) for line in lines if line.strip()]
-    if max(written, default=0) > 2_000 or sum(written) > 200 * len(written):
-        return "very long lines"
-    return ""
 
 
 def _is_utf8(path: str) -> bool:
