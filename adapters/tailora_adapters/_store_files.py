@@ -19,8 +19,10 @@ __all__ = [
     "CONFIG",
     "MANIFEST",
     "WEIGHTS",
+    "Stamp",
     "file_stamp",
     "inspect",
+    "read_header",
     "sha256_of",
     "sync",
     "writing",
@@ -29,6 +31,9 @@ __all__ = [
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
+
+Stamp = tuple[int, int, int]
+"""Modification time (ns), size, inode of a file."""
 
 _HEADER_LIMIT = 100_000_000
 """Bytes; the safetensors format's own limit."""
@@ -46,29 +51,42 @@ def inspect(path: Path) -> tuple[Manifest | None, str | None]:
     try:
         if not isinstance(json.loads((path / CONFIG).read_text(encoding="utf-8")), dict):
             return manifest, f"{CONFIG} is not a JSON object"
-        return manifest, _problem_of_weights(path / WEIGHTS)
+        read_header(path / WEIGHTS)
+        return manifest, None
+    except AdapterCorrupt as error:
+        return manifest, str(error)
     except FileNotFoundError as error:
         return manifest, f"{Path(str(error.filename)).name} is missing"
     except (OSError, ValueError) as error:
         return manifest, f"{CONFIG} or {WEIGHTS} cannot be read: {error}"
 
 
-def _problem_of_weights(path: Path) -> str | None:
-    """Checks a safetensors file's size against its header (8 bytes length, JSON, then the tensors' bytes)."""
+def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of every tensor in a safetensors file (8 bytes length, JSON, then the tensors' bytes).
+
+    Raises:
+        AdapterCorrupt: the file's size is not what its header says, or that is damaged.
+        OSError: it cannot be read.
+    """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(_HEADER_LIMIT, size - 8):
-            return f"{WEIGHTS} is cut off or not a safetensors file"
+            raise AdapterCorrupt(f"{path.name} is cut off or not a safetensors file")
         try:
             header = json.loads(file.read(length))
-            ends = [value["data_offsets"][1] for key, value in header.items() if key != "__metadata__"]
-            expected = 8 + length + max(ends, default=0)
-        except (ValueError, TypeError, LookupError, AttributeError):
-            return f"{WEIGHTS} has a damaged header"
-    if not ends:
-        return f"{WEIGHTS} holds no tensors"
-    return None if size == expected else f"{WEIGHTS} has {size} bytes instead of {expected}"
+            tensors = {name: value for name, value in header.items() if name != "__metadata__"}
+            expected = 8 + length + max((one["data_offsets"][1] for one in tensors.values()), default=0)
+            found = {
+                name: (str(one["dtype"]), tuple(map(int, one["shape"]))) for name, one in tensors.items()
+            }
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            raise AdapterCorrupt(f"{path.name} has a damaged header") from None
+    if not found:
+        raise AdapterCorrupt(f"{path.name} holds no tensors")
+    if size != expected:
+        raise AdapterCorrupt(f"{path.name} has {size} bytes instead of {expected}")
+    return found
 
 
 def sha256_of(path: Path) -> str:
@@ -84,8 +102,8 @@ def sha256_of(path: Path) -> str:
         raise AdapterCorrupt(f"{path} cannot be read: {error.strerror}") from error
 
 
-def file_stamp(path: Path) -> tuple[int, int, int] | None:
-    """Modification time (ns), size, inode: differs when the file was replaced. None if it is missing."""
+def file_stamp(path: Path) -> Stamp | None:
+    """Differs when the file was replaced or changed. None if it is missing."""
     try:
         stat = path.stat()
     except OSError:

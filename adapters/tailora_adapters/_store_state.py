@@ -18,8 +18,8 @@ from typing import Any, Literal, get_args
 from filelock import FileLock, Timeout
 
 from tailora_adapters import paths
-from tailora_adapters._store_files import file_stamp, writing
-from tailora_adapters.errors import StoreUnwritable
+from tailora_adapters._store_files import Stamp, file_stamp, writing
+from tailora_adapters.errors import StoreError, StoreUnwritable
 
 __all__ = ["State", "StateFile", "Status"]
 
@@ -44,6 +44,8 @@ class State:
     """Why a version was rolled back by itself; such a version is never stepped back to."""
     disabled: bool = False
     paused: bool = False
+    retrain: str | None = None
+    """Why the next training has to begin from the foundation again, or None."""
 
     def to_json(self) -> str:
         """The file's text."""
@@ -71,6 +73,7 @@ class State:
             withdrawn={str(key): str(reason) for key, reason in value.get("withdrawn", {}).items()},
             disabled=bool(value.get("disabled", False)),
             paused=bool(value.get("paused", False)),
+            retrain=None if value.get("retrain") is None else str(value["retrain"]),
         )
 
     def mark(self, version: str, status: Status, *, keep_serving: bool = False) -> None:
@@ -127,15 +130,24 @@ class State:
 
 
 class StateFile:
-    """Reads and changes the state of the project whose folder in the store is ``directory``."""
+    """Reads and changes the state of the project whose folder in the store is ``directory``.
 
-    def __init__(self, root: Path, directory: Path) -> None:
+    ``claim`` is called before anything is written, and makes that folder; ``refusal`` says why the project must
+    not be used at all, which every method raises as ``StoreError``.
+    """
+
+    def __init__(
+        self, root: Path, directory: Path, claim: Callable[[], None], refusal: str | None = None
+    ) -> None:
         self.root = root
         self.directory = directory
+        self._claim = claim
+        self.refusal = refusal
         self.path = directory / "state.json"
 
     def existing(self) -> list[str]:
         """The versions that have a folder, in numeric order."""
+        self.admit()
         try:
             names = [path.name for path in (self.directory / "versions").iterdir()]
         except (FileNotFoundError, NotADirectoryError):
@@ -147,15 +159,14 @@ class StateFile:
 
         Raises:
             OSError: they cannot be written.
+            StoreError: the project is not to be used.
         """
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.directory / "project.json"
-        if not path.exists():
-            # ASCII, because a path may hold bytes that are not UTF-8
-            paths.write_atomic(path, json.dumps({"schema": 1, "root": str(self.root)}, indent=2).encode())
+        self.admit()
+        self._claim()
 
     def read(self) -> State:
         """The present state; where it cannot be read, a new project's, so that the foundation serves."""
+        self.admit()
         try:
             return self._read()
         except OSError as error:
@@ -187,6 +198,11 @@ class StateFile:
             finally:
                 lock.release()
 
+    def admit(self) -> None:
+        """Raises ``StoreError`` where the project must not be used."""
+        if self.refusal is not None:
+            raise StoreError(self.refusal)
+
     def _read(self) -> State:
         try:
             return State.from_json(self.path.read_text(encoding="utf-8"))
@@ -196,7 +212,7 @@ class StateFile:
             _log.warning("%s is damaged, the foundation adapter serves: %s", self.path, error)
             return State()
 
-    def _write(self, state: State, before: tuple[int, int, int] | None) -> None:
+    def _write(self, state: State, before: Stamp | None) -> None:
         paths.write_atomic(self.path, state.to_json().encode())
         after = file_stamp(self.path)
         if before and after and after[0] <= before[0]:  # file systems' clocks tick every few milliseconds

@@ -10,6 +10,7 @@ TailoraError                 anything a user can act on; its text says what happ
 │   ├── VersionUnknown       no such version in this project
 │   └── StoreUnwritable      full disk or read-only store; nothing was changed
 ├── CorpusError              a repository that cannot be read
+│   ├── HistoryUnreadable    no git history, or a damaged one; corpus.history goes on without it
 │   └── TooLittleData        fewer examples than training needs; says how many are missing
 └── TrainingError            the worker
     ├── TrainingBusy         another process trains this project
@@ -55,6 +56,10 @@ class StoreUnwritable(StoreError):
 
 class CorpusError(TailoraError):
     """A repository that cannot be turned into training examples."""
+
+
+class HistoryUnreadable(CorpusError):
+    """A repository's git history is missing, damaged or of a form that is not known."""
 
 
 class TooLittleData(CorpusError):

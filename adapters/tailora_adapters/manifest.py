@@ -49,6 +49,14 @@ class BaseInfo:
     sha256: str
     tokenizer_sha256: str
 
+    def fits(self, loaded: "BaseInfo") -> bool:
+        """Whether an adapter of this base may serve on the ``loaded`` one; hashes that it leaves empty are unknown."""
+        return (
+            self.name == loaded.name
+            and loaded.sha256 in ("", self.sha256)
+            and loaded.tokenizer_sha256 in ("", self.tokenizer_sha256)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:

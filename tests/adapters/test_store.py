@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -399,6 +399,23 @@ class TestDelete:
         assert three.disabled
         three.enable()
         assert serving(three) is None
+
+    def test_delete_all_while_the_engine_writes(
+        self, three: ProjectStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        changed = three.directory / "changed.json"
+        iterdir = Path.iterdir
+
+        def gone_meanwhile(path: Path) -> Iterator[Path]:
+            for found in iterdir(path):
+                if found == changed:
+                    found.unlink()
+                yield found
+
+        changed.write_text("{}")
+        monkeypatch.setattr(Path, "iterdir", gone_meanwhile)
+        three.delete_all()
+        assert three.versions() == []
 
     def test_delete_all_waits_for_no_worker(self, three: ProjectStore) -> None:
         errors: list[BaseException] = []

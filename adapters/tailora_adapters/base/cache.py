@@ -10,11 +10,22 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tailora_adapters.base.catalogue import BaseModel
-from tailora_adapters.errors import ModelCorrupt, ModelMissing
+from tailora_adapters.base.catalogue import BaseModel, find
+from tailora_adapters.errors import ModelCorrupt, ModelError, ModelMissing
+from tailora_adapters.manifest import BaseInfo
 from tailora_adapters.paths import models_dir, write_json
 
-__all__ = ["FORMAT", "Record", "folder_of", "hash_file", "is_ready", "open_record", "verify", "write_record"]
+__all__ = [
+    "FORMAT",
+    "Record",
+    "base_info",
+    "folder_of",
+    "hash_file",
+    "is_ready",
+    "open_record",
+    "verify",
+    "write_record",
+]
 
 FORMAT = 1
 """Raised when the conversion changes; older conversions are made anew."""
@@ -51,6 +62,21 @@ def hash_file(path: Path) -> str:
         while block := file.read(_CHUNK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def base_info(name: str) -> BaseInfo:
+    """What an adapter of a model has to name as its base. Reads the record, checks no file.
+
+    The hashes are empty where the model is not in the cache: only the name is known then.
+    """
+    try:
+        model = find(name)
+        record = _read(folder_of(model))
+    except (ModelMissing, ModelCorrupt):
+        return BaseInfo(model.name, "", "")
+    except ModelError:
+        return BaseInfo(name, "", "")
+    return BaseInfo(record.name, record.source_sha256, record.tokenizer_sha256)
 
 
 def is_ready(model: BaseModel) -> bool:

@@ -97,6 +97,20 @@ class Shape:
         }
 
     @property
+    def projections(self) -> dict[str, tuple[int, int]]:
+        """(out, in) of each matrix that an adapter may change, by its name below ``model.layers.N``."""
+        attention, keys = self.heads * self.head_width, self.kv_heads * self.head_width
+        return {
+            "self_attn.q_proj": (attention, self.hidden),
+            "self_attn.k_proj": (keys, self.hidden),
+            "self_attn.v_proj": (keys, self.hidden),
+            "self_attn.o_proj": (self.hidden, attention),
+            "mlp.gate_proj": (self.intermediate, self.hidden),
+            "mlp.up_proj": (self.intermediate, self.hidden),
+            "mlp.down_proj": (self.hidden, self.intermediate),
+        }
+
+    @property
     def layer_weights(self) -> int:
         """How many weights one layer has; biases and norms are too few to count."""
         return sum(out * width for out, width in self.matrices.values())

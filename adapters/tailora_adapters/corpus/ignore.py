@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-__all__ = ["IgnoreRules"]
+__all__ = ["IgnoreRules", "git_directories"]
 
 _GIT = ".gitignore"
 _TAILORA = ".tailoraignore"
@@ -50,7 +50,7 @@ class IgnoreRules:
             if folder != root and (spec := _read(folder / _GIT)):
                 levels.append(_Level(spec, before=before))
             if (folder / ".git").exists():
-                if spec := _read(_git_directory(folder / ".git") / "info" / "exclude"):
+                if spec := _read(git_directories(folder / ".git")[1] / "info" / "exclude"):
                     levels.append(_Level(spec, before=before))
                 # Who opens a folder that the repository around it ignores means it.
                 return cls() if before and _matches(levels, "") else cls(git=tuple(levels))
@@ -101,14 +101,19 @@ def _usable(line: str) -> bool:
     return True
 
 
-def _git_directory(path: Path) -> Path:
-    """The repository behind ``.git``, which is a file in a worktree or submodule."""
+def git_directories(path: Path) -> tuple[Path, Path]:
+    """The folder behind ``.git``, which is a file in a worktree or submodule, and that of the whole repository.
+
+    They differ in a worktree alone, whose own folder holds its ``HEAD`` and little else.
+    """
     try:
         if path.is_dir():
-            return path
+            return path, path
         target = path.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
         directory = path.parent / target
         common = directory / "commondir"
-        return directory / common.read_text(encoding="utf-8").strip() if common.is_file() else directory
+        if common.is_file():
+            return directory, directory / common.read_text(encoding="utf-8").strip()
+        return directory, directory
     except (OSError, UnicodeDecodeError):
-        return path
+        return path, path

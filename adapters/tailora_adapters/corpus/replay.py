@@ -1,7 +1,8 @@
 """The replay memory: which files were trained on, and when, so that new training repeats some of the old.
 
-Holds paths and hashes, never source text; knows nothing of examples. Invariant: what ``retain`` was not shown
-(deleted, renamed or rejected files) is forgotten, and there are never more than ``capacity`` entries.
+Holds paths and hashes, never source text; knows nothing of examples. Invariant: a path that
+``retain`` was not shown (deleted, renamed or rejected files) is forgotten, and there are never more than
+``capacity`` entries.
 Deterministic for a seed.
 """
 
@@ -10,7 +11,7 @@ import json
 import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tailora_adapters import paths
@@ -98,14 +99,21 @@ class Reservoir:
     def retain(self, existing: Mapping[str, str]) -> list[str]:
         """Forgets every file that is not in ``existing`` (path to sha256 of what may be learned now).
 
-        A file that changed and may still be learned stays. Returns the forgotten paths.
+        A file that changed and may still be learned stays; one that was renamed and nothing else is known by its new
+        name. Returns the forgotten paths, old names among them.
 
         Raises:
             StoreUnwritable: nothing was changed.
         """
         gone = sorted(self._entries.keys() - existing.keys())
-        if gone:
-            self._write({path: entry for path, entry in self._entries.items() if path in existing})
+        if not gone:
+            return []
+        entries = {path: entry for path, entry in self._entries.items() if path in existing}
+        new = {sha256: path for path, sha256 in sorted(existing.items(), reverse=True) if path not in entries}
+        for entry in (self._entries[path] for path in gone):
+            if path := new.pop(entry.sha256, None):
+                entries[path] = replace(entry, path=path)
+        self._write(entries)
         return gone
 
     def _priority(self, entry: ReplayEntry) -> float:

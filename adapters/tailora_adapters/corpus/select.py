@@ -8,27 +8,32 @@ no source with a secret is returned; what is kept and listed is bounded for a re
 import contextlib
 import hashlib
 import os
-import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tailora_adapters import languages
 from tailora_adapters.corpus import secrets
+from tailora_adapters.corpus.generated import generated, generated_by_name
 from tailora_adapters.corpus.ignore import IgnoreRules
 from tailora_adapters.errors import CorpusError
 
 __all__ = [
+    "FORGOTTEN",
     "Progress",
     "Rejection",
     "SelectOptions",
     "Selection",
     "SourceFile",
+    "covers",
     "foreign_reason",
     "select_files",
     "tally",
 ]
+
+FORGOTTEN = "forgotten by the user"
+"""The reason of a file or folder that the user had forgotten."""
 
 Progress = Callable[[float, str], None]
 """Gets a fraction (0 to 1) and what is being done."""
@@ -96,6 +101,12 @@ def tally(rejected: tuple[Rejection, ...]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
+def covers(names: Collection[str], path: str) -> bool:
+    """Whether ``path`` is one of ``names`` or lies below one; all relative to the root, with ``/``."""
+    parts = path.split("/")
+    return any("/".join(parts[: count + 1]) in names for count in range(len(parts)))
+
+
 def foreign_reason(path: str, text: str) -> str:
     """Why a source is taken for vendored or generated, by its path (with ``/``) and text; empty if it is not.
 
@@ -105,13 +116,17 @@ def foreign_reason(path: str, text: str) -> str:
     for folder in folders:
         if reason := _name_reason(folder):
             return reason
-    return "generated" if _GENERATED_NAME.search(name) or _generated(text) else ""
+    return "generated" if generated_by_name(name) or generated(text) else ""
 
 
 def select_files(
-    root: Path, *, options: SelectOptions = SelectOptions(), progress: Progress | None = None
+    root: Path,
+    *,
+    options: SelectOptions = SelectOptions(),
+    forgotten: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> Selection:
-    """Walks ``root`` and reads the files that may be learned.
+    """Walks ``root`` and reads the files that may be learned; none that is, or lies in, a ``forgotten`` one.
 
     Raises:
         CorpusError: ``root`` is missing, not a folder or unreadable.
@@ -119,7 +134,7 @@ def select_files(
     root = root.resolve()
     rejected = _Rejected(options.max_listed)
     report = progress or (lambda fraction, message: None)
-    found = list(_Walk(root, options, rejected, report).candidates())
+    found = list(_Walk(root, options, frozenset(forgotten), rejected, report).candidates())
     # By path where all are read, so that the kept one of two equal files is always the same.
     found.sort(key=lambda candidate: candidate.path)
     if len(found) > options.max_files:
@@ -169,9 +184,17 @@ _BUILT_BESIDE = {"target": {"Cargo.toml", "pom.xml", "build.sbt"}, "out": {"buil
 class _Walk:
     """Depth-first over the folders; yields files whose content is worth reading."""
 
-    def __init__(self, root: Path, options: SelectOptions, rejected: _Rejected, report: Progress) -> None:
+    def __init__(
+        self,
+        root: Path,
+        options: SelectOptions,
+        forgotten: frozenset[str],
+        rejected: _Rejected,
+        report: Progress,
+    ) -> None:
         self._root = root
         self._options = options
+        self._forgotten = forgotten
         self._rejected = rejected
         self._report = report
         self._seen = 0
@@ -227,7 +250,9 @@ class _Walk:
                 elif entry.is_dir(follow_symlinks=False):
                     if entry.name == ".git":
                         continue
-                    if reason := _folder_reason(path, entry.name, rules, names):
+                    if path in self._forgotten:
+                        self._rejected.add(path + "/", FORGOTTEN)
+                    elif reason := _folder_reason(path, entry.name, rules, names):
                         self._rejected.add(path + "/", reason)
                     else:
                         pending.append((path + "/", rules))
@@ -237,9 +262,11 @@ class _Walk:
                 self._rejected.add(path, "unreadable", _cause(error))
 
     def _file(self, entry: "os.DirEntry[str]", path: str, rules: IgnoreRules) -> _Candidate | None:
-        if secrets.is_secret_file(path):
+        if path in self._forgotten:
+            self._rejected.add(path, FORGOTTEN)
+        elif secrets.is_secret_file(path):
             self._rejected.add(path, "secret", "its name")
-        elif _GENERATED_NAME.search(entry.name):
+        elif generated_by_name(entry.name):
             self._rejected.add(path, "generated", "its name")
         elif languages.by_path(entry.name) is None:
             self._rejected.add(path, "language unknown")
@@ -333,7 +360,7 @@ def _read(
     if sum(1 for line in text.split("\n") if line.strip()) < options.min_lines:
         rejected.add(path, "too small")
         return None
-    if detail := _generated(text):
+    if detail := generated(text):
         rejected.add(path, "generated", detail)
         return None
     if findings := secrets.scan(text, path):
@@ -355,33 +382,6 @@ def _read_bytes(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"{path} is not a regular file any more")
         return file.read(limit + 1)
-
-
-_GENERATED_NAME = re.compile(
-    r"(?:_pb2(?:_grpc)?\.pyi?|\.pb(?:\.gw)?\.(?:go|cc|h)|_pb\.(?:js|d\.ts)|[.-](?:min|bundle)\.[cm]?js"
-    r"|\.g\.cs|\.designer\.cs|[._]generated\.\w+|\.gen\.\w+|\.lock|\.lockb"
-    r"|^(?:package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|go\.sum))$",
-    re.IGNORECASE,
-)
-_GENERATED_HEADER = re.compile(
-    r"""\bDO\ NOT\ (?:EDIT|MODIFY)\b
-    | @generated\b
-    | \bauto(?:matically)?[- ]?generated\ (?:file|code|by)\b
-    | ^\W*(?:(?:this|the)\ )?(?:(?:file|code|module|source)\ )*(?:(?:is|was|has\ been)\ )?
-      generated\ (?:by|from|with|using|file|code|automatically)\b""",
-    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
-)
-
-
-def _generated(text: str) -> str:
-    """Why a text is taken for generated; empty if it is not."""
-    lines = text.split("\n")
-    if _GENERATED_HEADER.search("\n".join(line[:500] for line in lines[:10])):
-        return "its header"
-    written = [len(line) for line in lines if line.strip()]
-    if max(written, default=0) > 2_000 or sum(written) > 200 * len(written):
-        return "very long lines"
-    return ""
 
 
 def _is_utf8(path: str) -> bool:

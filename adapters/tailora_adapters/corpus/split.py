@@ -7,27 +7,19 @@ what is written next resembles them; but a file that an earlier version learned 
 recent, or the gate would measure what the adapter was told.
 """
 
-import functools
 import hashlib
-import re
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tailora_adapters.corpus.select import Rejection, SourceFile
+from tailora_adapters.corpus.similarity import Twins
 
-__all__ = ["NEAR_DUPLICATE", "Split", "jaccard", "shingles", "split"]
+__all__ = ["NEAR_DUPLICATE", "Split", "split"]
 
 NEAR_DUPLICATE = "near-duplicate of held-out"
 """Reason of the files in ``Split.dropped``; the detail is the held-out file's path."""
 
 _RECENT_SHARE = 1 / 3
-_PERMUTATIONS = 64
-_WIDTH = 5
-"""Tokens in a shingle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,51 +91,7 @@ def _near_duplicates(
     """Path of a training file to that of the held-out file which it nearly equals."""
     if not train or not held_out:
         return {}
-    from datasketch import MinHash, MinHashLSH  # half a second, of scipy
-
-    empty = MinHash(num_perm=_PERMUTATIONS, hashfunc=int)
-
-    def sketch(values: NDArray[np.uint32]) -> MinHash:
-        result = empty.copy()
-        result.update_batch(values)
-        return result
-
-    # The index only proposes pairs, so it is tuned to miss few; the exact similarity decides.
-    index = MinHashLSH(threshold=similarity, num_perm=_PERMUTATIONS, weights=(0.1, 0.9))
-    known = {file.path: shingles(file.text) for file in held_out}
-    for path, values in known.items():
-        index.insert(path, sketch(values))
-    found: dict[str, str] = {}
-    for file in train:
-        values = shingles(file.text)
-        for twin in sorted(index.query(sketch(values))):
-            if jaccard(values, known[twin]) >= similarity:
-                found[file.path] = twin
-                break
-    return found
-
-
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-
-
-@functools.lru_cache(maxsize=100_000)
-def _token_hash(token: str) -> int:
-    return zlib.crc32(token.encode("utf-8", "surrogatepass"))
-
-
-def shingles(text: str) -> NDArray[np.uint32]:
-    """Sorted distinct hashes of all runs of five tokens, white space left out; the same in every process."""
-    tokens = np.fromiter(map(_token_hash, _TOKEN.findall(text)), dtype=np.uint64)
-    count = max(len(tokens) - _WIDTH + 1, 1)
-    value = np.zeros(count, dtype=np.uint64)
-    for offset in range(min(_WIDTH, len(tokens))):  # a polynomial, modulo 2^64
-        value = value * np.uint64(0x9E3779B97F4A7C15) + tokens[offset : offset + count]
-    value ^= value >> np.uint64(33)
-    value *= np.uint64(0xFF51AFD7ED558CCD)
-    return np.unique((value >> np.uint64(32)).astype(np.uint32))
-
-
-def jaccard(left: NDArray[np.uint32], right: NDArray[np.uint32]) -> float:
-    """Similarity of two sets as ``shingles`` gives them, 0 to 1."""
-    common = len(np.intersect1d(left, right, assume_unique=True))
-    return common / (len(left) + len(right) - common)
+    twins = Twins(similarity)
+    for file in held_out:
+        twins.add(file.path, file.text)
+    return {file.path: twin for file in train if (twin := twins.find(file.text))}

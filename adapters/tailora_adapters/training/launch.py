@@ -10,7 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["train_in_worker"]
+from tailora_adapters.errors import AdapterCorrupt, TrainingFailed
+from tailora_adapters.manifest import Check, GateResult, decode
+
+__all__ = ["gate_of", "judge_in_worker", "train_in_worker"]
+
+Progress = Callable[[float, str], None]
 
 
 def train_in_worker(
@@ -19,22 +24,61 @@ def train_in_worker(
     *,
     seconds: float | None = None,
     seed: int = 1,
-    progress: Callable[[float, str], None] = lambda _fraction, _message: None,
+    full: bool = False,
+    progress: Progress = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
-    """Runs a worker to its end and returns its ``done`` event. Interrupting it ends the worker."""
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "tailora_adapters.training.worker",
-        "--root",
-        str(root),
-        "--model",
-        model,
-    ]
-    command += ["--seed", str(seed)]
+    """Runs a worker to its end and returns its ``done`` event. Interrupting it ends the worker.
+
+    ``full`` begins from the foundation again instead of what serves.
+    """
+    arguments = ["--seed", str(seed)]
     if seconds is not None:
-        command += ["--seconds", str(seconds)]
+        arguments += ["--seconds", str(seconds)]
+    if full:
+        arguments.append("--full")
+    return _work(root, model, arguments, progress)
+
+
+def judge_in_worker(
+    root: Path,
+    model: str,
+    version: str,
+    *,
+    progress: Progress = lambda _fraction, _message: None,
+) -> dict[str, Any]:
+    """Has a worker run the gate on a version that is stored already, and returns its ``done`` event.
+
+    The worker changes nothing in the store: whoever asks promotes or rejects.
+    """
+    return _work(root, model, ["--judge", version], progress)
+
+
+def gate_of(done: dict[str, Any]) -> GateResult:
+    """What the gate said, from a ``done`` event.
+
+    Raises:
+        TrainingFailed: it said nothing; the message has the event's reason.
+    """
+    gate = done.get("gate")
+    try:
+        if done["decision"] not in ("promoted", "rejected") or gate is None:
+            raise TrainingFailed(str(done["reason"]))
+        figures = {
+            name: float(value)
+            for name, value in gate.items()
+            if type(value) in (int, float) and name != "version"
+        }
+        checks = tuple(decode(Check, check) for check in gate["checks"])
+    except (AdapterCorrupt, LookupError, TypeError, AttributeError) as error:
+        raise TrainingFailed(f"the worker's answer cannot be read: {error!r}") from error
+    return GateResult(done["decision"], str(done["reason"]), checks, figures)
+
+
+def _work(root: Path, model: str, arguments: list[str], progress: Progress) -> dict[str, Any]:
+    command = [
+        *(sys.executable, "-P", "-m", "tailora_adapters.training.worker"),
+        *("--root", str(root), "--model", model, *arguments),
+    ]
     done: dict[str, Any] | None = None
     last_words: list[str] = []
     with subprocess.Popen(

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 from peft import PeftModel
 
-from tailora_adapters import foundation
+from tailora_adapters import forget, foundation
 from tailora_adapters._store_files import writing
 from tailora_adapters.base import cache, catalogue
 from tailora_adapters.base.device import default_device
@@ -141,6 +141,7 @@ def run(
                 settings.data,
                 changed=changed,
                 trained=_trained(project),
+                forgotten=forget.forgotten(project),
                 replay=replay,
                 seed=settings.seed,
                 progress=lambda done, text: report("selecting", done, text),

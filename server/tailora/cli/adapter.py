@@ -1,14 +1,19 @@
-"""``tailora adapter``: see, choose, roll back, switch off, export and delete what was learned."""
+"""``tailora adapter``: see, choose, roll back, switch off, take along, import and delete what was learned."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from tailora.cli import adapter_data
+from tailora.cli.adapter_tables import facts, outcomes_table, versions_table
+from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json
+from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.forget import forgotten
 from tailora_adapters.outcomes import VersionOutcomes
-from tailora_adapters.store import AdapterVersion, ProjectStore, Store
+from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore, Store
 
 __all__ = ["app"]
 
@@ -38,19 +43,6 @@ def _figures(outcomes: VersionOutcomes | None) -> dict[str, Any]:
     }
 
 
-def _told(figures: dict[str, Any]) -> str:
-    """The same for people; empty where nothing was shown."""
-    if not figures["shown"]:
-        return ""
-    parts = [f"shown {figures['shown']}", f"accepted {figures['accepted']} ({figures['acceptance']:.0%})"]
-    kept = [
-        f"{figures[f'kept_{seconds}']:.0%} after {seconds} s"
-        for seconds in (30, 180)
-        if figures[f"kept_{seconds}"] is not None
-    ]
-    return ", ".join([*parts, *([f"kept {', '.join(kept)}"] if kept else [])])
-
-
 def _row(version: AdapterVersion, outcomes: VersionOutcomes | None) -> dict[str, Any]:
     manifest = version.manifest
     gate = manifest.gate if manifest else None
@@ -66,6 +58,13 @@ def _row(version: AdapterVersion, outcomes: VersionOutcomes | None) -> dict[str,
         "candidate_nll": gate.figures.get("candidate_nll") if gate else None,
         "reason": version.problem or version.withdrawn or (gate.reason if gate else None),
         "withdrawn": version.withdrawn,
+        "base": manifest.base.name if manifest else None,
+        "base_exact_match": gate.figures.get("base_exact_match") if gate else None,
+        "candidate_exact_match": gate.figures.get("candidate_exact_match") if gate else None,
+        "peak_rss_mb": manifest.cost.peak_rss_mb if manifest else None,
+        "energy_wh_estimated": manifest.cost.energy_wh if manifest else None,
+        "scale": manifest.settings.get("scale") if manifest else None,
+        "imported": manifest.settings.get(IMPORTED) if manifest else None,
         **_figures(outcomes),
     }
 
@@ -75,32 +74,48 @@ def list_(project: Project = Path(), json: Json = False) -> None:
     """All versions of this repository, with what the gate said."""
     store = _store(project)
     outcomes = store.outcomes.summary()
-    rows = [_row(version, outcomes.get(version.version)) for version in store.versions()]
+    versions = store.versions()
+    rows = [_row(version, outcomes.get(version.version)) for version in versions]
     foundation = _figures(outcomes.get("foundation"))
+    left_out = forgotten(store)
     if json:
         print_json(
             {
                 "project": str(store.root),
                 "disabled": store.disabled,
                 "paused": store.paused,
+                "retrain": store.retrain,
+                "forgotten": list(left_out),
                 "versions": rows,
                 "foundation": foundation,
             }
         )
         return
-    if not rows:
+    if rows:
+        out.print(versions_table(rows), soft_wrap=False)
+    else:
         out.print(f"nothing was learned of {store.root} yet: the foundation adapter serves")
+    shown = [one for one in (*rows, {"version": "foundation", **foundation}) if one["shown"]]
+    if shown:
+        out.print()
+        out.print(outcomes_table(shown), soft_wrap=False)
     for row in rows:
-        loss = f"loss {row['base_nll']} -> {row['candidate_nll']}" if row["base_nll"] is not None else ""
-        out.print(
-            f"{row['version']:>4}  {row['status']:<10} {row['created'] or '':<26} {loss}  {row['reason'] or ''}"
-        )
-        if told := _told(row):
-            out.print(f"      {told}")
-    if told := _told(foundation):
-        out.print(f"the foundation adapter: {told}")
+        if row["withdrawn"]:
+            out.print(row["withdrawn"])
+        elif row["status"] in ("rejected", "corrupt"):
+            out.print(f"version {row['version']} {row['status']}: {row['reason']}")
+    base = base_info(default_model())
+    for version in versions:
+        if version.status == "serving" and version.manifest and not version.manifest.base.fits(base):
+            out.print(
+                f"version {version.version} serves with {version.manifest.base.name}, not with {base.name}"
+            )
     if store.disabled:
         out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
+    if store.retrain:
+        out.print(f"the next training begins from the foundation adapter again: {store.retrain}")
+    for name in left_out:
+        out.print(f"forgotten: {name}")
 
 
 @app.command()
@@ -115,21 +130,10 @@ def show(version: Version, project: Project = Path(), json: Json = False) -> Non
         about = {"status": found.status, "path": str(found.path), "withdrawn": found.withdrawn}
         print_json({**about, **found.manifest.to_dict(), "outcomes": figures})
         return
-    manifest = found.manifest
-    out.print(f"version {version}, {found.status}, {manifest.created}, from {manifest.parent}")
-    for line in filter(None, (found.withdrawn, _told(figures))):
-        out.print(line)
-    out.print(f"trained on {manifest.data.examples} examples from {len(manifest.data.files)} files:")
-    for file in manifest.data.files:
+    imported = found.manifest.settings.get(IMPORTED)
+    out.print(facts(found, found.manifest, imported, figures), soft_wrap=False)
+    for file in found.manifest.data.files:
         out.print(f"  {file.path} ({file.examples})")
-    for reason, count in manifest.data.rejected.items():
-        out.print(f"  left out: {count} {reason}")
-    cost = manifest.cost
-    out.print(
-        f"cost: {cost.seconds:.0f} s, {cost.peak_rss_mb:.0f} MB at most, {cost.tokens_per_second:.0f} tokens/s"
-    )
-    for check in manifest.gate.checks if manifest.gate else ():
-        out.print(f"  {'passed' if check.passed else 'failed'}  {check.message}")
 
 
 @app.command()
@@ -179,15 +183,39 @@ def delete(
         str, typer.Argument(help="A version; without it: everything of this repository.")
     ] = "",
     project: Project = Path(),
+    forget: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A file or folder of the repository: every version that learned from it goes, and it is left out "
+            "from now on. Repeatable."
+        ),
+    ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain/--no-retrain", help="Learn the rest anew at once, after --forget.")
+    ] = True,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
 ) -> None:
     """Delete what was learned, for good."""
     store = _store(project)
+    if forget:
+        if version:
+            raise typer.BadParameter("either a version or --forget")
+        adapter_data.forget_files(store, forget, ask=not yes, retrain=retrain, json=json)
+        return
     what = f"version {version}" if version else f"everything that was learned of {store.root}"
+    deleted = [version] if version else [found.version for found in store.versions()]
     if not yes:
         typer.confirm(f"Delete {what}?", abort=True)
     if version:
         store.delete(version)
     else:
         store.delete_all()
-    out.print(f"{what} was deleted")
+    if json:
+        print_json({"deleted": deleted})
+    else:
+        out.print(f"{what} was deleted")
+
+
+app.command("import")(adapter_data.import_)
+app.command("remember")(adapter_data.remember)

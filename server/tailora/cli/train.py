@@ -1,12 +1,15 @@
 """``tailora train``: one training run in the foreground. Whoever serves notices the new version by itself."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from tailora_adapters.corpus.history import History
 
 __all__ = ["print_gate", "train"]
 
@@ -53,18 +56,37 @@ def print_gate(done: dict[str, object]) -> None:
 
 
 def _explain(path: Path, json: bool) -> None:
-    from tailora_adapters.corpus.select import select_files
+    from tailora_adapters.corpus.learnable import read_learnable
+    from tailora_adapters.corpus.select import tally
+    from tailora_adapters.forget import forgotten
+    from tailora_adapters.store import Store
 
-    selection = select_files(path.resolve())
+    left_alone = forgotten(Store().project(path))
+    with progress_bar() as progress:
+        found = read_learnable(path.resolve(), forgotten=left_alone, progress=progress)
+    files, rejected, history = found.selection.files, found.selection.rejected, found.history
+    counts = tally(rejected)
     if json:
-        print_json(
-            {
-                "learned": [file.path for file in selection.files],
-                "left_out": [{"path": item.path, "reason": item.reason} for item in selection.rejected],
-            }
-        )
+        left_out = [
+            {"path": item.path, "reason": item.reason, "detail": item.detail, "count": item.count}
+            for item in rejected
+        ]
+        told = {"commits": history.commits, "recent_lines": history.lines, "reason": history.reason}
+        learned = [file.path for file in files]
+        print_json({"counts": counts, "history": told, "learned": learned, "left_out": left_out})
         return
-    for file in selection.files:
+    out.print(f"{len(files):>7,}  learned")
+    for reason, count in counts.items():
+        out.print(f"{count:>7,}  left out: {reason}")
+    out.print(_history(history))
+    for file in files:
         out.print(f"learned   {file.path}")
-    for item in selection.rejected:
+    for item in rejected:
         out.print(f"left out  {item}")
+
+
+def _history(history: "History") -> str:
+    ended = f"; {history.reason}" if history.reason else ""
+    if not history.edits:
+        return f"no recent lines in the history, so all count alike ({history.commits:,} commits{ended})"
+    return f"{history.lines:,} recent lines count more, from the history ({history.commits:,} commits{ended})"

@@ -21,7 +21,7 @@ from tailora.environment import environment
 from tailora_adapters import paths
 from tailora_adapters.base.catalogue import DEFAULT_CPU
 from tailora_adapters.base.fetch import is_ready
-from tailora_adapters.corpus.select import select_files
+from tailora_adapters.corpus.learnable import read_learnable
 from tailora_adapters.corpus.split import split
 from tailora_adapters.store import Store
 
@@ -149,7 +149,7 @@ async def _engine_status(client: EngineClient) -> dict[str, Any]:
 
 def _held_out_spot(root: Path) -> Spot:
     """A place in a file that is held out, so that what is learned was not learned there."""
-    held_out = split(select_files(root).files, seed=1).held_out
+    held_out = split(read_learnable(root).selection.files, seed=1).held_out
     largest = max(held_out, key=lambda file: len(file.text))
     return find_spot(root, largest.path)
 

@@ -20,6 +20,7 @@ from tailora.engine.journal import LIMIT, Change, Journal, Kept
 from tailora.engine.schedule import Conditions, Rules
 from tailora.engine.surroundings import Moment
 from tailora.engine.watcher import is_relevant
+from tailora_adapters.errors import StoreError
 from tailora_adapters.paths import write_atomic
 
 __all__ = ["CHANGED", "SCHEDULE", "Agenda", "Ending"]
@@ -51,25 +52,27 @@ class Agenda:
 
     Args:
         directory: The project's folder in the store. Nothing is written to it before something has changed.
+        prepare: Called before anything is written, to make the folder; see ``ProjectStore.claim``.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, prepare: Callable[[], None] | None = None) -> None:
         self.journal = Journal()
         self.problem: str | None = None
         """Why something could not be kept, if so."""
         self.watched_until: float | None = None
         """All changes before this time of the wall clock were noted; None: not known."""
         self.failures = 0
-        self._directory = directory
+        self.directory = directory
+        self._prepare = prepare
         self._budget = Budget()
         self._ended = -math.inf
         self._writing = threading.Lock()
         self._saved: tuple[int, Budget, float, int] = (self.journal.revision, *self._past())
 
     @classmethod
-    def read(cls, directory: Path, moment: Moment) -> "Agenda":
+    def read(cls, directory: Path, moment: Moment, prepare: Callable[[], None] | None = None) -> "Agenda":
         """As an earlier engine left it."""
-        agenda = cls(directory)
+        agenda = cls(directory, prepare)
         kept, until = _read(directory / CHANGED, _decode_changes) or (Kept({}), None)
         past = _read(directory / SCHEDULE, _decode_past) or _Past(Budget())
         # Where that lies in the future the clock went back, nobody knows how far: yesterday's changes count again.
@@ -148,17 +151,18 @@ class Agenda:
             until = moment.wall - slack_s if watched else self.watched_until
             kept = _moved(self.journal.kept(), moment.wall - moment.now)
             try:
-                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _write(self._directory / CHANGED, _encode_changes(kept, until))
+                if self._prepare is not None:
+                    self._prepare()
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _write(self.directory / CHANGED, _encode_changes(kept, until))
                 if past != self._saved[1:]:
                     ended = None if math.isinf(past[1]) else past[1] + moment.wall - moment.now
-                    _write(self._directory / SCHEDULE, _encode_past(_Past(past[0], ended, past[2])))
-            except OSError as error:
+                    _write(self.directory / SCHEDULE, _encode_past(_Past(past[0], ended, past[2])))
+            except (OSError, StoreError) as error:
                 if self.problem is None:
-                    _log.warning("%s: the schedule cannot be kept: %s", self._directory, error)
-                self.problem = (
-                    f"what waits to be learned cannot be written to disk: {error.strerror or error}"
-                )
+                    _log.warning("%s: the schedule cannot be kept: %s", self.directory, error)
+                why = (error.strerror if isinstance(error, OSError) else None) or error
+                self.problem = f"what waits to be learned cannot be written to disk: {why}"
                 return
             self.watched_until, self.problem = until, None
             self._saved = (revision, *past)

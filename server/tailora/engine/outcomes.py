@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 from tailora.engine.wire import BadRequest, Fields
 from tailora_adapters import regression
+from tailora_adapters.base.cache import base_info
+from tailora_adapters.manifest import BaseInfo
 from tailora_adapters.outcomes import Accepted, Event, Kept, Shown, VersionOutcomes
 from tailora_adapters.store import ProjectStore
 
@@ -91,7 +93,8 @@ def note(
     new = store.outcomes.record(
         [replace(event, model=model) if isinstance(event, Shown) else event for event in events]
     )
-    serving = store.serving() if new else None
+    base = base_info(model)
+    serving = store.serving(base) if new else None
     if serving is None or serving.withdrawn is not None or not new[serving.version]:
         return None
     version = serving.version
@@ -99,20 +102,22 @@ def note(
     if not regression.look_due(shown, new[version], rules):
         return None
     figures = store.outcomes.summary(since=clock() - rules.window_s, model=model)
-    before, name = _before(store, figures)
+    before, name = _before(store, base, figures)
     verdict = regression.judge(figures.get(version, VersionOutcomes()), before, shown, rules)
     if verdict is None:
         return None
     reason = verdict.text(f"version {version}", name)
-    if not store.withdraw(version, reason):
+    if not store.withdraw(version, reason, base):
         return None
     _log.warning("%s: %s", store.root, reason)
     return reason
 
 
-def _before(store: ProjectStore, figures: dict[str, VersionOutcomes]) -> tuple[VersionOutcomes, str]:
+def _before(
+    store: ProjectStore, base: BaseInfo, figures: dict[str, VersionOutcomes]
+) -> tuple[VersionOutcomes, str]:
     """What served before the serving version, and its name."""
-    version = store.before()
+    version = store.before(base)
     if version is not None:
         return figures.get(version, VersionOutcomes()), f"version {version}"
     floor, bare = (figures.get(name, VersionOutcomes()) for name in ("foundation", "none"))

@@ -5,7 +5,7 @@ Holds state and puts it into words; starting watchers and training is up to ``pr
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from tailora.engine.surroundings import Moment
 from tailora.engine.watcher import Watcher
 from tailora.engine.worker import Worker
 from tailora_adapters.errors import TailoraError
-from tailora_adapters.manifest import GateResult, encode
+from tailora_adapters.manifest import BaseInfo, GateResult, encode
 from tailora_adapters.store import AdapterVersion, ProjectStore
 
-__all__ = ["OpenBy", "Project", "Snapshot", "closed_status", "snapshot_of"]
+__all__ = ["OpenBy", "Project", "Snapshot", "agenda_of", "closed_status", "snapshot_of"]
 
 _NOTHING = Decision(False, None, "nothing new to learn")
 _LONGEST_CHARGE_S = 60.0
@@ -57,6 +57,8 @@ class Snapshot:
     withdrawn: str | None = None
     """Which version was rolled back by itself, and why; until the next promotion."""
     problem: str | None = None
+    foreign: str | None = None
+    """Which version would serve if its base model were the loaded one."""
 
 
 def gate_dict(version: str | None, gate: GateResult) -> dict[str, Any]:
@@ -71,10 +73,10 @@ def gate_dict(version: str | None, gate: GateResult) -> dict[str, Any]:
     }
 
 
-def snapshot_of(store: ProjectStore) -> Snapshot:
-    """Reads the store; a store that cannot be read is a snapshot with a problem."""
+def snapshot_of(store: ProjectStore, base: BaseInfo | None = None) -> Snapshot:
+    """Reads the store; a store that cannot be read is a snapshot with a problem. ``base`` is the loaded model."""
     try:
-        serving = store.serving()
+        serving = store.serving(base)
         versions = store.versions()
         judged = [(v.version, v.manifest.gate) for v in versions if v.manifest and v.manifest.gate]
         return Snapshot(
@@ -84,7 +86,9 @@ def snapshot_of(store: ProjectStore) -> Snapshot:
             paused=store.paused,
             last_gate=gate_dict(*judged[-1]) if judged else None,
             damaged=_damaged(versions, serving),
-            withdrawn=_withdrawn(versions),
+            withdrawn=_withdrawn(versions, serving, base),
+            foreign=_foreign(versions, base),
+            retrain=store.retrain,
         )
     except (TailoraError, OSError) as error:
         return Snapshot(problem=f"the adapters of this project cannot be read: {error}")
@@ -94,8 +98,11 @@ def _newer(versions: Sequence[AdapterVersion], serving: AdapterVersion | None) -
     return [v for v in versions if serving is None or int(v.version) > int(serving.version)]
 
 
-def _withdrawn(versions: Sequence[AdapterVersion]) -> str | None:
-    current = next((version for version in versions if version.status == "serving"), None)  # or would
+def _withdrawn(
+    versions: Sequence[AdapterVersion], serving: AdapterVersion | None, base: BaseInfo | None
+) -> str | None:
+    would = [version for version in versions if version.status == "serving" and _fits(version, base)]
+    current = serving or (would[0] if would else None)
     reasons = [version.withdrawn for version in _newer(versions, current) if version.withdrawn]
     return reasons[-1] if reasons else None
 
@@ -107,13 +114,40 @@ def _damaged(versions: Sequence[AdapterVersion], serving: AdapterVersion | None)
     return f"version {damaged[-1].version} is damaged and does not serve: {damaged[-1].problem}"
 
 
+def _fits(version: AdapterVersion, base: BaseInfo | None) -> bool:
+    return base is None or version.manifest is None or version.manifest.base.fits(base)
+
+
+def _foreign(versions: Sequence[AdapterVersion], base: BaseInfo | None) -> str | None:
+    for version in versions:
+        if version.status == "serving" and version.manifest and base and not _fits(version, base):
+            name = version.manifest.base.name
+            other = "another build of this model" if name == base.name else name
+            return f"version {version.version} was trained on {other}, and serves only there"
+    return None
+
+
+def agenda_of(store: ProjectStore, moment: Moment) -> Agenda:
+    """The agenda as an earlier engine left it. Blocks."""
+    if store.refusal is not None:  # nothing of another user's is read
+        return Agenda(store.directory, store.claim)
+    return Agenda.read(store.directory, moment, store.claim)
+
+
 class Project:
     """An open project. Event loop only, but for its agenda's journal."""
 
-    def __init__(self, path: Path, store: ProjectStore, agenda: Agenda) -> None:
+    def __init__(
+        self,
+        path: Path,
+        find_store: Callable[[], ProjectStore],
+        agenda: Agenda,
+        find_base: Callable[[], BaseInfo | None] = lambda: None,
+    ) -> None:
         self.path = path
         """The real path of its root."""
-        self.store = store
+        self._find_store = find_store
+        self._find_base = find_base
         self.agenda = agenda
         self.problem: str | None = None
         """Why nothing can be learned here whatever the clients allow, or None."""
@@ -136,7 +170,12 @@ class Project:
         self._charged_s = 0.0
         self._head = git.Head()
         self._git_at_work: str | None = None
-        self._snapshot: tuple[int, Snapshot] | None = None
+        self._snapshot: tuple[object, Snapshot] | None = None
+
+    @property
+    def store(self) -> ProjectStore:
+        """Its adapters. Asked for anew each time, as another repository may be at the path by now."""
+        return self._find_store()
 
     @property
     def trusted(self) -> bool:
@@ -154,20 +193,21 @@ class Project:
         return self.problem is None and self.trusted and self.learning
 
     def snapshot(self) -> Snapshot:
-        """What the store says now; one ``stat`` while nothing changes."""
+        """What the store says now; a few ``stat`` calls while nothing changes."""
+        store, base = self.store, self._find_base()
         try:
-            stamp = self.store.state_mtime()
+            stamp = store.directory, store.state_mtime(), base
         except OSError:
-            stamp = -1
+            stamp = store.directory, -1, base
         if self._snapshot is None or self._snapshot[0] != stamp:
-            self._snapshot = (stamp, snapshot_of(self.store))
+            self._snapshot = (stamp, snapshot_of(store, base))
         return self._snapshot[1]
 
     def catch_up(self, now: float) -> None:
         """Notes what changed while the project was not watched. Blocks; any thread."""
         manifest = None
         with contextlib.suppress(TailoraError, OSError):
-            serving = self.store.serving()
+            serving = self.store.serving(self._find_base())
             manifest = serving.manifest if serving is not None else None
         missed = catch_up(self.path, manifest, self.agenda.watched_until)
         self.agenda.journal.note(missed.changed, now)
@@ -227,6 +267,7 @@ class Project:
             snapshot.problem,
             snapshot.damaged,
             snapshot.withdrawn,
+            snapshot.foreign,
         ]
         if snapshot.serving_sha256 in broken:
             why = broken[snapshot.serving_sha256]
@@ -305,7 +346,6 @@ class Project:
         self._snapshot = None
 
 
-def closed_status(root: str, store: ProjectStore) -> dict[str, Any]:
+def closed_status(project: Project, root: str) -> dict[str, Any]:
     """The status's ``project`` for one that no client has open."""
-    project = Project(Path(root), store, Agenda(store.directory))
     return project.status(root, Moment(), Rules(), {}, other_trains=False)

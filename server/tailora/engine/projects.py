@@ -16,13 +16,14 @@ from typing import Any
 from tailora.engine import outcomes
 from tailora.engine import worker as worker_module
 from tailora.engine.agenda import Agenda
-from tailora.engine.project import OpenBy, Project, closed_status
+from tailora.engine.project import OpenBy, Project, agenda_of, closed_status
 from tailora.engine.roots import problem_of, real_root, size_of
 from tailora.engine.schedule import Rules
 from tailora.engine.surroundings import Surroundings
 from tailora.engine.watcher import Watcher
 from tailora.engine.wire import BadRequest
 from tailora.engine.worker import Worker
+from tailora_adapters.base.cache import base_info
 from tailora_adapters.outcomes import Event
 from tailora_adapters.store import ProjectStore, Store
 
@@ -98,9 +99,8 @@ class Projects:
         """Opens a project for a client, or changes how that has it open. A bad root shows in the status."""
         path = await asyncio.to_thread(real_root, root)
         if path not in self._projects:
-            store = self._store.project(path)
-            agenda = await asyncio.to_thread(Agenda.read, store.directory, self._around.moment())
-            self._projects.setdefault(path, Project(path, store, agenda))
+            agenda = await asyncio.to_thread(self._agenda, path)
+            self._projects.setdefault(path, self._make(path, agenda))
         project = self._projects[path]
         before = project.trusted, project.learning
         project.problem = problem_of(path)
@@ -110,6 +110,26 @@ class Projects:
         elif before[1] and not project.learning:
             self._end_training(project, "learning was turned off")
         self._apply(project)
+
+    def _make(self, path: Path, agenda: Agenda) -> Project:
+        return Project(path, lambda: self._store.project(path), agenda, lambda: base_info(self._model))
+
+    def _agenda(self, path: Path) -> Agenda:
+        return agenda_of(self._store.project(path), self._around.moment())
+
+    async def _begin_anew(self, project: Project) -> None:
+        """Leaves the books of the repository that was at a project's path for those of the one that is there now."""
+        self._end_training(project, "another repository is there by now")
+        agenda = await asyncio.to_thread(self._agenda, project.path)
+        async with project.watch_lock:
+            if self._projects.get(project.path) is not project:
+                return
+            new = self._projects[project.path] = self._make(project.path, agenda)
+            new.clients, new.problem, project.clients = project.clients, project.problem, {}
+            watcher, project.watcher = project.watcher, None
+        if watcher is not None:
+            await asyncio.to_thread(watcher.stop)
+        self._apply(new)
 
     def close(self, root: str, client: str) -> None:
         """The client leaves. Idempotent."""
@@ -170,7 +190,7 @@ class Projects:
 
     async def rollback(self, root: str) -> None:
         """Serves what served before. Raises ``StoreError``: nothing was changed."""
-        await self._act(root, lambda store: store.rollback())
+        await self._act(root, lambda store: store.rollback(base_info(self._model)))
 
     async def disable(self, root: str) -> None:
         """Serves the foundation adapter instead. Raises ``StoreError``: nothing was changed."""
@@ -203,7 +223,7 @@ class Projects:
         path = real_root(root)
         project = self._projects.get(path)
         if project is None:
-            return closed_status(root, self._store.project(path))
+            return closed_status(self._make(path, Agenda(self._store.project(path).directory)), root)
         other = self._training is not None and self._training is not project
         return project.status(
             root, self._around.moment(), self._rules, dict(self._broken()), other_trains=other
@@ -323,6 +343,9 @@ class Projects:
             if problem != project.problem:
                 project.problem = problem
                 self._apply(project)
+            if project.store.directory != project.agenda.directory:
+                self._spawn(self._begin_anew(project), "watch")
+                continue
             if project.watchable:
                 project.look_at_git()
             before = project.decision

@@ -1,7 +1,8 @@
 """Which adapter a request gets: the project's serving version, else the foundation adapter, else none.
 
 Reads the store at every request, so that a promotion, a rollback or a deletion by any process holds from the
-next keystroke on. Knows nothing of requests. Called on the generation thread.
+next keystroke on, and so does a repository that was moved, or another one in its place. Invariant: no version of
+another base model is ever given out. Knows nothing of requests. Called on the generation thread.
 """
 
 import contextlib
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from tailora.engine.generator import AdapterRef
+from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import AdapterCorrupt, StoreError
+from tailora_adapters.manifest import BaseInfo
 from tailora_adapters.store import AdapterVersion, ProjectStore, Store
 
 __all__ = ["Foundation", "Serving", "default_foundation"]
@@ -48,11 +51,12 @@ class Serving:
         model: str,
         store: Store,
         find_foundation: Callable[[str], Foundation | None] = default_foundation,
+        find_base: Callable[[str], BaseInfo] = base_info,
     ) -> None:
         self._model = model
         self._store = store
         self._find_foundation = find_foundation
-        self._projects: dict[str, ProjectStore] = {}
+        self._find_base = find_base
         self._verified: set[str] = set()
 
     def __call__(self, project: str | None, wanted: str, *, broken: frozenset[str]) -> AdapterRef | None:
@@ -66,12 +70,10 @@ class Serving:
             return None
         if wanted == "foundation" or project is None:
             return self._foundation(broken)
-        store = self._projects.get(project)
-        if store is None:
-            root = Path(os.path.realpath(project))
-            if root.is_symlink():  # a loop of links: no folder, so no adapters
-                return self._foundation(broken)
-            store = self._projects[project] = self._store.project(root)
+        root = Path(os.path.realpath(project))
+        if root.is_symlink():  # a loop of links: no folder, so no adapters
+            return self._foundation(broken)
+        store = self._store.project(root)
         if wanted != "serving":
             return self._exactly(store, wanted, broken)
         try:
@@ -82,17 +84,22 @@ class Serving:
         return self._foundation(broken) if version is None else _reference(version)
 
     def _serving_version(self, store: ProjectStore, broken: frozenset[str]) -> AdapterVersion | None:
-        version = store.serving()
+        base = self._find_base(self._model)
+        version = store.serving(base)
         if version is not None and version.sha256 in broken and version.sha256 not in self._verified:
             # Once a version: the full hash tells whether its files are damaged; the store then steps back.
             self._verified.add(version.sha256)
             with contextlib.suppress(AdapterCorrupt):
                 store.verify(version.version)
-            version = store.serving()
+            version = store.serving(base)
         return None if version is None or version.sha256 in broken else version
 
     def _exactly(self, store: ProjectStore, wanted: str, broken: frozenset[str]) -> AdapterRef:
         version = store.get(wanted)
+        if version.manifest is not None and not version.manifest.base.fits(self._find_base(self._model)):
+            raise AdapterCorrupt(
+                f"version {wanted} of {store.root.name} belongs to another base model, {version.manifest.base.name}"
+            )
         if version.problem is not None or version.sha256 in broken:
             raise AdapterCorrupt(
                 f"version {wanted} of {store.root.name} cannot be read: {version.problem or 'damaged'}"

@@ -110,6 +110,25 @@ def test_what_is_gone_is_forgotten(path: Path) -> None:
     assert "deleted" not in path.read_text()
 
 
+def test_a_renamed_file_is_known_by_its_new_name(path: Path) -> None:
+    moved, edited = source("old.py", "moved = 1\n"), source("edited.py", "edited = 1\n")
+    reservoir = Reservoir(path)
+    reservoir.update([moved, edited, source("twin.py", "moved = 1\n")], NOW)
+    reservoir.update([moved], NOW + 5)
+    existing = {
+        "a/new.py": moved.sha256,
+        "b/new.py": moved.sha256,
+        "edited2.py": "other",
+        "twin.py": moved.sha256,
+    }
+    assert reservoir.retain(existing) == ["edited.py", "old.py"]
+    assert [(entry.path, entry.times, entry.last) for entry in Reservoir(path).entries] == [
+        ("a/new.py", 2, NOW + 5),
+        ("twin.py", 1, NOW),
+    ]
+    assert "old.py" not in path.read_text()
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"\xff", b'{"entries": 1}', b'{"entries": [{"path": "a"}]}', b'{"entries": [1]}'],

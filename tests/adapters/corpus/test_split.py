@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tailora_adapters.corpus.select import SourceFile
-from tailora_adapters.corpus.split import NEAR_DUPLICATE, Split, jaccard, shingles, split
+from tailora_adapters.corpus.split import NEAR_DUPLICATE, Split, split
 
 
 def source(path: str, text: str | None = None, mtime: float = 0.0) -> SourceFile:
@@ -75,7 +75,8 @@ class TestStability:
     def test_same_in_another_process(self) -> None:
         code = (
             "from tailora_adapters.corpus.select import SourceFile\n"
-            "from tailora_adapters.corpus.split import shingles, split\n"
+            "from tailora_adapters.corpus.similarity import shingles\n"
+            "from tailora_adapters.corpus.split import split\n"
             "files = [SourceFile(f'f{n}.py', 'python', f'a = {n}', '', n) for n in range(50)]\n"
             "print([f.path for f in split(files, seed=5).held_out], shingles('a b c d e f').tolist())"
         )
@@ -148,13 +149,3 @@ class TestNearDuplicates:
 
     def test_something_similar_is(self) -> None:
         assert self.pair(edit=0.5).dropped == ()
-
-    def test_similarity_is_exact(self) -> None:
-        left = shingles("a b c d e f g h")
-        assert jaccard(left, shingles("a  b c\n\td e f g h\n")) == 1.0
-        assert jaccard(left, shingles("a b c d e f g x")) == pytest.approx(3 / 5)
-        assert jaccard(left, shingles("q r s t u v")) == 0.0
-
-    @pytest.mark.parametrize("text", ["", "a", "a b c d", "\ud800 x"])
-    def test_short_texts(self, text: str) -> None:
-        assert len(shingles(text)) == 1

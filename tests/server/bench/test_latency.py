@@ -19,9 +19,10 @@ from tailora.bench.player import Moment
 from tailora.bench.raw import Rates
 from tailora.bench.report import tables
 from tailora.bench.trace import Step, Trace, Visit, split_keys
+from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.foundation import FoundationAdapter
-from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, Manifest
+from tailora_adapters.manifest import Cost, DataInfo, Manifest
 
 ISSUE = ("p50", "p95", "prefill", "decode", "decode_speculative", "shown", "agreed_length")
 
@@ -119,10 +120,10 @@ def test_a_model_without_gguf_asks_for_one() -> None:
         peer_model("qwen2.5-coder-7b", None, lambda *_: None)
 
 
-def adapter(folder: Path) -> FoundationAdapter:
+def adapter(folder: Path, model: str) -> FoundationAdapter:
     """A random LoRA in the place of the one that ships."""
     manifest = Manifest(
-        base=BaseInfo("tiny", "0" * 64, "0" * 64),
+        base=base_info(model),
         seed=0,
         data=DataInfo(examples=0, tokens=0, held_out_examples=0),
         cost=Cost(seconds=0.0, peak_rss_mb=0.0, tokens_per_second=0.0),
@@ -135,7 +136,7 @@ def test_through_the_real_server_and_engine(
 ) -> None:
     """A trace of two places, and everything about processes, with a tiny model."""
     document = find_documents(1, 1)[0]
-    shipped = adapter(make_lora(1))
+    shipped = adapter(make_lora(1), tiny.name)
     monkeypatch.setattr("tailora_adapters.foundation.find", lambda _: shipped)
     monkeypatch.setattr(latency, "make_trace", lambda *_: short_trace(document))
     monkeypatch.setattr("tailora.bench.warm_up._SETTLE_S", 0.0)

@@ -35,7 +35,8 @@ def project(home: Path, tmp_path: Path, make_lora: Any) -> ProjectStore:
                     parent="foundation",
                     seed=seed,
                     data=DataInfo(30, 900, 8, (FileInfo("a[b].py", "0", 30),), {"generated": 2}),
-                    cost=Cost(12.0, 800.0, 100.0),
+                    settings={"scale": 0.8},
+                    cost=Cost(12.0, 800.0, 100.0, 3.21),
                     gate=GATE,
                 )
             )
@@ -57,8 +58,19 @@ def test_list(adapter: Any, project: ProjectStore) -> None:
     assert found["versions"][0]["base_nll"] == 2.0
     assert found["versions"][2]["reason"] == "loss against base: worse"
     shown = adapter("list").out
-    assert "loss 2.0 -> 1.5" in shown
-    assert "rejected" in shown
+    assert "2.000 → 1.500" in shown
+    assert "version 3 rejected: loss against base: worse" in shown
+    assert "version 2 serves with tiny, not with qwen2.5-coder-0.5b" in shown
+
+
+def test_tables_fit_80_columns(adapter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = adapter("list").out
+    assert "2.000 → 1.500" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    shown = adapter("show", "2").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
 
 
 def test_list_of_nothing(tailora: Any, tmp_path: Path, home: Path) -> None:
@@ -73,7 +85,10 @@ def test_show(adapter: Any) -> None:
     assert found["data"]["files"][0]["path"] == "a[b].py"
     shown = adapter("show", "2").out
     assert "a[b].py (30)" in shown
-    assert "left out: 2 generated" in shown
+    assert "2 generated" in shown
+    assert "3.2 Wh (estimated)" in shown
+    assert "0.8 of what was trained" in shown
+    assert "the foundation adapter" in shown
     assert "held-out [loss] lower" in shown
 
 
@@ -134,7 +149,9 @@ def test_corrupt_version(adapter: Any, project: ProjectStore) -> None:
     assert adapter("show", "1").code == 1
 
 
-def test_what_became_of_suggestions(adapter: Any, project: ProjectStore) -> None:
+def test_what_became_of_suggestions(
+    adapter: Any, project: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     events: list[Event] = []
     for version, count, accepted in (("1", 10, 5), ("2", 8, 1), ("foundation", 4, 1)):
         shown = [
@@ -149,11 +166,16 @@ def test_what_became_of_suggestions(adapter: Any, project: ProjectStore) -> None
     assert figures == [(10, 5, 0.5), (8, 1, 0.5), (0, 0, None)]
     assert found["foundation"]["acceptance"] == 0.25
     assert found["versions"][1]["reason"].startswith("version 2 was rolled back by itself")
-    shown_list = adapter("list").out
-    assert "shown 10, accepted 5 (50%), kept 50% after 30 s" in shown_list
-    assert "the foundation adapter: shown 4, accepted 1 (25%)" in shown_list
-    assert "few [accepted]" in shown_list
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = adapter("list").out
+    assert max(map(len, listed.split("version 2 was")[0].splitlines())) <= 80
+    cells = [line.split() for line in listed.splitlines()]
+    assert ["1", "10", "5", "50%", "50%"] in cells
+    assert ["foundation", "4", "1", "25%", "50%"] in cells
+    assert "few [accepted]" in listed
     one = adapter("show", "2", "--json").json
     assert one["withdrawn"].endswith("few [accepted]")
     assert one["outcomes"]["shown"] == 8
-    assert "shown 8, accepted 1 (12%)" in adapter("show", "2").out
+    shown = adapter("show", "2").out
+    assert "shown 8, accepted 1 (12%), kept 50% after 30 s" in shown
+    assert "few [accepted]" in shown

@@ -74,13 +74,17 @@ def test_train_explain(tailora: Any, tmp_path: Path) -> None:
     (root / "node_modules").mkdir(parents=True)
     (root / "main.py").write_text("def main(values):\n    return max(values)\n\n\n" * 20)
     (root / "node_modules" / "x.js").write_text("var x = 1\n")
-    (root / "secret.py").write_text("key = 'AKIA" + "IOSFODNN7" + "EXAMPLQ'\n")
+    (root / "secret.py").write_text("key = 'AKIA" + "IOSFODNN7" + "EXAMPLQ'\n" * 6)
     (root / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
     found = tailora("train", root, "--explain", "--json").json
     assert found["learned"] == ["main.py"]
     reasons = {item["path"]: item["reason"] for item in found["left_out"]}
     assert "secret.py" in reasons
+    assert found["counts"] == {"language unknown": 1, "secret": 1, "vendored": 1}
+    assert found["history"] == {"commits": 0, "recent_lines": 0, "reason": "no git repository"}
     shown = tailora("train", root, "--explain").out
+    assert shown.splitlines()[:2] == ["      1  learned", "      1  left out: language unknown"]
+    assert "all count alike (0 commits; no git repository)" in shown
     assert "learned   main.py" in shown
     assert "secret.py" in shown
 

@@ -85,7 +85,7 @@ def no_adapter(project: str | None, wanted: str, *, broken: frozenset[str]) -> A
     return None
 
 
-def commit(project: ProjectStore, value: int) -> str:
+def commit(project: ProjectStore, value: int, base: str = "m") -> str:
     """Serves a new version whose weights are one number."""
     with project.candidate() as candidate:
         header = json.dumps({"w": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}).encode()
@@ -93,7 +93,7 @@ def commit(project: ProjectStore, value: int) -> str:
         (candidate.path / "adapter_model.safetensors").write_bytes(weights)
         (candidate.path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
         manifest = Manifest(
-            base=BaseInfo("m", "0", "0"), seed=1, data=DataInfo(1, 1, 1), cost=Cost(1.0, 1.0, 1.0)
+            base=BaseInfo(base, "0", "0"), seed=1, data=DataInfo(1, 1, 1), cost=Cost(1.0, 1.0, 1.0)
         )
         version = candidate.commit(manifest).version
     project.promote(version)

@@ -265,8 +265,8 @@ async def test_outcomes_roll_a_bad_version_back(engine: Engine, tmp_path: Path) 
     root = tmp_path / "project"
     root.mkdir()
     store = Store().project(root)
-    commit(store, 1)
-    commit(store, 2)
+    commit(store, 1, base="fake")
+    commit(store, 2, base="fake")
     for version, count, accepted in (("1", 190, 61), ("2", 140, 12)):
         body = {"root": str(root), "events": told(version, count, accepted)}
         answer = await engine.http.post("/v1/projects/outcomes", json=body)
@@ -275,7 +275,7 @@ async def test_outcomes_roll_a_bad_version_back(engine: Engine, tmp_path: Path) 
     reason = "version 2 was rolled back by itself: 12 of 140 suggestions accepted, 61 of 190 with version 1 (p = 1e-07)"
     assert (status["serving"], status["withdrawn"]) == ("1", reason)
     assert status["message"].endswith(reason)
-    commit(store, 3)  # the next promotion
+    commit(store, 3, base="fake")  # the next promotion
     status = (await engine.http.get("/v1/status", params={"project": str(root)})).json()["project"]
     assert (status["serving"], status["withdrawn"]) == ("3", None)
 

@@ -1,6 +1,8 @@
 """When the engine looks at outcomes, whom it compares, and what it leaves to the user."""
 
+import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from engine_fakes import commit
 
 from tailora.engine.outcomes import note
 from tailora.engine.project import snapshot_of
+from tailora_adapters.base.cache import base_info
+from tailora_adapters.errors import StoreError
 from tailora_adapters.outcomes import Accepted, Event, Shown
 from tailora_adapters.store import ProjectStore, Store
 
@@ -61,6 +65,29 @@ def test_only_every_so_often(project: ProjectStore) -> None:
         assert project.serving() == project.get("2")
         reason = note(project, "m", events("2", 5, 0, name=f"-{number}-"))
     assert reason is not None  # with the hundredth: at the first look, the fiftieth, there were too few
+
+
+def test_what_serves_with_the_loaded_model_is_judged(project: ProjectStore) -> None:
+    commit(project, 3, base="another")
+    note(project, "m", events("1", 100, 40))
+    assert note(project, "m", events("3", 100, 0)) is None
+    reason = note(project, "m", events("2", 100, 4))
+    assert reason is not None
+    assert "40 of 100 with version 1" in reason
+    assert project.serving(base_info("m")) == replace(project.get("1"), status="serving")
+    assert project.serving(base_info("another")) == project.get("3")
+    assert snapshot_of(project, base_info("m")).withdrawn == reason
+    assert snapshot_of(project, base_info("another")).withdrawn is None
+
+
+def test_nothing_is_stored_for_another_user(project: ProjectStore) -> None:
+    note(project, "m", events("2", 3, 0))
+    path = project.directory / "project.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"uid": 4_000_000}))
+    refused = Store().project(project.root)
+    with pytest.raises(StoreError, match="belong to another user"):
+        note(refused, "m", events("2", 3, 0, name="more"))
+    assert project.outcomes.summary()["2"].shown == 3
 
 
 def test_another_model_and_last_year_do_not_count(project: ProjectStore) -> None:

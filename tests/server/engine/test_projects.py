@@ -1,5 +1,6 @@
 """From a changed file to a training run and back to the status, with a scripted worker."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
+from engine_fakes import commit
 from engine_harness import AT_ONCE, Harness, put
 
 from tailora.engine import outcomes
@@ -14,6 +16,7 @@ from tailora.engine import project as project_module
 from tailora.engine.project import Project
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.outcomes import Accepted
+from tailora_adapters.store import Store
 
 
 @pytest.fixture
@@ -254,3 +257,57 @@ async def test_a_version_that_is_rolled_back_is_trained_no_further(
     await harness.projects.note_outcomes(str(root), [])
     status = await harness.until(root, is_idle)
     assert status["message"].startswith("training was stopped: the adapter was rolled back")
+
+
+async def test_a_version_of_another_base_model_is_named(harness: Harness, root: Path) -> None:
+    await harness.open(root)
+    commit(Store().project(root), 1, base="another")
+    status = harness.projects.status(str(root))
+    assert status["serving"] is None
+    assert "version 1 was trained on another, and serves only there" in status["message"]
+    commit(Store().project(root), 2)
+    status = harness.projects.status(str(root))
+    assert status["serving"] == "2"
+    assert "another" not in status["message"]
+
+
+async def test_another_users_adapters_are_a_message(harness: Harness, root: Path) -> None:
+    project = Store().project(root)
+    commit(project, 1)
+    path = project.directory / "project.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"uid": 4_000_000}))
+    (project.directory / "changed.json").write_text(
+        '{"watched_until": 0, "many": false, "committed": true, "files": {"theirs.py": [0, 0, 9]}}'
+    )
+    for _ in ("closed", "open"):
+        status = harness.projects.status(str(root))
+        assert status["serving"] is None
+        assert status["changed_files"] == 0
+        assert "belong to another user" in status["message"]
+        await harness.open(root)
+
+
+async def test_another_repository_in_the_same_place_is_noticed(harness: Harness, root: Path) -> None:
+    moved, clone = root.parent / "moved", root.parent / "clone"
+    for folder in (root, clone):
+        (folder / ".git").mkdir(parents=True)
+        (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    commit(Store().project(root), 1)
+    (clone / "plan").write_text("promote")
+    await harness.open(root)
+    await harness.watching(root)
+    old = harness.project(root)
+    assert harness.projects.status(str(root))["serving"] == "1"
+    await asyncio.to_thread(root.rename, moved)
+    await asyncio.to_thread(clone.rename, root)
+    assert harness.projects.status(str(root))["serving"] is None
+    assert harness.projects.status(str(moved))["serving"] == "1"
+    harness.projects._changed()  # the schedule looks now, not in half a minute
+    await harness.until(root, lambda _: harness.project(root) is not old)
+    await harness.watching(root)
+    put(root / "new.py")
+    status = await harness.until(root, is_idle)
+    assert status["message"] == "version 4 serves: better"
+    assert json.loads((root / ".worker.json").read_text())["files"] == ["new.py"]
+    await harness.projects.close_all()
+    assert (Store().project(root).directory / "changed.json").exists()

@@ -149,6 +149,14 @@ async def test_a_full_disk_stops_no_schedule_and_is_told(root: Path, monkeypatch
         assert files_of_last_run(root) == ["b.py"]
 
 
+async def test_what_has_to_be_forgotten_is_reason_enough(root: Path) -> None:
+    Store().project(root).ask_retrain("keys.py is to be forgotten")
+    async with engine(replace(AT_ONCE, min_gap_s=3_600.0)) as harness:
+        await harness.open(root)
+        await harness.until(root, says("everything is learned anew (keys.py is to be forgotten); the next"))
+        assert files_of_last_run(root) == []
+
+
 def snapshot(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in root.rglob("*")}
 
@@ -168,6 +176,7 @@ async def test_two_users_learn_one_work_tree_and_share_nothing(root: Path, tmp_p
     # ``.worker.json`` is the scripted worker's.
     assert snapshot(root) - before == {"a.py", ".worker.json"}
     for store in (one, two):
+        assert len(store.projects()) == 1
         assert (store.project(root).directory / "schedule.json").exists()
 
 

@@ -58,7 +58,8 @@ class World:
         return Moment(self.now, self.wall, self.load, self.battery)
 
     def start_engine(self) -> Project:
-        project = Project(self.root, self.store, Agenda.read(self.store.directory, self.moment()))
+        agenda = Agenda.read(self.store.directory, self.moment())
+        project = Project(self.root, lambda: self.store, agenda)
         project.clients["c"] = OpenBy(True, True)
         project.catch_up(self.now)
         return project

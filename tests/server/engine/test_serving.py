@@ -1,5 +1,6 @@
 """Which adapter a request gets, as the store changes under the engine."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from engine_fakes import commit
 
 from tailora.engine.serving import Serving
 from tailora_adapters.errors import AdapterCorrupt, VersionUnknown
+from tailora_adapters.manifest import BaseInfo
 from tailora_adapters.store import ProjectStore, Store
 
 
@@ -100,7 +102,7 @@ def test_a_version_that_is_whole_but_cannot_be_used_gives_way_to_the_foundation(
 def test_a_store_that_cannot_be_read_means_the_foundation(
     serving: Serving, project: ProjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_self: object) -> None:
+    def refuse(_self: object, _base: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(ProjectStore, "serving", refuse)
@@ -127,3 +129,48 @@ def test_a_loop_of_links_has_no_adapters(serving: Serving, tmp_path: Path) -> No
     reference = serving(str(loop), "serving", broken=NOTHING)
     assert reference is not None
     assert reference.label == "foundation"
+
+
+def test_versions_of_another_base_model_never_serve(serving: Serving, project: ProjectStore) -> None:
+    commit(project, 1)
+    commit(project, 2, base="other")
+    assert label(serving, project) == "1"
+    with pytest.raises(AdapterCorrupt, match="another base model, other"):
+        label(serving, project, "2")
+    other = Serving("other", Store(), lambda model: FOUNDATION)
+    assert label(other, project) == "2"
+    third = Serving("third", Store(), lambda model: FOUNDATION)
+    assert label(third, project) == "foundation"
+    assert label(serving, project) == "1"
+
+
+def test_another_build_of_the_same_model_is_another_model(home: Path, project: ProjectStore) -> None:
+    commit(project, 1)
+    builds = iter(
+        [BaseInfo("m", "0", "0"), BaseInfo("m", "1", "0"), BaseInfo("m", "0", "1"), BaseInfo("m", "0", "0")]
+    )
+    serving = Serving("m", Store(), lambda model: FOUNDATION, lambda model: next(builds))
+    assert [label(serving, project) for _ in range(4)] == ["1", "foundation", "foundation", "1"]
+
+
+def test_a_repository_that_is_moved_while_the_engine_runs(
+    serving: Serving, project: ProjectStore, tmp_path: Path
+) -> None:
+    (project.root / ".git").mkdir()
+    (project.root / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    commit(project, 1)
+    old, new = project.root, tmp_path / "moved"
+    assert label(serving, project) == "1"
+    old.rename(new)
+    reference = serving(str(new), "serving", broken=NOTHING)
+    assert reference is not None
+    assert reference.label == "1"
+    old.mkdir()
+    assert label(serving, project) == "foundation"
+
+
+def test_another_users_adapters_mean_the_foundation(serving: Serving, project: ProjectStore) -> None:
+    commit(project, 1)
+    path = project.directory / "project.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"uid": 4_000_000}))
+    assert label(serving, project) == "foundation"

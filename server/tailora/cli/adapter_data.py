@@ -1,0 +1,98 @@
+"""``tailora adapter import``, ``delete --forget`` and ``remember``: what comes in, and what has to go again."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tailora.cli.model import default_model
+from tailora.cli.output import out, print_json, progress_bar
+from tailora.cli.train import print_gate
+from tailora_adapters.manifest import GateResult
+from tailora_adapters.store import AdapterVersion, ProjectStore, Store
+
+__all__ = ["forget_files", "import_", "remember"]
+
+Project = Annotated[Path, typer.Option("--project", "-p", help="The repository.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(help="Folder with an adapter in the PEFT format (safetensors).")],
+    base: Annotated[str, typer.Option(help="The base model that it belongs to, where it does not say.")] = "",
+    project: Project = Path(),
+    json: Json = False,
+) -> None:
+    """Take in an adapter from a folder; it serves if the gate finds it better here."""
+    from tailora_adapters.importing import admit, import_adapter
+    from tailora_adapters.training.launch import gate_of, judge_in_worker
+
+    store, model = Store().project(project.resolve()), base or default_model()
+    done: dict[str, Any] = {}
+
+    def judge(version: AdapterVersion) -> GateResult:
+        with progress_bar() as progress:
+            done.update(judge_in_worker(store.root, model, version.version, progress=progress))
+        return gate_of(done)
+
+    version = admit(store, import_adapter(store, folder, model, claimed=bool(base)), judge)
+    done["version"] = version.version
+    if json:
+        print_json(done)
+    else:
+        print_gate(done)
+
+
+def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: bool, json: bool) -> None:
+    """``tailora adapter delete --forget``."""
+    from tailora_adapters.forget import affected, forget, inside
+
+    names = [inside(store.root, path) for path in files]
+    learned = affected(store.versions(), names)
+    what = ", ".join(names)
+    gone = f"version{'s' * (len(learned) > 1)} {', '.join(learned)} learned from it, or may have"
+    if ask:
+        consequence = f"{gone}: deleted for good" if learned else "no version learned from it"
+        typer.confirm(f"Forget {what}? {consequence}.", abort=True)
+    result = forget(store, names)
+    found: dict[str, Any] = {"forgotten": names, "deleted": list(result.deleted), "training": None}
+    if not json:
+        out.print(f"left out from now on: {what}; `tailora adapter remember` undoes it")
+        out.print(f"deleted: {gone}" if result.deleted else "no version learned from it")
+    if store.retrain is not None and retrain:
+        found["training"] = _retrain(store, json)
+    elif store.retrain is not None and not json:
+        out.print("the next training begins from the foundation adapter again, without it")
+    if json:
+        print_json(found)
+
+
+def _retrain(store: ProjectStore, json: bool) -> dict[str, Any]:
+    from tailora_adapters.training.launch import train_in_worker
+
+    with progress_bar() as progress:
+        done = train_in_worker(store.root, default_model(), full=True, progress=progress)
+    if not json:
+        if done["gate"] is not None:
+            print_gate(done)
+        else:
+            out.print(f"{done['decision'].replace('_', ' ')}: {done['reason']}")
+    return done
+
+
+def remember(
+    files: Annotated[list[Path], typer.Argument(help="Files or folders, relative to the repository.")],
+    project: Project = Path(),
+    json: Json = False,
+) -> None:
+    """Let files be learned again that were forgotten with `delete --forget`."""
+    from tailora_adapters import forget
+
+    store = Store().project(project.resolve())
+    names = [forget.inside(store.root, path) for path in files]
+    found = forget.remember(store, names)
+    if json:
+        print_json({"remembered": list(found), "forgotten": list(forget.forgotten(store))})
+        return
+    for name in names:
+        out.print(f"{name} may be learned again" if name in found else f"{name} was not forgotten")

@@ -1,0 +1,186 @@
+"""``tailora adapter import``, ``delete --forget`` and ``remember``; the training process is played."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, FileInfo, Manifest
+from tailora_adapters.store import ProjectStore, Store
+from tailora_adapters.training import launch
+
+
+@pytest.fixture
+def project(home: Path, tmp_path: Path, make_lora: Any) -> ProjectStore:
+    """Version 1 learned ``a.py``; 2, which serves, ``a.py`` and ``b.py``."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    for name in ("a.py", "b.py"):
+        (root / name).write_text("".join(f"def f{n}():\n    return {n}, {name!r}\n" for n in range(9)))
+    project = Store().project(root)
+    for seed, names in ((1, ["a.py"]), (2, ["a.py", "b.py"])):
+        with project.candidate() as candidate:
+            for path in make_lora(seed).iterdir():
+                (candidate.path / path.name).write_bytes(path.read_bytes())
+            files = tuple(FileInfo(name, "0", 5) for name in names)
+            manifest = Manifest(
+                base=BaseInfo("tiny", "0", "0"),
+                parent="foundation",
+                seed=seed,
+                data=DataInfo(10, 900, 8, files),
+                cost=Cost(12.0, 800.0, 100.0),
+            )
+            version = candidate.commit(manifest)
+        project.promote(version.version)
+    return project
+
+
+@pytest.fixture
+def adapter(tailora: Any, project: ProjectStore) -> Any:
+    return lambda *arguments: tailora("adapter", *arguments, "--project", project.root)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The worker runs that were asked for; each ends as ``answer`` says."""
+    found: list[tuple[Any, ...]] = []
+
+    def train(root: Path, model: str, *, full: bool = False, progress: Any) -> dict[str, Any]:
+        found.append(("train", root, full))
+        return {
+            "event": "done",
+            "decision": "too_little_data",
+            "version": None,
+            "reason": "3 more",
+            "gate": None,
+        }
+
+    monkeypatch.setattr(launch, "train_in_worker", train)
+    return found
+
+
+class TestForget:
+    def test_retrains_without_it(self, adapter: Any, project: ProjectStore, runs: list[Any]) -> None:
+        done = adapter("delete", "--forget", "b.py", "--yes")
+        assert done.code == 0
+        assert "version 2 learned from it" in done.out
+        assert "too little data: 3 more" in done.out
+        assert runs == [("train", project.root, True)]
+        assert project.serving().version == "1"  # type: ignore[union-attr]
+
+    def test_later(self, adapter: Any, project: ProjectStore, runs: list[Any]) -> None:
+        found = adapter("delete", "--forget", "b.py", "--forget", "gone", "--no-retrain", "-y", "--json").json
+        assert found == {"forgotten": ["b.py", "gone"], "deleted": ["2"], "training": None}
+        assert runs == []
+        shown = adapter("list").out
+        assert "the next training begins from the foundation adapter again" in shown
+        assert "forgotten: b.py" in shown
+        assert adapter("list", "--json").json["forgotten"] == ["b.py", "gone"]
+
+    def test_what_nothing_learned_costs_no_training(
+        self, adapter: Any, project: ProjectStore, runs: list[Any]
+    ) -> None:
+        assert "no version learned from it" in adapter("delete", "--forget", "c.py", "--yes").out
+        assert runs == []
+        assert len(project.versions()) == 2
+
+    def test_asks(self, adapter: Any, project: ProjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+        done = adapter("delete", "--forget", "b.py")
+        assert done.code == 1
+        assert "version 2 learned from it" in done.out + done.err
+        assert len(project.versions()) == 2
+        assert adapter("list", "--json").json["forgotten"] == []
+
+    def test_refuses_what_is_elsewhere(self, adapter: Any, project: ProjectStore) -> None:
+        assert "not a file or folder inside" in adapter("delete", "--forget", "../x", "--yes").err
+        assert adapter("delete", "1", "--forget", "a.py", "--yes").code != 0
+        assert len(project.versions()) == 2
+
+    def test_explain_says_so(self, adapter: Any, tailora: Any, project: ProjectStore) -> None:
+        adapter("delete", "--forget", "b.py", "--yes", "--no-retrain")
+        assert "left out  b.py: forgotten by the user" in tailora("train", project.root, "--explain").out
+        assert adapter("remember", "b.py").out == "b.py may be learned again\n"
+        assert adapter("remember", "b.py").out == "b.py was not forgotten\n"
+        assert "learned   b.py" in tailora("train", project.root, "--explain").out
+
+
+class TestImport:
+    @pytest.fixture(autouse=True)
+    def model(self, tiny: Any, adapter: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """After ``home``, which would unset the model cache."""
+        monkeypatch.setenv("TAILORA_MODELS", str(tiny.models))
+        return tiny
+
+    def play(self, monkeypatch: pytest.MonkeyPatch, decision: str, **gate: Any) -> list[Any]:
+        found: list[Any] = []
+
+        def judge(root: Path, model: str, version: str, *, progress: Any) -> dict[str, Any]:
+            found.append((root, model, version))
+            said = {"checks": [], "base_nll": 2.0} | gate if decision != "failed" else None
+            return {
+                "event": "done",
+                "decision": decision,
+                "version": version,
+                "reason": "because",
+                "gate": said,
+            }
+
+        monkeypatch.setattr(launch, "judge_in_worker", judge)
+        return found
+
+    def test_the_gate_lets_it_serve(
+        self,
+        adapter: Any,
+        project: ProjectStore,
+        make_lora: Any,
+        model: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        judged = self.play(monkeypatch, "promoted")
+        done = adapter("import", make_lora(5), "--base", model.name)
+        assert done.out == "version 3 promoted: because\n"
+        assert judged == [(project.root, model.name, "3")]
+        assert project.serving().version == "3"  # type: ignore[union-attr]
+        assert "imported" in adapter("show", "3").out
+        assert adapter("list", "--json").json["versions"][2]["imported"]["base"] == "claimed"
+
+    def test_the_gate_refuses_it(
+        self,
+        adapter: Any,
+        project: ProjectStore,
+        make_lora: Any,
+        model: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.play(monkeypatch, "rejected")
+        found = adapter("import", make_lora(5), "--base", model.name, "--json").json
+        assert (found["decision"], found["version"]) == ("rejected", "3")
+        assert project.serving().version == "2"  # type: ignore[union-attr]
+        assert project.get("3").status == "rejected"
+
+    def test_what_cannot_be_judged_is_not_kept(
+        self,
+        adapter: Any,
+        project: ProjectStore,
+        make_lora: Any,
+        model: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.play(monkeypatch, "failed")
+        done = adapter("import", make_lora(5), "--base", model.name)
+        assert (done.code, done.err) == (1, "error: because\n")
+        assert len(project.versions()) == 2
+
+    def test_pickle_is_refused(self, adapter: Any, project: ProjectStore, tmp_path: Path, model: Any) -> None:
+        folder = tmp_path / "given"
+        folder.mkdir()
+        (folder / "adapter_model.bin").write_bytes(b"\x80\x04.")
+        (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+        done = adapter("import", folder, "--base", model.name)
+        assert done.code == 1
+        assert "adapter_model.bin does not belong to an adapter" in done.err
+        assert len(project.versions()) == 2
