@@ -170,8 +170,9 @@ def _whole(decoder: Decoder, batch: Sequence[TokenSequence]) -> list[_Row]:
 def _score(decoder: Decoder, batch: Sequence[TokenSequence], hidden: Tensor) -> list[_Row]:
     """hidden (labels, hidden), the batch's labels in order."""
     labels = torch.tensor([token for s in batch for token in s.ids[s.start :]], device=decoder.device)
+    chunks = len(labels) // 256 + 1
     logits = torch.cat(
-        [_of_logits(decoder, *part) for part in zip(hidden.split(256), labels.split(256), strict=True)]
+        [_of_logits(decoder, *part) for part in zip(hidden.chunk(chunks), labels.chunk(chunks), strict=True)]
     )
     rows, at = [], 0
     for sequence in batch:

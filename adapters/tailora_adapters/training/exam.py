@@ -55,6 +55,14 @@ class Exam:
         progress(1.0)
         return Results(held_out, probes, generic)
 
+    def quick(self, decoder: Decoder) -> float:
+        """The mean loss of the held-out middles alone, nats a token."""
+        return evaluate(decoder, self._held_out).nll
+
+    def again(self) -> "Exam":
+        """The same questions for models with another lower half."""
+        return Exam(self._tokenizer, self.held_out, self._probes.sequences, self._generic.sequences)
+
     def shown(self) -> list[str]:
         """What stands in each held-out hole's prompt, as text."""
         return [sequence.example.prefix + sequence.example.suffix for sequence in self.held_out]

@@ -69,7 +69,7 @@ def project(x: Tensor, weights: Sequence[FrozenWeight], loras: Sequence[Lora | N
         quantized = quantize(x, copy=False)[:2] if weights[0].eight_bits else None
         return tuple(weight.multiply(x, quantized) for weight in weights)
     parameters = [tensor for lora in trained for tensor in (lora.a, lora.b)]
-    result: tuple[Tensor, ...] = _Project.apply(x, weights, loras, *parameters)
+    result: tuple[Tensor, ...] = _Project.apply(x, weights, loras, *parameters)  # type: ignore[no-untyped-call]
     return result
 
 

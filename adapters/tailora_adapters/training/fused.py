@@ -148,7 +148,8 @@ class _Rotate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return _turn(gradients[0], *ctx.saved_tensors, -1.0), None, None
+        cosine, sine = ctx.saved_tensors
+        return _turn(gradients[0], cosine, sine, -1.0), None, None
 
 
 def _turn(x: Tensor, cosine: Tensor, sine: Tensor, sign: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""What must not come out of an adapter: secrets that were found in the repository, a planted canary, one text everywhere.
+"""What must not come out of an adapter: secrets found in the repository, a planted canary, one text everywhere.
 
 A secret's file is never trained on, so the candidate must not know the secret better than its base does. The canary (as
 in Carlini et al., arXiv 1802.08232) is a random number that is trained on once an epoch: if it comes out word for word,

@@ -5,40 +5,39 @@ every check. Knows nothing of processes or of who asked (``worker`` and the comm
 """
 
 import contextlib
+import functools
 import logging
-import math
-import resource
-import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from peft import PeftModel
-
-from tailora_adapters import forget, foundation
+from tailora_adapters import foundation
 from tailora_adapters._store_files import writing
 from tailora_adapters.base import cache, catalogue
-from tailora_adapters.base.device import default_device
-from tailora_adapters.base.load import Loaded, load_model
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.corpus.select import tally
 from tailora_adapters.corpus.sequences import TokenSequence
-from tailora_adapters.errors import AdapterCorrupt, TooLittleData, TrainingFailed
-from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, FileInfo, GateResult, Manifest
-from tailora_adapters.methods import LoraSettings, attach, freeze_below, resume
-from tailora_adapters.store import AdapterVersion, ProjectStore, Store
+from tailora_adapters.errors import AdapterCorrupt, TooLittleData
+from tailora_adapters.manifest import Cost, DataInfo, FileInfo, GateResult, Manifest, encode
+from tailora_adapters.methods import LoraSettings
+from tailora_adapters.store import ProjectStore, Store
+from tailora_adapters.training import leaks
+from tailora_adapters.training.adapters import Session, measure_alone, update_norm
+from tailora_adapters.training.checkpoint import Checkpoint, key_of
 from tailora_adapters.training.data import DataSettings, RunData, gather, generic_sequences
-from tailora_adapters.training.evaluate import Scores, evaluate
+from tailora_adapters.training.energy import measured_energy
+from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.gate import GateSettings, decide
-from tailora_adapters.training.loop import Kept, TrainReport, TrainSettings, train
+from tailora_adapters.training.loop import TrainReport, TrainSettings, train
+from tailora_adapters.training.memory import peak_rss_mb
+from tailora_adapters.training.plan import Plan, make_plan
+from tailora_adapters.training.readable import unreadable
 from tailora_adapters.training.save import save_adapter
-from tailora_adapters.training.split import SplitDecoder
 
-__all__ = ["Outcome", "RunSettings", "run"]
+__all__ = ["CHECKPOINT", "Outcome", "RunSettings", "judge", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -52,8 +51,8 @@ _SHARES: dict[Stage, tuple[float, float]] = {
     "training": (0.25, 0.85),
     "gating": (0.85, 1.0),
 }
-_FROM_FOUNDATION_EVERY = 5
-"""Runs in a row that continue from the serving adapter before one starts from the foundation again: bounds drift."""
+CHECKPOINT = "training.checkpoint"
+"""In the project's folder of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +60,13 @@ class RunSettings:
     """Everything that decides about a run, for its manifest."""
 
     data: DataSettings = DataSettings()
-    train: TrainSettings = TrainSettings(
-        learning_rate=8e-4, batch=4, max_steps=240, max_epochs=2.0, prompt_labels=384, prompt_weight=1.0
-    )
+    train: TrainSettings = TrainSettings(learning_rate=8e-4, max_steps=1_000, max_epochs=1.0)
     gate: GateSettings = GateSettings()
     lora: LoraSettings = LoraSettings()
     lower_share: float = 0.5
     """Share of the layers, from below, that are left as the foundation has them."""
+    scales: tuple[float, ...] = (1.0, 0.8, 0.6)
+    """How far to go from the base to what was trained, to choose from; the first one unless another is better."""
     seed: int = 1
 
 
@@ -89,16 +88,7 @@ class Outcome:
                 "version": self.version,
                 "decision": self.gate.decision,
                 "reason": self.gate.reason,
-                "checks": [
-                    {
-                        "name": c.name,
-                        "passed": c.passed,
-                        "value": c.value,
-                        "limit": c.limit,
-                        "message": c.message,
-                    }
-                    for c in self.gate.checks
-                ],
+                "checks": encode(self.gate.checks),
                 **self.gate.figures,
             }
         return {
@@ -116,10 +106,15 @@ def run(
     *,
     settings: RunSettings = RunSettings(),
     changed: Collection[str] = (),
+    full: bool = False,
     store: Store | None = None,
     progress: Progress = lambda _stage, _fraction, _message: None,
 ) -> Outcome:
     """Trains a candidate for the repository at ``root`` and promotes it if the gate lets it.
+
+    Args:
+        changed: Paths of files that changed since the last run.
+        full: Begins from the foundation again, over the whole repository.
 
     Raises:
         TrainingBusy: another process trains this project.
@@ -132,42 +127,68 @@ def run(
     began = time.monotonic()
     report = _Reporter(progress)
     with project.candidate() as candidate:
-        folder, _ = cache.open_record(catalogue.find(model))
+        plan = make_plan(
+            project, root, model, full=full, progress=lambda done, text: report("selecting", done, text)
+        )
         replay = Reservoir(project.directory / FILE_NAME, seed=settings.seed)
         try:
-            data = gather(
-                root,
-                CodeTokenizer.from_folder(folder),
-                settings.data,
-                changed=changed,
-                trained=_trained(project),
-                forgotten=forget.forgotten(project),
-                replay=replay,
-                seed=settings.seed,
-                progress=lambda done, text: report("selecting", done, text),
-            )
+            work = _Run(project, model, plan, settings, report)
+            work.gather(changed, replay)
         except TooLittleData as error:
             return Outcome("too_little_data", str(error))
-        report("loading", 0.0, f"loading {model}")
-        device = default_device()
-        # QLoRA (Dettmers et al., arXiv 2305.14314) where there is a GPU; not measured yet.
-        loaded = load_model(model, quantization="nf4" if device == "cuda" else "none", device=device)
-        session = _Session(loaded, project, settings, data, report)
-        train_report = session.train()
-        gate = session.judge()
+        with measured_energy() as energy:
+            work.measure_references()
+            checkpoint = work.train()
+            work.choose_scale()
+            gate = work.judge()
         report("gating", 1.0, gate.reason)
         with writing(candidate.path):
-            save_adapter(session.model, candidate.path)
-        manifest = _manifest(session, gate, train_report, time.monotonic() - began)
-        version = candidate.commit(manifest)
+            save_adapter(work.session.model, candidate.path)
+        version = candidate.commit(work.manifest(gate, time.monotonic() - began, energy.watt_hours))
         if gate.decision == "promoted":
-            project.promote(version.version)
-            replay.update(data.files, time.time())
+            project.promote(version.version, full=plan.start is None)
+            replay.update(work.data.files, time.time())
         else:
             project.reject(version.version)
+        checkpoint.remove()
         with contextlib.suppress(OSError):
             project.prune()
     return Outcome(gate.decision, gate.reason, version.version, gate, version.manifest)
+
+
+def judge(
+    root: Path,
+    model: str,
+    version: str,
+    *,
+    settings: RunSettings = RunSettings(),
+    store: Store | None = None,
+    progress: Progress = lambda _stage, _fraction, _message: None,
+) -> Outcome:
+    """Runs the gate on a version that is stored already, and changes nothing.
+
+    Raises: as ``run``, and
+        VersionUnknown: there is none of that number.
+        AdapterCorrupt: it does not fit the model.
+    """
+    project = (store or Store()).project(root)
+    report = _Reporter(progress)
+    folder = project.get(version).path
+    with project.lock():
+        plan = make_plan(
+            project, root, model, full=True, progress=lambda done, text: report("selecting", done, text)
+        )
+        work = _Run(project, model, plan, settings, report)
+        try:
+            work.gather((), None)
+        except TooLittleData as error:
+            return Outcome("too_little_data", str(error))
+        work.measure_references()
+        report("gating", 0.0, f"measuring version {version}")
+        results, norm = measure_alone(model, folder, work.exam)
+        gate = work.decide(results, norm)
+        report("gating", 1.0, gate.reason)
+    return Outcome(gate.decision, gate.reason, version, gate, None)
 
 
 class _Reporter:
@@ -182,135 +203,203 @@ class _Reporter:
 
 
 @dataclass(slots=True)
-class _Session:
-    """The model with its adapters, and the scores that the gate needs."""
+class _Run:
+    """A run in the making; its methods are called in their order."""
 
-    loaded: Loaded
     project: ProjectStore
+    model: str
+    plan: Plan
     settings: RunSettings
-    data: RunData
     report: _Reporter
-    model: PeftModel = field(init=False)
-    parent: str | None = field(init=False)
-    first_layer: int = field(init=False)
-    base: Scores = field(init=False)
-    serving: Scores | None = field(init=False, default=None)
-    generic_base: Scores | None = field(init=False, default=None)
-    start_norm: float = field(init=False)
-    _held_out_kept: Kept = field(init=False)
-    _generic: list[TokenSequence] = field(init=False)
-    _generic_kept: Kept | None = field(init=False, default=None)
+    data: RunData = field(init=False)
+    exam: Exam = field(init=False)
+    base: Results = field(init=False)
+    serving: Results | None = field(init=False, default=None)
+    scale: float = field(init=False, default=1.0)
+    _trained: TrainReport = field(init=False)
+    _canary: TokenSequence = field(init=False)
+    _tokenizer: CodeTokenizer = field(init=False)
+    _opened: list[Session] = field(init=False, default_factory=list)
 
-    def __post_init__(self) -> None:
-        layers = self.loaded.model.config.num_hidden_layers
-        self.first_layer = int(layers * self.settings.lower_share)
-        floor = foundation.find(self.loaded.record.name)
-        served = self.project.serving()
-        start = (
-            served
-            if served is not None
-            and served.withdrawn is None
-            and _depth(self.project, served) < _FROM_FOUNDATION_EVERY
-            else None
-        )
-        self.model, self.parent = self._start(floor, start)
-        self._generic = generic_sequences(self.loaded.tokenizer, self.settings.data)
-        self._score_references(floor, served)
-        freeze_below(self.model, self.first_layer)
-        self.start_norm = _norm(self.model)
-
-    def _start(
-        self, floor: foundation.FoundationAdapter | None, start: AdapterVersion | None
-    ) -> tuple[PeftModel, str | None]:
-        if start is not None:
-            try:
-                return resume(self.loaded.model, start.path), start.version
-            except AdapterCorrupt as error:
-                _log.warning("%s: starting from the foundation instead", error)
-        if floor is not None:
-            return resume(self.loaded.model, floor.path), "foundation"
-        return attach(self.loaded.model, self.settings.lora), None
-
-    def _score_references(
-        self, floor: foundation.FoundationAdapter | None, served: AdapterVersion | None
-    ) -> None:
-        """Scores the base (with the foundation adapter where there is one) and what serves now.
-
-        Activations below the cut are the same for all of them, since training never touches those layers.
-        """
-        decoder = SplitDecoder(self.model, self.first_layer)
-        with self._as(floor.path if floor else None, "foundation", self.parent):
-            self._held_out_kept = Kept(decoder, self.data.held_out)
-            self.base = evaluate(
-                decoder,
-                self.data.held_out,
-                kept=self._held_out_kept,
-                progress=lambda done: self.report("preparing", 0.8 * done, "measuring what serves now"),
+    @property
+    def session(self) -> Session:
+        """The model, loaded when it is first needed."""
+        if not self._opened:
+            self.report("loading", 0.0, f"loading {self.model}")
+            start = self.plan.start.path if self.plan.start else None
+            make = functools.partial(
+                Session,
+                self.model,
+                lora=self.settings.lora,
+                lower_share=self.settings.lower_share,
+                seed=self.settings.seed,
             )
-            if self._generic:
-                self._generic_kept = Kept(decoder, self._generic)
-                self.generic_base = evaluate(decoder, self._generic, kept=self._generic_kept)
-        if served is not None:
-            with self._as(served.path, served.version, self.parent):
-                self.serving = evaluate(decoder, self.data.held_out, kept=self._held_out_kept)
-        self.report("preparing", 1.0, "measuring what serves now")
-
-    @contextlib.contextmanager
-    def _as(self, folder: Path | None, name: str, current: str | None) -> Iterator[None]:
-        """The model as it is under another adapter (None: the bare base)."""
-        if name == current or (folder is None and current is None):
-            yield  # what training starts from: loaded already, or a LoRA that is still zero
-        elif folder is None:
-            with self.model.disable_adapter():
-                yield
-        else:
-            self.model.load_adapter(str(folder), adapter_name="reference")
-            self.model.set_adapter("reference")
             try:
-                yield
-            finally:
-                self.model.set_adapter("default")
-                self.model.delete_adapter("reference")
+                self._opened.append(make(start))
+            except AdapterCorrupt as error:
+                if start is None:
+                    raise
+                _log.warning("%s: starting from the foundation instead", error)
+                self.plan = replace(self.plan, start=None, full=str(error))
+                self._opened.append(make(None))
+        return self._opened[0]
 
-    def train(self) -> TrainReport:
-        """Trains the layers above the cut."""
-        settings = replace(self.settings.train, first_layer=self.first_layer)
-        return train(
-            self.model,
+    def gather(self, changed: Collection[str], replay: Reservoir | None) -> None:
+        """Decides what is trained on and asked.
+
+        Raises:
+            TooLittleData: too few examples.
+        """
+        folder, _ = cache.open_record(catalogue.find(self.model))
+        self._tokenizer = CodeTokenizer.from_folder(folder)
+        self.data = gather(
+            self.plan.found,
+            self._tokenizer,
+            self.settings.data,
+            changed=changed,
+            trained=_learned(self.project),
+            whole=self.plan.start is None or not changed,
+            replay=replay,
+            unreadable=lambda files: unreadable(files, self._tokenizer, lambda: self.session.decoder),
+            seed=self.settings.seed,
+        )
+        self._canary = leaks.canary(self._tokenizer, f"{self.project.id}:{self.settings.seed}")
+        self.data.training.append(self._canary)
+        probes = leaks.secret_probes(self.project.root, self.data.rejected, self._tokenizer)
+        self.exam = Exam(
+            self._tokenizer,
+            self.data.held_out,
+            [*probes, self._canary],
+            generic_sequences(self._tokenizer, self.settings.data),
+        )
+
+    def measure_references(self) -> None:
+        """Asks the base (with the foundation adapter where there is one), and what serves now."""
+        session, served = self.session, self.plan.served
+        share = 1.0 if served is None else 0.5
+
+        def progress(done: float, before: float = 0.0) -> None:
+            self.report("preparing", before + share * done, "measuring what serves now")
+
+        with session.holding(session.base):
+            self.base = self.exam.take(session.decoder, progress)
+        if served is None:
+            return
+        try:
+            with session.holding(session.read(served.path)):
+                self.serving = self.exam.take(session.decoder, lambda done: progress(done, 0.5))
+        except AdapterCorrupt:  # of another form: an imported one
+            self.serving, _ = measure_alone(self.model, served.path, self.exam)
+
+    def train(self) -> Checkpoint:
+        """Trains the layers above the cut. The checkpoint is to be removed when the run has its result."""
+        session = self.session
+        settings = replace(self.settings.train, first_layer=session.first_layer)
+        parent = self.plan.start.sha256 if self.plan.start else "foundation"
+        checkpoint = Checkpoint(
+            self.project.directory / CHECKPOINT,
+            key_of(settings.as_dict(), self.settings.seed, f"{self.model}:{parent}", self.data.training),
+        )
+        self._trained = train(
+            session.model,
+            session.decoder,
             self.data.training,
             settings,
             seed=self.settings.seed,
+            checkpoint=checkpoint,
             on_step=lambda step: self.report(
                 "training",
                 step.fraction,
-                f"step {step.step}, loss {step.loss:.2f}, {step.tokens / step.seconds:.0f} tokens/s",
+                f"step {step.step}, loss {step.loss:.2f}, {step.tokens / max(step.seconds, 0.001):.0f} tokens/s",
             ),
         )
+        return checkpoint
+
+    def choose_scale(self) -> None:
+        """Takes the scale of the least held-out loss, and leaves the model with it."""
+        session = self.session
+        trained = session.values()
+        losses: dict[float, float] = {}
+        if len(self.settings.scales) > 1:
+            for number, scale in enumerate(self.settings.scales):
+                session.put(session.scaled(trained, scale))
+                losses[scale] = self.exam.quick(session.decoder)
+                self.report("gating", 0.3 * (number + 1) / len(self.settings.scales), "choosing the scale")
+        self.scale = min(losses, key=losses.__getitem__, default=self.settings.scales[0])
+        session.put(session.scaled(trained, self.scale))
 
     def judge(self) -> GateResult:
-        """Scores the candidate and asks the gate."""
-        decoder = SplitDecoder(self.model, self.first_layer)
-        scores = evaluate(
-            decoder,
-            self.data.held_out,
-            kept=self._held_out_kept,
-            progress=lambda done: self.report("gating", 0.8 * done, "measuring the candidate"),
+        """Asks the candidate, and then the gate."""
+        session = self.session
+        results = self.exam.take(
+            session.decoder, lambda done: self.report("gating", 0.3 + 0.6 * done, "measuring the candidate")
         )
+        return self.decide(results, update_norm(session.model))
+
+    def decide(self, candidate: Results, norm: float) -> GateResult:
+        """The gate's word on a candidate whose update has this norm."""
         generic = None
-        if self.generic_base is not None:
-            generic = (evaluate(decoder, self._generic, kept=self._generic_kept), self.generic_base)
-        norm_ratio = _norm(self.model) / self.start_norm if self.start_norm else 1.0
+        if candidate.generic is not None and self.base.generic is not None:
+            generic = candidate.generic, self.base.generic
+        reference = self.session.base_norm
         return decide(
-            scores,
-            self.base,
-            self.serving,
+            candidate.held_out,
+            self.base.held_out,
+            self.serving.held_out if self.serving else None,
             generic=generic,
-            norm_ratio=norm_ratio,
+            norm_ratio=norm / reference if reference else 1.0,
+            newest=self.data.newest,
+            leaks=leaks.checks(
+                candidate.probes,
+                self.base.probes,
+                (candidate.held_out.answers, self.base.held_out.answers),
+                prompts=self.exam.shown(),
+            ),
             settings=self.settings.gate,
         )
 
+    def manifest(self, gate: GateResult, seconds: float, watt_hours: float | None) -> Manifest:
+        """Of the candidate."""
+        data, trained, session = self.data, self._trained, self.session
+        floor = "foundation" if foundation.find(session.loaded.record.name) else None
+        return Manifest(
+            base=self.plan.base,
+            parent=self.plan.start.version if self.plan.start else floor,
+            settings={
+                "train": replace(self.settings.train, first_layer=session.first_layer).as_dict(),
+                "steps": trained.steps,
+                "max_prompt": self.settings.data.max_prompt,
+                "scale": self.scale,
+                "full": self.plan.full,
+            },
+            seed=self.settings.seed,
+            data=DataInfo(
+                examples=len(data.training),
+                tokens=trained.tokens,
+                held_out_examples=len(data.held_out),
+                files=_files(data),
+                rejected=tally(data.rejected),
+            ),
+            cost=Cost(
+                round(seconds, 1),
+                peak_rss_mb(),
+                round(trained.tokens / max(trained.seconds, 0.001), 1),
+                watt_hours,
+            ),
+            gate=gate,
+        )
 
-def _trained(project: ProjectStore) -> set[str]:
+
+def _files(data: RunData) -> tuple[FileInfo, ...]:
+    """What the adapter has seen; files that were shown beside others only have no examples."""
+    counts: dict[str, int] = {}
+    for sequence in data.training:
+        counts[sequence.example.path] = counts.get(sequence.example.path, 0) + 1
+    seen = sorted((*data.files, *data.shown), key=lambda file: file.path)
+    return tuple(FileInfo(file.path, file.sha256, counts.get(file.path, 0)) for file in seen)
+
+
+def _learned(project: ProjectStore) -> set[str]:
     """Paths that any version learned: these can no longer be held out."""
     return {
         file.path
@@ -318,60 +407,3 @@ def _trained(project: ProjectStore) -> set[str]:
         if version.manifest
         for file in version.manifest.data.files
     }
-
-
-def _depth(project: ProjectStore, version: AdapterVersion) -> int:
-    """How many runs lie between a version and the foundation."""
-    depth, manifest = 1, version.manifest
-    known = {other.version: other.manifest for other in project.versions()}
-    while manifest is not None and manifest.parent in known and depth < _FROM_FOUNDATION_EVERY:
-        manifest = known[manifest.parent]
-        depth += 1
-    return depth
-
-
-@torch.no_grad()
-def _norm(model: PeftModel) -> float:
-    """Frobenius norm of the whole update: root of the sum over modules of |scale B A|^2."""
-    total = 0.0
-    for module in model.modules():
-        if hasattr(module, "lora_A") and "default" in module.lora_A:
-            a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
-            # |B A|^2 = trace((B^T B)(A A^T)): never forms the full matrix.
-            total += float(((b.T @ b) * (a @ a.T)).sum()) * module.scaling["default"] ** 2
-    if not math.isfinite(total):
-        raise TrainingFailed("the adapter's weights are not numbers any more: lower the learning rate")
-    return math.sqrt(total)
-
-
-def _manifest(session: _Session, gate: GateResult, report: TrainReport, seconds: float) -> Manifest:
-    record, data, settings = session.loaded.record, session.data, session.settings
-    counts: dict[str, int] = {}
-    for sequence in data.training:
-        counts[sequence.example.path] = counts.get(sequence.example.path, 0) + 1
-    return Manifest(
-        base=BaseInfo(record.name, record.source_sha256, record.tokenizer_sha256),
-        parent=session.parent,
-        settings={
-            "train": replace(settings.train, first_layer=session.first_layer).as_dict(),
-            "steps": report.steps,
-            "examples": settings.data.examples,
-            "max_prompt": settings.data.max_prompt,
-        },
-        seed=settings.seed,
-        data=DataInfo(
-            examples=len(data.training),
-            tokens=report.tokens,
-            held_out_examples=len(data.held_out),
-            files=tuple(FileInfo(file.path, file.sha256, counts[file.path]) for file in data.files),
-            rejected=tally(data.rejected),
-        ),
-        cost=Cost(round(seconds, 1), peak_rss_mb(), round(report.tokens / report.seconds, 1)),
-        gate=gate,
-    )
-
-
-def peak_rss_mb() -> float:
-    """Most memory that this process ever held, MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

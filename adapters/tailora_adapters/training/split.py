@@ -56,7 +56,7 @@ class SplitDecoder:
 
 def _padded(flat: Tensor, lengths: Sequence[int]) -> Tensor:
     # Padding on the right needs no mask under causal attention.
-    return torch.nn.utils.rnn.pad_sequence(flat.split_with_sizes(list(lengths)), batch_first=True)
+    return torch.nn.utils.rnn.pad_sequence(list(flat.split_with_sizes(list(lengths))), batch_first=True)
 
 
 def _flat(padded: Tensor, lengths: Sequence[int]) -> Tensor:

@@ -32,6 +32,8 @@ def main() -> int:
     parser.add_argument("--parent-pid", type=int, default=None)
     parser.add_argument("--seconds", type=float, default=None, help="time for training proper")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--full", action="store_true", help="begin from the foundation again")
+    parser.add_argument("--judge", metavar="VERSION", default=None, help="only run the gate on a version")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
     # Libraries that print must not garble the protocol.
@@ -57,7 +59,7 @@ def main() -> int:
 def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
     from dataclasses import replace
 
-    from tailora_adapters.training.run import RunSettings, run
+    from tailora_adapters.training.run import RunSettings, judge, run
 
     changed: list[str] = []
     if arguments.changed_file_list is not None:
@@ -65,7 +67,19 @@ def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
     settings = replace(RunSettings(), seed=arguments.seed)
     if arguments.seconds is not None:
         settings = replace(settings, train=replace(settings.train, max_seconds=arguments.seconds))
-    outcome = run(arguments.root, arguments.model, settings=settings, changed=changed, progress=emit.progress)
+    if arguments.judge is not None:
+        outcome = judge(
+            arguments.root, arguments.model, arguments.judge, settings=settings, progress=emit.progress
+        )
+    else:
+        outcome = run(
+            arguments.root,
+            arguments.model,
+            settings=settings,
+            changed=changed,
+            full=arguments.full,
+            progress=emit.progress,
+        )
     return outcome.event()
 
 

@@ -23,9 +23,10 @@ from tailora_adapters.base.load import Loaded, load_model
 from tailora_adapters.errors import AdapterCorrupt, TrainingFailed
 from tailora_adapters.methods import LoraSettings, attach, freeze_below, resume
 from tailora_adapters.training.decoder import Decoder, make_decoder
+from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.save import CONFIG_FILE, WEIGHTS_FILE
 
-__all__ = ["Session", "Values", "load_for_training", "update_norm"]
+__all__ = ["Session", "Values", "load_for_training", "measure_alone", "update_norm"]
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Session:
             self.put(before)
 
     def scaled(self, values: Values, scale: float) -> Values:
-        """What lies at ``scale`` on the way from the base to ``values`` (Wortsman et al., arXiv 2109.01903); 1 is there."""
+        """What lies at ``scale`` on the way from the base to ``values``, at 1 (Wortsman et al., arXiv 2109.01903)."""
         return {name: self.base[name].lerp(value, scale) for name, value in values.items()}
 
     def read(self, folder: Path) -> Values:
@@ -122,12 +123,24 @@ class Session:
 
     def _scale(self) -> float:
         config = self.model.peft_config["default"]
-        return float(config.lora_alpha) / float(config.r)  # type: ignore[attr-defined]
+        return float(config.lora_alpha) / float(config.r)
 
     def _trained(self) -> dict[str, torch.nn.Parameter]:
         return {
             name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
         }
+
+
+def measure_alone(model: str, folder: Path, exam: Exam) -> tuple[Results, float]:
+    """The answers of an adapter of any form, in a model of its own, and the norm of its update.
+
+    Raises:
+        AdapterCorrupt: it does not fit the model.
+    """
+    loaded = load_for_training(model)
+    adapted = resume(loaded.model, folder)
+    decoder = make_decoder(adapted, loaded.model.config.num_hidden_layers)
+    return exam.again().take(decoder), update_norm(adapted)
 
 
 def _load(folder: Path) -> dict[str, Tensor]:

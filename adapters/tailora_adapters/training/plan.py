@@ -1,0 +1,70 @@
+"""What a run begins with: what may be learned, what serves, and whether to go on from it.
+
+Invariant: a version that learned a file in which a secret was found since is gone before anything is trained.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailora_adapters import forget
+from tailora_adapters.base.cache import base_info
+from tailora_adapters.corpus.learnable import Learnable, read_learnable
+from tailora_adapters.manifest import BaseInfo
+from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
+from tailora_adapters.training.schedule import facts_of, full_retrain_reason, lineage
+
+__all__ = ["Plan", "make_plan"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Decided before a model is loaded."""
+
+    found: Learnable
+    base: BaseInfo
+    served: AdapterVersion | None
+    """What the candidate has to beat, beside the base."""
+    start: AdapterVersion | None
+    """What training goes on from; None: the foundation."""
+    full: str | None
+    """Why it does not go on from what serves, if so."""
+
+
+def make_plan(
+    project: ProjectStore,
+    root: Path,
+    model: str,
+    *,
+    full: bool,
+    progress: Callable[[float, str], None] = lambda _fraction, _message: None,
+) -> Plan:
+    """Reads the repository and the store. Belongs under the training lock.
+
+    Raises:
+        CorpusError: the repository cannot be read.
+        StoreError, StoreUnwritable: the project's adapters.
+    """
+    found = read_learnable(root, forgotten=forget.forgotten(project), progress=progress)
+    if tainted := forget.tainted(project, found.selection):
+        _log.warning("%s: a secret was found in %s, which was learned", root, ", ".join(tainted))
+        forget.unlearn(project, tainted, f"a secret was found in {tainted[0]}")
+    base = base_info(model)
+    served = project.serving(base)
+    reason = "asked for" if full else project.retrain
+    if served is not None and reason is None:
+        manifests = {v.version: v.manifest for v in project.versions() if v.manifest}
+        existing = {file.path for file in found.selection.files}
+        reason = full_retrain_reason(facts_of(lineage(served.version, manifests), existing, time.time()))
+    return Plan(found, base, served, None if reason else _start(served), reason)
+
+
+def _start(served: AdapterVersion | None) -> AdapterVersion | None:
+    """Versions that were imported or rolled back by themselves may serve, and nothing is built on them."""
+    if served is None or served.manifest is None or served.withdrawn is not None:
+        return None
+    return None if IMPORTED in served.manifest.settings else served
