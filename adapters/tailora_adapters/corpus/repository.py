@@ -17,9 +17,9 @@ from pathlib import Path
 from dulwich.diff_tree import walk_trees
 from dulwich.object_format import SHA1, SHA256
 from dulwich.object_store import DiskObjectStore
-from dulwich.objects import Blob, ObjectID, TreeEntry
+from dulwich.objects import Blob, ObjectID, Tag, TreeEntry
 from dulwich.objects import Commit as GitCommit
-from dulwich.refs import HEADREF, DiskRefsContainer
+from dulwich.refs import HEADREF, DiskRefsContainer, Ref
 
 from tailora_adapters.corpus.ignore import git_directories
 from tailora_adapters.errors import HistoryUnreadable
@@ -74,7 +74,8 @@ class Repository:
         if (common / "reftable").exists():
             raise HistoryUnreadable("the repository keeps its references in a table, which is not read")
         with _reading("its references"):
-            self.head = os.fsdecode(DiskRefsContainer(common, own)[HEADREF])
+            self._references = DiskRefsContainer(common, own)
+            self.head = os.fsdecode(self._references[HEADREF])
             """Identifier of the current commit."""
             self._format = SHA256 if len(self.head) == SHA256.hex_length else SHA1
             _check_alternates(common / "objects")
@@ -86,6 +87,27 @@ class Repository:
         """Closes the packs."""
         with _reading("its packs"):
             self._store.close()
+
+    def resolve(self, revision: str) -> Commit:
+        """The commit of a branch, a tag, ``HEAD`` or a full identifier, perhaps followed by ``~N``.
+
+        Raises:
+            HistoryUnreadable: there is none of that name.
+        """
+        name, _, back = revision.partition("~")
+        with _reading(f"revision {revision}"):
+            places = (name, f"refs/heads/{name}", f"refs/tags/{name}", f"refs/remotes/{name}")
+            known = [self._references[Ref(place.encode())] for place in places if self._has(place)]
+            found = self._store[known[0] if known else ObjectID(name.encode())]
+            while isinstance(found, Tag):
+                found = self._store[found.object[1]]
+            commit = self.commit(found.id.decode())
+            for _ in range(int(back or "1") if "~" in revision else 0):
+                commit = self.commit(commit.parents[0])
+            return commit
+
+    def _has(self, name: str) -> bool:
+        return Ref(name.encode()) in self._references
 
     def commit(self, identifier: str) -> Commit:
         """Raises ``HistoryUnreadable`` where it is missing, as beyond the edge of a shallow clone."""

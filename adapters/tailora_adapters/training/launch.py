@@ -6,7 +6,8 @@ The engine starts workers in its own way (suspending them for completions); both
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,25 @@ def train_in_worker(
     seconds: float | None = None,
     seed: int = 1,
     full: bool = False,
+    changed: Sequence[str] = (),
     progress: Progress = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """Runs a worker to its end and returns its ``done`` event. Interrupting it ends the worker.
 
-    ``full`` begins from the foundation again instead of what serves.
+    ``full`` begins from the foundation again instead of what serves; ``changed`` are paths that changed since the last
+    run.
     """
     arguments = ["--seed", str(seed)]
     if seconds is not None:
         arguments += ["--seconds", str(seconds)]
     if full:
         arguments.append("--full")
-    return _work(root, model, arguments, progress)
+    if not changed:
+        return _work(root, model, arguments, progress)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as listing:
+        listing.writelines(f"{path}\n" for path in changed)
+        listing.flush()
+        return _work(root, model, [*arguments, "--changed-file-list", listing.name], progress)
 
 
 def judge_in_worker(

@@ -10,7 +10,7 @@ from tailora.cli.output import err, out, print_json, progress_bar
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: infilling.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: infilling, personalization.", no_args_is_help=True)
 
 
 @app.callback()
@@ -64,3 +64,61 @@ def infilling(
         out.print(
             f"{way:<18} first line {row['first_line']:.1%}   uncut {row['uncut']:.1%}   {row['mean_seconds']:.2f} s"
         )
+
+
+@app.command()
+def personalization(
+    package: Annotated[str, typer.Option(help="A package of the registry, by two of its releases.")] = "",
+    repo: Annotated[Path | None, typer.Option(help="A git repository, by two of its commits.")] = None,
+    old: Annotated[str, typer.Option("--from", help="The earlier release or revision.")] = "",
+    new: Annotated[str, typer.Option("--to", help="The later one.")] = "HEAD",
+    steps: Annotated[int, typer.Option(min=1, help="Parts in which the change is made and learned.")] = 3,
+    holes: Annotated[int, typer.Option(min=12, help="Tests, in all steps together.")] = 120,
+    seconds: Annotated[
+        float, typer.Option(help="Time for training proper, for each run; 0: no limit.")
+    ] = 0.0,
+    every: Annotated[
+        int, typer.Option(min=0, help="HumanEval infilling before and after, every N-th problem; 0: not.")
+    ] = 0,
+    data: Annotated[Path | None, typer.Option(help="The infilling benchmark's file or its folder.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="An SVG file of loss against time.")] = None,
+    model: Annotated[str, typer.Option(help="Base model.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Lines that a newer version added, filled in by what was learned of the older one."""
+    from tailora.evaluation import infilling as benchmark
+    from tailora.evaluation import personalization as experiment
+    from tailora.evaluation import trees
+
+    if bool(package) == bool(repo) or not old:
+        raise typer.BadParameter("give --package or --repo, and --from")
+    if repo is not None:
+        found = trees.between_commits(repo, old, new, steps)
+    else:
+        found = trees.between_releases(package, old, new, steps, seed=seed)
+    settings = experiment.Settings(model or default_model(), holes=holes, seconds=seconds or None, seed=seed)
+    problems = benchmark.read_problems(benchmark.find_data(data), every) if every else ()
+    with progress_bar() as progress:
+        result = experiment.measure(found, settings, problems=problems, progress=progress)
+    result = {"package": package or str(repo), "from": old, "to": new, **result}
+    if plot is not None:
+        plot.write_text(experiment.plot(result), encoding="utf-8")
+    if json:
+        print_json(result)
+        return
+    for row in ("base", "base_context", "shared", "adapter"):
+        figures = result[row]
+        out.print(
+            f"{row:<13} loss {figures['nll']:.3f}   exact {figures['exact_match']:.1%}   "
+            f"similarity {figures['edit_similarity']:.1%}   stops {figures['stop_rate']:.1%}"
+        )
+    for name, value in result["delta"].items():
+        low, high = result["delta_ci95"][name]
+        out.print(f"{name} against {result['compared_with']}: {value:+.1%} ({low:+.1%} to {high:+.1%})")
+    out.print(
+        f"{len(result['runs'])} runs, {result['train_seconds']:.0f} s, {result['train_tokens']:,} tokens, "
+        f"{result['peak_rss_mb']:.0f} MB at most"
+    )
+    if result["generic_drop"] is not None:
+        out.print(f"HumanEval infilling: {result['generic_drop']:+.1%} lost")

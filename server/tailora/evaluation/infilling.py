@@ -23,9 +23,11 @@ from tailora.engine.generator import AdapterRef, GenerationRequest
 from tailora.engine.torch_generator import TorchGenerator
 from tailora.evaluation.sandbox import passes
 from tailora_adapters import foundation
+from tailora_adapters.base.cache import hash_file
 from tailora_adapters.base.device import Quantization
 from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.training.save import WEIGHTS_FILE
 
 __all__ = ["DATA_FILE", "Problem", "evaluate", "find_data", "read_problems"]
 
@@ -92,6 +94,7 @@ def evaluate(
     quantization: Quantization = "auto",
     also_16_bits: bool = False,
     peer: Path | None = None,
+    adapter: Path | None = None,
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """``{"base": {...}, "foundation": {...}}``, each with ``first_line`` and ``uncut`` (pass@1) and the mean time; of a
@@ -100,19 +103,25 @@ def evaluate(
     Args:
         also_16_bits: Adds ``foundation_16_bits``.
         peer: llama.cpp's GGUF file: adds ``llama.cpp``, asked by ``/infill``.
+        adapter: Folder of an adapter: adds ``adapter``, and leaves out ``base``.
 
     Raises:
         TailoraError: llama.cpp's server does not start.
     """
     bare = TorchGenerator(model, quantization=quantization, budget=PromptBudget(tail=0))
-    ways: dict[str, tuple[TorchGenerator, AdapterRef | None]] = {"base": (bare, None)}
+    ways: dict[str, tuple[TorchGenerator, AdapterRef | None]] = {} if adapter else {"base": (bare, None)}
     shipped = foundation.find(model)
     if shipped is not None:
         adapter = AdapterRef("foundation", shipped.path, shipped.sha256)
         ways["foundation"] = TorchGenerator(model, quantization=quantization), adapter
         if also_16_bits:
             ways["foundation_16_bits"] = TorchGenerator(model, quantization="none"), adapter
-    for loaded, _ in ways.values():  # the weights are mapped from the same files
+    if adapter is not None:
+        answering = ways["foundation"][0] if shipped else TorchGenerator(model, quantization=quantization)
+        ways["adapter"] = answering, AdapterRef("adapter", adapter, hash_file(adapter / WEIGHTS_FILE))
+    for loaded in {
+        id(generator): generator for generator, _ in ways.values()
+    }.values():  # the weights are mapped from the same files
         loaded.load(progress)
     tallies = {name: _Tally() for name in ways}
     for number, problem in enumerate(problems):
@@ -126,7 +135,7 @@ def evaluate(
             tallies["llama.cpp"].add(problem, *answer)
     return {
         "model": model,
-        "quantization": bare.info()["quantization"],
+        "quantization": next(iter(ways.values()))[0].info()["quantization"],
         "problems": len(problems),
         **{name: tally.result() for name, tally in tallies.items()},
     }

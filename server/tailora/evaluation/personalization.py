@@ -1,0 +1,338 @@
+"""Does a repository's own adapter fill in tomorrow's lines better? Measured along a package's or repository's history.
+
+For every step: what was learned so far is tested on lines that the step adds, then the step is written into a scratch
+repository and learned by the real training worker, gate included. So no line is tested after it was learned::
+
+    tree 0 --learn--> test on what tree 1 adds --learn tree 1--> test on what tree 2 adds --learn--> ...
+
+Beside it stand the bare base model without and with snippets of the repository in its prompt, and the adapter that was
+trained on other repositories (the foundation adapter), with the same prompts. Figures are of middles, without the token
+that ends them. Knows nothing of engines or editors.
+"""
+
+import contextlib
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tailora.environment import environment
+from tailora.evaluation import infilling
+from tailora.evaluation.infilling import Problem
+from tailora.evaluation.plot import Point, Series, line_plot
+from tailora.evaluation.trees import Tree, added_lines, write_tree
+from tailora_adapters import languages, paths
+from tailora_adapters.base.prompt import PromptBudget
+from tailora_adapters.base.tokenizer import CodeTokenizer
+from tailora_adapters.corpus.context import neighbour_snippets
+from tailora_adapters.corpus.examples import SpanMix, make_examples
+from tailora_adapters.corpus.select import SourceFile
+from tailora_adapters.corpus.sequences import TokenSequence, encode
+from tailora_adapters.errors import TailoraError
+from tailora_adapters.manifest import Manifest
+from tailora_adapters.methods import LoraSettings
+from tailora_adapters.store import AdapterVersion, Store
+from tailora_adapters.training.adapters import Session, load_for_training
+from tailora_adapters.training.decoder import Decoder, make_decoder
+from tailora_adapters.training.evaluate import Prompts, Scores, evaluate
+from tailora_adapters.training.launch import train_in_worker
+
+__all__ = ["Settings", "measure", "plot"]
+
+Progress = Callable[[float, str], None]
+
+_BUDGET = PromptBudget(prefix=384, suffix=96, context=160)
+_MIX = SpanMix(line_end=0.35, line=0.40, block=0.25, random=0.0)
+_DRAWS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of a measurement."""
+
+    model: str
+    holes: int = 120
+    """In all steps together."""
+    seconds: float | None = None
+    """Time for training proper, for each run; None: as long as the worker takes."""
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class _Holes:
+    """The tests of one step."""
+
+    with_context: list[TokenSequence]
+    without: list[TokenSequence]
+
+
+@dataclass(slots=True)
+class _Row:
+    """One way to answer, over all steps."""
+
+    steps: list[Scores] = field(default_factory=list)
+
+    def all(self) -> Scores:
+        def joined(name: str) -> tuple[Any, ...]:
+            return tuple(value for scores in self.steps for value in getattr(scores, name))
+
+        names = ("nll_sums", "tokens", "exact", "stops", "similarity")
+        return Scores(*(joined(name) for name in names))
+
+
+def measure(
+    trees: Sequence[Tree],
+    settings: Settings,
+    *,
+    problems: Sequence[Problem] = (),
+    progress: Progress = lambda _fraction, _message: None,
+) -> dict[str, Any]:
+    """Runs everything and returns the figures; see ``docs/benchmarks.md`` for what each means.
+
+    Args:
+        problems: Of HumanEval infilling, asked with the foundation adapter and with the repository's last one.
+
+    Raises:
+        TailoraError: nothing was added, or a training failed.
+    """
+    if len(trees) < 2:
+        raise TailoraError("there is nothing between the two points: choose others")
+    with _scratch() as folder:
+        plan = _Measurement(trees, settings, folder / "repository", progress)
+        plan.static_rows()
+        plan.learn_and_test()
+        return {**plan.result(), **_generic(settings.model, plan.serving_folder(), problems, progress)}
+
+
+def plot(result: dict[str, Any]) -> str:
+    """An SVG picture of a result: loss on each step's new lines, against the seconds spent on learning until then."""
+    names = {"base_context": "base, with context", "shared": "foundation adapter", "adapter": "own adapter"}
+    series = [
+        Series(
+            label,
+            tuple(Point(point["seconds"], point[name]) for point in result["curve"] if name in point),
+        )
+        for name, label in names.items()
+    ]
+    return line_plot(
+        series,
+        title=f"{result['package']} {result['from']} to {result['to']}: lines that each step added",
+        x_label="seconds of learning before the step",
+        y_label="loss, nats a token",
+    )
+
+
+def _generic(
+    model: str, adapter: Path | None, problems: Sequence[Problem], progress: Progress
+) -> dict[str, Any]:
+    """HumanEval infilling before and after; ``generic_drop`` is the share of the problems that is lost."""
+    if not problems or adapter is None:
+        return {"generic_drop": None if problems == () else 0.0}
+    found = infilling.evaluate(problems, model, adapter=adapter, progress=progress)
+    before, after = found.get("foundation"), found["adapter"]
+    drop = round(before["first_line"] - after["first_line"], 4) if before else None
+    return {"generic_drop": drop, "infilling": {"before": before, "after": after}}
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder and a ``TAILORA_HOME`` of its own; the models are shared."""
+    with tempfile.TemporaryDirectory(prefix="tailora-eval-", ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        variables = {"TAILORA_MODELS": str(paths.models_dir()), "TAILORA_HOME": str(folder / "home")}
+        with environment(variables):
+            yield folder
+
+
+class _Measurement:
+    def __init__(self, trees: Sequence[Tree], settings: Settings, root: Path, progress: Progress) -> None:
+        self._trees = trees
+        self._settings = settings
+        self._root = root
+        self._progress = progress
+        self._rows = {name: _Row() for name in ("base", "base_context", "shared", "adapter")}
+        self._runs: list[dict[str, Any]] = []
+        self._curve: list[dict[str, float]] = []
+        self._serving: list[str | None] = []
+        self._session = Session(
+            settings.model, None, lora=LoraSettings(), lower_share=0.5, seed=settings.seed
+        )
+        self._tokenizer = self._session.loaded.tokenizer
+        self._holes = list(_holes(trees, settings, self._tokenizer))
+        if not any(step.with_context for step in self._holes):
+            raise TailoraError("nothing that can be tested was added between the two points")
+        self._prompts = [Prompts(step.with_context) for step in self._holes]
+
+    def static_rows(self) -> None:
+        """What learns nothing."""
+        loaded = load_for_training(self._settings.model)
+        bare = make_decoder(loaded.model, loaded.model.config.num_hidden_layers)
+        for number, step in enumerate(self._holes):
+            self._progress(0.15 * number / len(self._holes), "the base model")
+            self._rows["base"].steps.append(self._score(bare, Prompts(step.without)))
+            self._rows["base_context"].steps.append(self._score(bare, Prompts(step.with_context)))
+        del bare, loaded
+        for number, prompts in enumerate(self._prompts):
+            self._progress(0.15 + 0.1 * number / len(self._holes), "the foundation adapter")
+            self._rows["shared"].steps.append(self._score(self._session.decoder, prompts))
+
+    def learn_and_test(self) -> None:
+        """Learns, step by step, and tests each step before it is learned."""
+        learned = 0.0
+        for number, step in enumerate(self._holes):
+            before = self._trees[number - 1] if number else None
+            changed = write_tree(self._trees[number], self._root, before)
+            done = self._learn(number, changed if number else ())
+            learned += done["seconds"]
+            served = Store().project(self._root).serving()
+            self._serving.append(served.version if served else None)
+            if step.with_context:
+                self._rows["adapter"].steps.append(self._test(served, number))
+            else:
+                self._rows["adapter"].steps.append(Scores((), (), (), ()))
+            point = {
+                name: row.steps[number].nll for name, row in self._rows.items() if row.steps[number].tokens
+            }
+            self._curve.append({"seconds": round(learned, 1), **point})
+
+    def _learn(self, number: int, changed: Sequence[str]) -> dict[str, Any]:
+        steps = len(self._holes)
+        began = time.monotonic()
+        done = train_in_worker(
+            self._root,
+            self._settings.model,
+            seconds=self._settings.seconds,
+            seed=self._settings.seed,
+            changed=changed,
+            progress=lambda share, text: self._progress(0.25 + 0.75 * (number + 0.8 * share) / steps, text),
+        )
+        if done["decision"] == "failed":
+            raise TailoraError(f"training failed: {done['reason']}")
+        manifest = self._manifest(done["version"])
+        self._runs.append(
+            {
+                "decision": done["decision"],
+                "reason": done["reason"],
+                "seconds": round(time.monotonic() - began, 1),
+                "examples": manifest.data.examples if manifest else 0,
+                "tokens": manifest.data.tokens if manifest else 0,
+                "tokens_per_second": manifest.cost.tokens_per_second if manifest else 0.0,
+                "peak_rss_mb": manifest.cost.peak_rss_mb if manifest else 0.0,
+                "scale": manifest.settings.get("scale") if manifest else None,
+            }
+        )
+        return self._runs[-1]
+
+    def _manifest(self, version: str | None) -> Manifest | None:
+        return Store().project(self._root).get(version).manifest if version else None
+
+    def _test(self, served: AdapterVersion | None, number: int) -> Scores:
+        if served is None:
+            return self._rows["shared"].steps[number]
+        with self._session.holding(self._session.read(served.path)):
+            return self._score(self._session.decoder, self._prompts[number])
+
+    def _score(self, decoder: Decoder, prompts: Prompts) -> Scores:
+        if not prompts.sequences:
+            return Scores((), (), (), ())
+        return evaluate(decoder, prompts, write=self._tokenizer.decode, end=self._tokenizer.end_id)
+
+    def result(self) -> dict[str, Any]:
+        """The document."""
+        rows = {name: row.all() for name, row in self._rows.items()}
+        best = max(("shared", "base_context"), key=lambda name: rows[name].exact_match)
+        ours = rows["adapter"]
+        return {
+            "model": self._settings.model,
+            "steps": len(self._holes),
+            "holes": len(ours.exact),
+            **{name: _figures(scores) for name, scores in rows.items()},
+            "compared_with": best,
+            "delta": {
+                "exact_match": round(ours.exact_match - rows[best].exact_match, 4),
+                "edit_similarity": round(ours.edit_similarity - rows[best].edit_similarity, 4),
+                "nll": round(ours.nll / rows[best].nll - 1, 4),
+            },
+            "delta_ci95": {
+                "exact_match": _interval(ours.exact, rows[best].exact),
+                "edit_similarity": _interval(ours.similarity, rows[best].similarity),
+                "nll": _relative_interval(ours, rows[best]),
+            },
+            "train_seconds": round(sum(run["seconds"] for run in self._runs), 1),
+            "train_tokens": sum(run["tokens"] for run in self._runs),
+            "peak_rss_mb": max(run["peak_rss_mb"] for run in self._runs),
+            "runs": self._runs,
+            "served": self._serving,
+            "curve": self._curve,
+        }
+
+    def serving_folder(self) -> Path | None:
+        """The last version's folder, while the scratch folder is there."""
+        served = Store().project(self._root).serving()
+        return served.path if served else None
+
+
+def _holes(trees: Sequence[Tree], settings: Settings, tokenizer: CodeTokenizer) -> Iterator[_Holes]:
+    added = [added_lines(old, new) for old, new in zip(trees, trees[1:], strict=False)]
+    total = sum(len(lines) for step in added for lines in step.values()) or 1
+    for number, step in enumerate(added):
+        share = sum(len(lines) for lines in step.values()) / total
+        before, after = trees[number], trees[number + 1]
+        examples = make_examples(
+            _sources({path: after[path] for path in step}),
+            round(settings.holes * share),
+            seed=settings.seed,
+            mix=_MIX,
+            max_per_file=settings.holes,
+            weights=step,
+            only_weighted=True,
+        )
+        # What the other files show is what they held before the step.
+        context = neighbour_snippets(
+            _sources({path: after[path] for path in step}), seed=settings.seed, pool=_sources(before)
+        )
+        yield _Holes(
+            [encode(tokenizer, example, _BUDGET, context.get(example.path, ())) for example in examples],
+            [encode(tokenizer, example, replace(_BUDGET, context=0)) for example in examples],
+        )
+
+
+def _sources(tree: Tree) -> list[SourceFile]:
+    found = []
+    for path, text in tree.items():
+        if language := languages.by_path(path):
+            found.append(SourceFile(path, language.id, text, "", 0.0))
+    return found
+
+
+def _figures(scores: Scores) -> dict[str, float]:
+    return {
+        "nll": round(scores.nll, 4),
+        "exact_match": round(scores.exact_match, 4),
+        "edit_similarity": round(scores.edit_similarity, 4),
+        "stop_rate": round(scores.stop_rate, 4),
+    }
+
+
+def _interval(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """95 % of the difference of means, paired bootstrap (Efron and Tibshirani 1993)."""
+    rng = random.Random(0)
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    size = len(differences)
+    means = sorted(sum(rng.choices(differences, k=size)) / size for _ in range(_DRAWS))
+    return [round(means[int(0.025 * _DRAWS)], 4), round(means[int(0.975 * _DRAWS)], 4)]
+
+
+def _relative_interval(ours: Scores, theirs: Scores) -> list[float]:
+    """The same of the loss a token, relative to theirs."""
+    rng = random.Random(0)
+    size = len(ours.nll_sums)
+    values = []
+    for _ in range(_DRAWS):
+        drawn = rng.choices(range(size), k=size)
+        values.append(sum(ours.nll_sums[i] for i in drawn) / sum(theirs.nll_sums[i] for i in drawn) - 1)
+    values.sort()
+    return [round(values[int(0.025 * _DRAWS)], 4), round(values[int(0.975 * _DRAWS)], 4)]
