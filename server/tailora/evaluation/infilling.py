@@ -108,21 +108,20 @@ def evaluate(
     Raises:
         TailoraError: llama.cpp's server does not start.
     """
-    bare = TorchGenerator(model, quantization=quantization, budget=PromptBudget(tail=0))
-    ways: dict[str, tuple[TorchGenerator, AdapterRef | None]] = {} if adapter else {"base": (bare, None)}
+    ways: dict[str, tuple[TorchGenerator, AdapterRef | None]] = {}
+    if adapter is None:
+        ways["base"] = TorchGenerator(model, quantization=quantization, budget=PromptBudget(tail=0)), None
     shipped = foundation.find(model)
+    served = TorchGenerator(model, quantization=quantization)
     if shipped is not None:
-        adapter = AdapterRef("foundation", shipped.path, shipped.sha256)
-        ways["foundation"] = TorchGenerator(model, quantization=quantization), adapter
+        ref = AdapterRef("foundation", shipped.path, shipped.sha256)
+        ways["foundation"] = served, ref
         if also_16_bits:
-            ways["foundation_16_bits"] = TorchGenerator(model, quantization="none"), adapter
+            ways["foundation_16_bits"] = TorchGenerator(model, quantization="none"), ref
     if adapter is not None:
-        answering = ways["foundation"][0] if shipped else TorchGenerator(model, quantization=quantization)
-        ways["adapter"] = answering, AdapterRef("adapter", adapter, hash_file(adapter / WEIGHTS_FILE))
-    for loaded in {
-        id(generator): generator for generator, _ in ways.values()
-    }.values():  # the weights are mapped from the same files
-        loaded.load(progress)
+        ways["adapter"] = served, AdapterRef("adapter", adapter, hash_file(adapter / WEIGHTS_FILE))
+    for loaded in dict.fromkeys(generator for generator, _ in ways.values()):
+        loaded.load(progress)  # the weights are mapped from the same files
     tallies = {name: _Tally() for name in ways}
     for number, problem in enumerate(problems):
         for name, (answering, ref) in ways.items():

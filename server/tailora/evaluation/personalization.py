@@ -11,6 +11,7 @@ that ends them. Knows nothing of engines or editors.
 """
 
 import contextlib
+import itertools
 import random
 import tempfile
 import time
@@ -276,7 +277,7 @@ class _Measurement:
 
 
 def _holes(trees: Sequence[Tree], settings: Settings, tokenizer: CodeTokenizer) -> Iterator[_Holes]:
-    added = [added_lines(old, new) for old, new in zip(trees, trees[1:], strict=False)]
+    added = [added_lines(old, new) for old, new in itertools.pairwise(trees)]
     total = sum(len(lines) for step in added for lines in step.values()) or 1
     for number, step in enumerate(added):
         share = sum(len(lines) for lines in step.values()) / total

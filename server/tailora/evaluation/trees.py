@@ -31,8 +31,8 @@ class _Blob:
 
 
 def between_releases(package: str, old: str, new: str, steps: int, *, seed: int) -> list[Tree]:
-    """``steps`` + 1 trees, from one release to the other. A release has no history: the files that changed are dealt out
-    in random order, and those that are gone go last.
+    """``steps`` + 1 trees, from one release to the other. Between releases there is no history: the files that changed
+    are dealt out in random order, and those that are gone go last.
 
     Raises:
         FetchFailed: a release is not to be had as a wheel.
