@@ -114,10 +114,10 @@ def evaluate(
     shipped = foundation.find(model)
     served = TorchGenerator(model, quantization=quantization)
     if shipped is not None:
-        ref = AdapterRef("foundation", shipped.path, shipped.sha256)
-        ways["foundation"] = served, ref
+        general = AdapterRef("foundation", shipped.path, shipped.sha256)
+        ways["foundation"] = served, general
         if also_16_bits:
-            ways["foundation_16_bits"] = TorchGenerator(model, quantization="none"), ref
+            ways["foundation_16_bits"] = TorchGenerator(model, quantization="none"), general
     if adapter is not None:
         ways["adapter"] = served, AdapterRef("adapter", adapter, hash_file(adapter / WEIGHTS_FILE))
     for loaded in dict.fromkeys(generator for generator, _ in ways.values()):
