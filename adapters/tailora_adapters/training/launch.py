@@ -26,19 +26,22 @@ def train_in_worker(
     seconds: float | None = None,
     seed: int = 1,
     full: bool = False,
+    scale: float | None = None,
     changed: Sequence[str] = (),
     progress: Progress = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """Runs a worker to its end and returns its ``done`` event. Interrupting it ends the worker.
 
-    ``full`` begins from the foundation again instead of what serves; ``changed`` are paths that changed since the last
-    run.
+    ``full`` begins from the foundation again instead of what serves; ``scale`` is the adapter's, or else the gate's
+    choice; ``changed`` are paths that changed since the last run.
     """
     arguments = ["--seed", str(seed)]
     if seconds is not None:
         arguments += ["--seconds", str(seconds)]
     if full:
         arguments.append("--full")
+    if scale is not None:
+        arguments += ["--scale", str(scale)]
     if not changed:
         return _work(root, model, arguments, progress)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as listing:

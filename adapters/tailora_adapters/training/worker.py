@@ -32,6 +32,9 @@ def main() -> int:
     parser.add_argument("--parent-pid", type=int, default=None)
     parser.add_argument("--seconds", type=float, default=None, help="time for training proper")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--scale", type=float, default=None, help="of the adapter; default: what measures best"
+    )
     parser.add_argument("--full", action="store_true", help="begin from the foundation again")
     parser.add_argument("--judge", metavar="VERSION", default=None, help="only run the gate on a version")
     arguments = parser.parse_args()
@@ -67,6 +70,8 @@ def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
     settings = replace(RunSettings(), seed=arguments.seed)
     if arguments.seconds is not None:
         settings = replace(settings, train=replace(settings.train, max_seconds=arguments.seconds))
+    if arguments.scale is not None:
+        settings = replace(settings, scales=(arguments.scale,))
     if arguments.judge is not None:
         outcome = judge(
             arguments.root, arguments.model, arguments.judge, settings=settings, progress=emit.progress

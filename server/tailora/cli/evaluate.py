@@ -81,6 +81,9 @@ def personalization(
         int, typer.Option(min=0, help="HumanEval infilling before and after, every N-th problem; 0: not.")
     ] = 0,
     data: Annotated[Path | None, typer.Option(help="The infilling benchmark's file or its folder.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="At the end, compare with one training from the foundation.")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="An SVG file of loss against time.")] = None,
     model: Annotated[str, typer.Option(help="Base model.")] = "",
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
@@ -97,7 +100,9 @@ def personalization(
         found = trees.between_commits(repo, old, new, steps)
     else:
         found = trees.between_releases(package, old, new, steps, seed=seed)
-    settings = experiment.Settings(model or default_model(), holes=holes, seconds=seconds or None, seed=seed)
+    settings = experiment.Settings(
+        model or default_model(), holes=holes, seconds=seconds or None, fresh=fresh, seed=seed
+    )
     problems = benchmark.read_problems(benchmark.find_data(data), every) if every else ()
     with progress_bar() as progress:
         result = experiment.measure(found, settings, problems=problems, progress=progress)
@@ -120,5 +125,11 @@ def personalization(
         f"{len(result['runs'])} runs, {result['train_seconds']:.0f} s, {result['train_tokens']:,} tokens, "
         f"{result['peak_rss_mb']:.0f} MB at most"
     )
+    if fresh:
+        told = result["fresh"]
+        out.print(
+            f"unseen files: loss {told['incremental_nll']:.3f} after {told['increments']} increments, "
+            f"{told['fresh_nll']:.3f} after one training, ratio {told['ratio']:.3f}"
+        )
     if result["generic_drop"] is not None:
         out.print(f"HumanEval infilling: {result['generic_drop']:+.1%} lost")

@@ -18,6 +18,13 @@ def train(
     path: Annotated[Path, typer.Argument(help="The repository.")] = Path(),
     model: Annotated[str, typer.Option(help="Base model.")] = "",
     seconds: Annotated[float, typer.Option(help="Time for training proper; 0: no limit.")] = 0.0,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Begin from the foundation adapter again, over the whole repository."),
+    ] = False,
+    scale: Annotated[
+        float, typer.Option(min=0.0, max=2.0, help="Of the adapter; 0: what measures best.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
     explain: Annotated[
         bool, typer.Option("--explain", help="Only say what would be learned and what not.")
@@ -32,7 +39,13 @@ def train(
 
     with progress_bar() as progress:
         done = train_in_worker(
-            path.resolve(), model or default_model(), seconds=seconds or None, seed=seed, progress=progress
+            path.resolve(),
+            model or default_model(),
+            seconds=seconds or None,
+            seed=seed,
+            full=full,
+            scale=scale or None,
+            progress=progress,
         )
     if json:
         print_json(done)

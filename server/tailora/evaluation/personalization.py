@@ -59,6 +59,8 @@ class Settings:
     """In all steps together."""
     seconds: float | None = None
     """Time for training proper, for each run; None: as long as the worker takes."""
+    fresh: bool = False
+    """Also trains once more from the foundation at the end, and compares both on files that neither has seen."""
     seed: int = 1
 
 
@@ -105,7 +107,10 @@ def measure(
         plan = _Measurement(trees, settings, folder / "repository", progress)
         plan.static_rows()
         plan.learn_and_test()
-        return {**plan.result(), **_generic(settings.model, plan.serving_folder(), problems, progress)}
+        result = plan.result()
+        if settings.fresh:
+            result["fresh"] = plan.compare_fresh()
+        return {**result, **_generic(settings.model, plan.serving_folder(), problems, progress)}
 
 
 def plot(result: dict[str, Any]) -> str:
@@ -150,8 +155,11 @@ def _scratch() -> Iterator[Path]:
 
 class _Measurement:
     def __init__(self, trees: Sequence[Tree], settings: Settings, root: Path, progress: Progress) -> None:
-        self._trees = trees
         self._settings = settings
+        self._aside = _aside(trees, settings.seed) if settings.fresh else {}
+        self._trees = [
+            {path: text for path, text in tree.items() if path not in self._aside} for tree in trees
+        ]
         self._root = root
         self._progress = progress
         self._rows = {name: _Row() for name in ("base", "base_context", "shared", "adapter")}
@@ -162,7 +170,7 @@ class _Measurement:
             settings.model, None, lora=LoraSettings(), lower_share=0.5, seed=settings.seed
         )
         self._tokenizer = self._session.loaded.tokenizer
-        self._holes = list(_holes(trees, settings, self._tokenizer))
+        self._holes = list(_holes(self._trees, settings, self._tokenizer))
         if not any(step.with_context for step in self._holes):
             raise TailoraError("nothing that can be tested was added between the two points")
         self._prompts = [Prompts(step.with_context) for step in self._holes]
@@ -199,7 +207,43 @@ class _Measurement:
             }
             self._curve.append({"seconds": round(learned, 1), **point})
 
-    def _learn(self, number: int, changed: Sequence[str]) -> dict[str, Any]:
+    def compare_fresh(self) -> dict[str, Any]:
+        """Learns the last tree, too; then the held-out loss of what was learned step by step against that of one
+        training from the foundation."""
+        last = len(self._holes)
+        self._learn(last, write_tree(self._trees[-1], self._root, self._trees[-2]))
+        examples = make_examples(
+            _sources(self._aside), self._settings.holes, seed=self._settings.seed, mix=_MIX
+        )
+        context = neighbour_snippets(
+            _sources(self._aside), seed=self._settings.seed, pool=_sources(self._trees[-1])
+        )
+        prompts = Prompts(
+            [encode(self._tokenizer, example, _BUDGET, context.get(example.path, ())) for example in examples]
+        )
+        foundation = self._score(self._session.decoder, prompts)
+        project = Store().project(self._root)
+        incremental = self._scored(project.serving(), prompts) or foundation
+        increments = len(self._runs) - 1
+        self._learn(last, (), full=True)
+        fresh = self._scored(project.serving(), prompts) or foundation
+        return {
+            "increments": increments,
+            "holes": len(examples),
+            "foundation_nll": round(foundation.nll, 4),
+            "incremental_nll": round(incremental.nll, 4),
+            "fresh_nll": round(fresh.nll, 4),
+            "fresh_decision": self._runs[-1]["decision"],
+            "ratio": round(incremental.nll / fresh.nll, 4),
+        }
+
+    def _scored(self, version: AdapterVersion | None, prompts: Prompts) -> Scores | None:
+        if version is None:
+            return None
+        with self._session.holding(self._session.read(version.path)):
+            return self._score(self._session.decoder, prompts)
+
+    def _learn(self, number: int, changed: Sequence[str], *, full: bool = False) -> dict[str, Any]:
         steps = len(self._holes)
         began = time.monotonic()
         done = train_in_worker(
@@ -208,6 +252,7 @@ class _Measurement:
             seconds=self._settings.seconds,
             seed=self._settings.seed,
             changed=changed,
+            full=full,
             progress=lambda share, text: self._progress(0.25 + 0.75 * (number + 0.8 * share) / steps, text),
         )
         if done["decision"] == "failed":
@@ -231,10 +276,7 @@ class _Measurement:
         return Store().project(self._root).get(version).manifest if version else None
 
     def _test(self, served: AdapterVersion | None, number: int) -> Scores:
-        if served is None:
-            return self._rows["shared"].steps[number]
-        with self._session.holding(self._session.read(served.path)):
-            return self._score(self._session.decoder, self._prompts[number])
+        return self._scored(served, self._prompts[number]) or self._rows["shared"].steps[number]
 
     def _score(self, decoder: Decoder, prompts: Prompts) -> Scores:
         if not prompts.sequences:
@@ -274,6 +316,13 @@ class _Measurement:
         """The last version's folder, while the scratch folder is there."""
         served = Store().project(self._root).serving()
         return served.path if served else None
+
+
+def _aside(trees: Sequence[Tree], seed: int) -> Tree:
+    """About a sixth of the files that are there at the beginning and at the end, as they are at the end."""
+    both = sorted(trees[0].keys() & trees[-1].keys())
+    chosen = random.Random(seed).sample(both, max(1, len(both) // 6))
+    return {path: trees[-1][path] for path in sorted(chosen)}
 
 
 def _holes(trees: Sequence[Tree], settings: Settings, tokenizer: CodeTokenizer) -> Iterator[_Holes]:
