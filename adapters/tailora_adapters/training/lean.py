@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tailora_adapters.training.decoder import Cache
 from tailora_adapters.training.frozen import FrozenWeight, Lora, project
 from tailora_adapters.training.fused import norm, rotate, swiglu
+from tailora_adapters.training.memory import release
 
 __all__ = ["LeanDecoder"]
 
@@ -44,6 +45,12 @@ class _Layer:
         self.o = group(attention.o_proj)
         self.gate_up = group(mlp.gate_proj, mlp.up_proj)
         self.down = group(mlp.down_proj)
+        if eight_bits:  # else the weights themselves are multiplied with
+            release(
+                weight
+                for name, weight in module.named_parameters()
+                if name.endswith("proj.weight") or ".base_layer.weight" in name
+            )
 
 
 def _parts(linear: nn.Module, *, trained: bool, eight_bits: bool) -> tuple[FrozenWeight, Lora | None]:
