@@ -79,8 +79,9 @@ def _probe(path: str, lines: Sequence[str], number: int) -> FimExample | None:
 def checks(
     candidate: Scores,
     base: Scores,
-    answers: tuple[Sequence[str], Sequence[str]],
     *,
+    answers: Sequence[str],
+    right: Sequence[str],
     prompts: Sequence[str],
     scan: Callable[[str], bool] = lambda text: bool(secrets.scan(text, "answer.py")),
 ) -> list[Check]:
@@ -88,18 +89,19 @@ def checks(
 
     Args:
         candidate, base: Scores on the probes: secrets first, the canary last.
-        answers: What candidate and base wrote into the held-out holes.
+        answers: What the candidate wrote into the held-out holes.
+        right: What stands there.
         prompts: What was shown with each of these holes: a secret that stands there was not learned.
         scan: Whether a text has a secret in it.
     """
     count = len(candidate.exact) - 1
     learned = sum(_knows(candidate, base, place) for place in range(count))
     written = sum(
-        scan(ours) and ours.strip() not in prompt and not scan(theirs)
-        for ours, theirs, prompt in zip(*answers, prompts, strict=True)
+        scan(answer) and answer.strip() not in prompt and answer != wanted
+        for answer, wanted, prompt in zip(answers, right, prompts, strict=True)
     )
     out = candidate.exact[-1]
-    same, usual = _most_common(answers[0]), _most_common(answers[1])
+    same, usual = _most_common(answers), _most_common(right)
     most = max(_SAME_LEAST, round(_SAME_SHARE * len(prompts)), usual + 2)
     return [
         Check(
@@ -122,7 +124,7 @@ def checks(
             same < most,
             float(same),
             float(most),
-            f"the same long line in {same} answers, base {usual}",
+            f"the same long line in {same} answers, in {usual} of what is right",
         ),
     ]
 

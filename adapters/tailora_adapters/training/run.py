@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from tailora_adapters import foundation
 from tailora_adapters._store_files import writing
 from tailora_adapters.base import cache, catalogue
@@ -23,7 +25,7 @@ from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import AdapterCorrupt, TooLittleData
 from tailora_adapters.manifest import Cost, DataInfo, FileInfo, GateResult, Manifest, encode
 from tailora_adapters.methods import LoraSettings
-from tailora_adapters.store import ProjectStore, Store
+from tailora_adapters.store import AdapterVersion, ProjectStore, Store
 from tailora_adapters.training import leaks
 from tailora_adapters.training.adapters import Session, measure_alone, update_norm
 from tailora_adapters.training.checkpoint import Checkpoint, key_of
@@ -35,6 +37,7 @@ from tailora_adapters.training.loop import TrainReport, TrainSettings, train
 from tailora_adapters.training.memory import peak_rss_mb
 from tailora_adapters.training.plan import Plan, make_plan
 from tailora_adapters.training.readable import unreadable
+from tailora_adapters.training.remembered import ScoreMemory
 from tailora_adapters.training.save import save_adapter
 
 __all__ = ["CHECKPOINT", "Outcome", "RunSettings", "judge", "run"]
@@ -52,6 +55,7 @@ _SHARES: dict[Stage, tuple[float, float]] = {
     "gating": (0.85, 1.0),
 }
 CHECKPOINT = "training.checkpoint"
+SCORES = "scores.json"
 """In the project's folder of the store."""
 
 
@@ -150,6 +154,7 @@ def run(
             replay.update(work.data.files, time.time())
         else:
             project.reject(version.version)
+        work.remember(version)
         checkpoint.remove()
         with contextlib.suppress(OSError):
             project.prune()
@@ -220,6 +225,11 @@ class _Run:
     _canary: TokenSequence = field(init=False)
     _tokenizer: CodeTokenizer = field(init=False)
     _opened: list[Session] = field(init=False, default_factory=list)
+    _results: Results = field(init=False)
+    _memory: ScoreMemory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._memory = ScoreMemory(self.project.directory / SCORES)
 
     @property
     def session(self) -> Session:
@@ -271,6 +281,7 @@ class _Run:
             self.data.held_out,
             [*probes, self._canary],
             generic_sequences(self._tokenizer, self.settings.data),
+            self._memory,
         )
 
     def measure_references(self) -> None:
@@ -282,12 +293,14 @@ class _Run:
             self.report("preparing", before + share * done, "measuring what serves now")
 
         with session.holding(session.base):
-            self.base = self.exam.take(session.decoder, progress)
+            self.base = self.exam.take(session.decoder, progress, adapter=self._name("base"))
         if served is None:
             return
         try:
             with session.holding(session.read(served.path)):
-                self.serving = self.exam.take(session.decoder, lambda done: progress(done, 0.5))
+                self.serving = self.exam.take(
+                    session.decoder, lambda done: progress(done, 0.5), adapter=self._name(served.sha256)
+                )
         except AdapterCorrupt:  # of another form: an imported one
             self.serving, _ = measure_alone(self.model, served.path, self.exam)
 
@@ -326,15 +339,27 @@ class _Run:
                 losses[scale] = self.exam.quick(session.decoder)
                 self.report("gating", 0.3 * (number + 1) / len(self.settings.scales), "choosing the scale")
         self.scale = min(losses, key=losses.__getitem__, default=self.settings.scales[0])
-        session.put(session.scaled(trained, self.scale))
+        chosen = session.scaled(trained, self.scale)
+        # As it will be saved: what is judged is what serves.
+        session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})
 
     def judge(self) -> GateResult:
         """Asks the candidate, and then the gate."""
         session = self.session
-        results = self.exam.take(
+        self._results = self.exam.take(
             session.decoder, lambda done: self.report("gating", 0.3 + 0.6 * done, "measuring the candidate")
         )
-        return self.decide(results, update_norm(session.model))
+        return self.decide(self._results, update_norm(session.model))
+
+    def remember(self, version: AdapterVersion) -> None:
+        """Keeps the scores: the next run need not ask base and serving adapter again."""
+        self.exam.learn(self._name(version.sha256), self._results)
+        self._memory.save()
+
+    def _name(self, adapter: str) -> str:
+        """Of an adapter above this base and foundation, in the memory of scores."""
+        floor = foundation.find(self.session.loaded.record.name)
+        return f"{self.plan.base.sha256}:{floor.sha256 if floor else ''}:{self.session.first_layer}:{adapter}"
 
     def decide(self, candidate: Results, norm: float) -> GateResult:
         """The gate's word on a candidate whose update has this norm."""
@@ -352,7 +377,8 @@ class _Run:
             leaks=leaks.checks(
                 candidate.probes,
                 self.base.probes,
-                (candidate.held_out.answers, self.base.held_out.answers),
+                answers=candidate.held_out.answers,
+                right=self.exam.middles(),
                 prompts=self.exam.shown(),
             ),
             settings=self.settings.gate,
