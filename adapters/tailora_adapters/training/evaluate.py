@@ -18,9 +18,11 @@ from tailora_adapters.training.decoder import Cache, Decoder
 
 __all__ = ["Prompts", "Scores", "evaluate"]
 
-_BATCH_TOKENS = 4_096
+_BATCH_TOKENS = 8_192
 _MORE_TOKENS = 8
 """What an answer may be longer than its reference before it is cut; it has failed to stop by then."""
+_MOST_TOKENS = 96
+"""Longer answers are cut, too: of so many tokens most of the similarity is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ def _write_out(
     for sequence, row in zip(batch, rows, strict=True):
         wrong = row.right.index(False) if False in row.right else len(row.right) - 1
         written.append([*sequence.ids[sequence.start : sequence.start + wrong], row.best[wrong]])
-    limits = [sequence.labels + _MORE_TOKENS for sequence in batch]
+    limits = [min(sequence.labels + _MORE_TOKENS, _MOST_TOKENS) for sequence in batch]
     if cache is not None:
         # The last token written has not been read yet.
         cache.crop([s.start + len(answer) - 1 for s, answer in zip(batch, written, strict=True)])
