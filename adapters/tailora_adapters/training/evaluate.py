@@ -18,7 +18,7 @@ from tailora_adapters.training.decoder import Cache, Decoder
 
 __all__ = ["Prompts", "Scores", "evaluate"]
 
-_BATCH_TOKENS = 8_192
+_BATCH_TOKENS = 4_096
 _MORE_TOKENS = 8
 """What an answer may be longer than its reference before it is cut; it has failed to stop by then."""
 _MOST_TOKENS = 96
