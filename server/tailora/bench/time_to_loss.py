@@ -1,8 +1,8 @@
-"""``tailora bench training``: how long Tailora trains until it is as good as plain fine-tuning, over how long that takes.
+"""``tailora bench training``: how long Tailora trains until it is as good as plain fine-tuning, over that one's time.
 
 The plain way and ours get the same tokens, the same start and the same machine, one at a time, in a process each. What
-counts is the loss on held-out holes against the seconds of training. Knows nothing of how either side trains, nor of how
-figures are shown.
+counts is the loss on held-out holes against the seconds of training. Knows nothing of how either side trains, nor of
+how figures are shown.
 """
 
 import json

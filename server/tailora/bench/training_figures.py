@@ -3,6 +3,7 @@
 Pure functions; knows nothing of processes or of how figures are shown. Seconds, nats a token, MiB.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ def target_of(plain: Trained) -> Measurement | None:
     """The lowest loss along the plain way's run, where it was first measured; None where training gained nothing."""
     start, *along = plain.measurements
     best = min(
-        (one for one in along if math.isfinite(one.loss)), key=lambda one: one.loss, default=Measurement(0, 0, 0)
+        (one for one in along if math.isfinite(one.loss)),
+        key=lambda one: one.loss,
+        default=Measurement(0, 0, 0),
     )
     return best if best.step and best.loss < start.loss else None
 
@@ -49,7 +52,7 @@ def first_at(measurements: Sequence[Measurement], loss: float) -> tuple[float, f
 
     None where it never was. What is measured before the first step is no result of training.
     """
-    for before, one in zip(measurements, measurements[1:], strict=False):
+    for before, one in itertools.pairwise(measurements):
         if one.loss <= loss:
             above = before.loss > loss
             share = (before.loss - loss) / (before.loss - one.loss) if above else 1.0

@@ -1,7 +1,7 @@
 """One side of ``time_to_loss`` in a process of its own: ``python -P -m tailora.bench.training_side SIDE JOB FOLDER``.
 
 One JSON object a line on stdout, ``{"event": "progress", "fraction", "message"}``, and a last one ``{"event": "done",
-"trained"}``; everything else on stderr, and an exit code other than 0 where it failed. Ends when nobody reads it any more.
+"trained"}``; everything else on stderr, and an exit code other than 0 where it failed. Ends when nobody reads it.
 """
 
 import json

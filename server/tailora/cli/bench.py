@@ -1,4 +1,4 @@
-"""``tailora bench``: how fast it is, here, beside what one would use instead, while it learns, and how fast it learns."""
+"""``tailora bench``: how fast it is, here, beside what one would use instead, while it learns, and how fast it does."""
 
 import json as json_module
 from collections.abc import Callable, Iterable
