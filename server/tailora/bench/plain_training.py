@@ -1,4 +1,4 @@
-"""The plain side of ``time_to_loss``: ``transformers.Trainer`` on a peft model in bfloat16, as their documentation says.
+"""The plain side of ``time_to_loss``: ``transformers.Trainer`` on a peft model in bfloat16, as documented.
 
 All layers are trained, loss is on the middle and its end token, batches are of 4 padded sequences. Uses nothing of how
 Tailora trains: only the same base model, the same adapter to start from and the same tokens.
