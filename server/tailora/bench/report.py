@@ -1,6 +1,6 @@
 """Figures as tables, for people.
 
-Knows the JSON documents of ``latency`` and ``interference``, and nothing of how they came about.
+Knows the JSON documents of ``latency``, ``interference`` and ``time_to_loss``, and nothing of how they came about.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["interference_tables", "tables"]
+__all__ = ["interference_tables", "tables", "training_tables"]
 
 _ROWS = (
     ("p50", "keystroke to suggestion, p50", "ms"),
@@ -38,6 +38,20 @@ _PROCESSES = (
     ("cancel_prefill_ms_max", "cancel during prefill, largest", "ms"),
     ("cancel_decode_ms", "cancel during decode, median", "ms"),
     ("cancel_decode_ms_max", "cancel during decode, largest", "ms"),
+)
+_TRAINING_ROWS = (
+    ("time_to_loss_s", "time to the plain way's loss, as measured", "s", "time_to_loss_ratio"),
+    ("time_to_loss_interpolated_s", "the same, interpolated", "s", "time_to_loss_interpolated_ratio"),
+    ("tokens_per_second", "tokens a second", "tokens/s", "tokens_per_second_ratio"),
+    ("labels_per_second", "labels a second", "labels/s", "labels_per_second_ratio"),
+    ("peak_rss_mb", "memory, resident, peak", "MB", "peak_rss_ratio"),
+    ("seconds", "training in all", "s", ""),
+    ("loading_s", "loading, not counted", "s", ""),
+)
+_LOSSES = (
+    ("start_loss", "held-out loss before"),
+    ("lowest_loss", "held-out loss, lowest"),
+    ("final_loss", "held-out loss at the end"),
 )
 
 
@@ -84,6 +98,35 @@ def interference_tables(value: dict[str, Any]) -> Iterator[Table]:
     table.add_row("runs started", str(worker["runs"]))
     table.add_row("places dropped as a run ended", str(trace["dropped"]))
     table.add_row("memory left, least", f"{worker['least_available_mb']} MB")
+    yield table
+
+
+def training_tables(value: dict[str, Any]) -> Iterator[Table]:
+    """Both sides of ``time_to_loss``, and the losses that they came to."""
+    data, machine, rounds = value["data"], value["machine"], value["settings"]["rounds"]
+    table = Table(
+        "figure",
+        "Tailora",
+        "plain",
+        "ratio",
+        "over the rounds",
+        title=f"{data['examples']} examples of {data['package']}, {data['tokens']} tokens, {rounds} rounds",
+        caption=f"{machine['cpu']}, {machine['threads']} threads, {machine['memory_mb']} MB; {machine['model']}\n"
+        f"torch {machine['torch']}, transformers {machine['transformers']}, peft {machine['peft']}",
+    )
+    ours, plain = value["ours"], value["plain"]
+    for key, name, unit, ratio in _TRAINING_ROWS:
+        low, high = value["spread"].get(ratio, (None, None))
+        table.add_row(
+            name,
+            _figure(ours[key], unit),
+            _figure(plain[key], unit),
+            _number(value[ratio]) if ratio else "",
+            f"{_number(low)} to {_number(high)}" if ratio else "",
+        )
+    for key, name in _LOSSES:
+        losses = ("-" if side[key] is None else f"{side[key]:.3f}" for side in (ours, plain))
+        table.add_row(name, *losses, "", "")
     yield table
 
 

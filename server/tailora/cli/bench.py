@@ -1,4 +1,4 @@
-"""``tailora bench``: how fast it is, here, beside what one would use instead, and while it learns."""
+"""``tailora bench``: how fast it is, here, beside what one would use instead, while it learns, and how fast it does."""
 
 import json as json_module
 from collections.abc import Callable, Iterable
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: latency, interference.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: latency, interference, training.", no_args_is_help=True)
 
 _QUICK_PLACES = 8
 
 
 @app.callback()
 def _bench() -> None:
-    """Benchmarks of what a person who types waits for."""
+    """Benchmarks of what a person who types waits for, and of learning."""
 
 
 @app.command()
@@ -106,6 +106,45 @@ def interference(
     _tell(report, interference_tables, moments=moments, json=json)
 
 
+@app.command()
+def training(
+    model: Annotated[str, typer.Option(help="Base model. Default: that of your settings.")] = "",
+    package: Annotated[
+        str, typer.Option(help="Installed package whose source is learned. Default: cattrs.")
+    ] = "",
+    examples: Annotated[int, typer.Option(min=24, help="Training examples.")] = 160,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the order is swapped in every other.")] = 1,
+    seed: Annotated[int, typer.Option(help="Draws examples and their order.")] = 1,
+    plain_learning_rate: Annotated[
+        float, typer.Option(min=0.0, help="Of the plain way. Default: the same as ours.")
+    ] = 0.0,
+    quick: Annotated[bool, typer.Option("--quick", help="24 examples, one round: does it work?")] = False,
+    plot: Annotated[Path | None, typer.Option(help="An SVG file of loss against time.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Trains as transformers.Trainer with peft would, then our way: time to the same held-out loss."""
+    from tailora.bench import training_figures
+    from tailora.bench.report import training_tables
+    from tailora.bench.time_to_loss import Plan, measure
+    from tailora.demo.repository import DEFAULT_PACKAGE
+
+    plan = Plan(
+        _model(model),
+        examples=examples,
+        rounds=rounds,
+        seed=seed,
+        package=package or DEFAULT_PACKAGE,
+        plain_learning_rate=plain_learning_rate or None,
+    )
+    with progress_bar() as progress:
+        value = measure(
+            plan.quickly() if quick else plan, progress, lambda text: err.print(text, soft_wrap=True)
+        )
+    if plot is not None:
+        plot.write_text(training_figures.plot(value), encoding="utf-8")
+    _print(value, training_tables, json=json)
+
+
 def _model(name: str) -> str:
     """The model to measure with; a path is made absolute, as the engine runs in another folder."""
     if name and Path(name).exists():
@@ -122,8 +161,14 @@ def _tell(
 ) -> None:
     if moments is not None:
         moments.write_text(json_module.dumps(report.moment_rows(), indent=1) + "\n", encoding="utf-8")
+    _print(report.value, tables, json=json)
+
+
+def _print(
+    value: dict[str, Any], tables: "Callable[[dict[str, Any]], Iterable[Table]]", *, json: bool
+) -> None:
     if json:
-        print_json(report.value)
+        print_json(value)
         return
-    for table in tables(report.value):
+    for table in tables(value):
         out.print(table)
