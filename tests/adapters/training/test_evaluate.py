@@ -10,7 +10,7 @@ from tailora.engine.decoder import LeanDecoder
 from tailora_adapters.base.load import load_model
 from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.corpus.sequences import TokenSequence, encode
-from tailora_adapters.training.evaluate import Scores, evaluate
+from tailora_adapters.training.evaluate import Prompts, Scores, evaluate
 from tailora_adapters.training.split import SplitDecoder
 
 
@@ -33,7 +33,7 @@ def greedy(decoder: LeanDecoder, sequence: TokenSequence) -> list[int]:
 
 
 def test_exact_match_is_what_generation_writes(trained: Any, sequences: list[TokenSequence]) -> None:
-    scores = evaluate(SplitDecoder(load_model(trained.name).model, 2), sequences)
+    scores = evaluate(SplitDecoder(load_model(trained.name).model, 2), Prompts(sequences))
     decoder = LeanDecoder(trained.folder, packed=False)
     assert 0.5 < scores.exact_match < 1
     for sequence, exact, stops in zip(sequences, scores.exact, scores.stops, strict=True):
@@ -47,7 +47,7 @@ def test_exact_match_is_what_generation_writes(trained: Any, sequences: list[Tok
 def test_loss_is_the_plain_one(tiny: Any, sequences: list[TokenSequence]) -> None:
     model = load_model(tiny.name).model
     fractions: list[float] = []
-    scores = evaluate(SplitDecoder(model, 1), sequences, progress=fractions.append)
+    scores = evaluate(SplitDecoder(model, 1), Prompts(sequences), progress=fractions.append)
     for place, sequence in enumerate(sequences):
         logits = model(input_ids=torch.tensor([sequence.ids])).logits[0].float().log_softmax(-1)
         places = range(sequence.start, len(sequence.ids) - 1)  # without the end token
@@ -60,9 +60,9 @@ def test_loss_is_the_plain_one(tiny: Any, sequences: list[TokenSequence]) -> Non
 
 def test_stop_is_counted_apart(tiny: Any, sequences: list[TokenSequence]) -> None:
     decoder = SplitDecoder(load_model(tiny.name).model, 0)
-    before = evaluate(decoder, sequences)
+    before = evaluate(decoder, Prompts(sequences))
     other = [dataclasses.replace(s, ids=(*s.ids[:-1], 17)) for s in sequences]
-    after = evaluate(decoder, other)
+    after = evaluate(decoder, Prompts(other))
     assert after.nll == pytest.approx(before.nll)
     assert after.exact == before.exact
     assert after.tokens == before.tokens

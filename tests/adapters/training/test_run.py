@@ -24,7 +24,7 @@ from tailora_adapters.training.save import save_adapter
 
 SETTINGS = RunSettings(
     data=DataSettings(examples=60, held_out=16, generic=4, min_examples=20, min_held_out=5, max_prompt=80),
-    train=TrainSettings(learning_rate=5e-3, batch=4, max_steps=30, max_epochs=100),
+    train=TrainSettings(learning_rate=5e-3, batch_tokens=320, max_steps=30, max_epochs=100),
     lora=LoraSettings(rank=4, alpha=16),
 )
 STRICT = dataclasses.replace(SETTINGS, gate=GateSettings(confidence=1.1))
@@ -65,11 +65,15 @@ def test_promoted_and_continued(repository: Path, tiny: Any, store: Store) -> No
     assert manifest.data.examples > 20
     paths = {file.path for file in manifest.data.files}
     assert paths < {path.name for path in repository.iterdir()}  # some are held out
-    assert sum(file.examples for file in manifest.data.files) == manifest.data.examples
+    # The rest is generic code, and the canary.
+    assert sum(file.examples for file in manifest.data.files) == 60 == manifest.data.examples - 3 - 1
     assert manifest.gate is not None
     assert manifest.gate.figures["candidate_nll"] < manifest.gate.figures["base_nll"]
     assert outcome.event()["gate"]["base_nll"] == manifest.gate.figures["base_nll"]
-    assert {entry.path for entry in Reservoir(project.directory / FILE_NAME).entries} == paths
+    assert {entry.path for entry in Reservoir(project.directory / FILE_NAME).entries} == {
+        file.path for file in manifest.data.files if file.examples
+    }
+    assert not (project.directory / run_module.CHECKPOINT).exists()
 
     again = learn(repository, tiny, store, dataclasses.replace(SETTINGS, seed=2), changed=["book.py"])
     assert again.version == "2"
