@@ -66,3 +66,7 @@ class Exam:
     def shown(self) -> list[str]:
         """What stands in each held-out hole's prompt, as text."""
         return [sequence.example.prefix + sequence.example.suffix for sequence in self.held_out]
+
+    def wanted(self) -> list[str]:
+        """What stands in each held-out hole."""
+        return [sequence.example.middle for sequence in self.held_out]

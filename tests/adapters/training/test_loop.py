@@ -19,7 +19,9 @@ from tailora_adapters.training.loop import StepReport, TrainReport, TrainSetting
 TOKENS = 240
 """About four of the sequences."""
 BUDGET = PromptBudget(prefix=40, suffix=12, tail=0)
-SETTINGS = TrainSettings(learning_rate=5e-3, batch_tokens=TOKENS, max_steps=30, max_epochs=100, prompt_weight=0)
+SETTINGS = TrainSettings(
+    learning_rate=5e-3, batch_tokens=TOKENS, max_steps=30, max_epochs=100, prompt_weight=0
+)
 
 
 @pytest.fixture
@@ -104,3 +106,34 @@ def test_keeps_to_its_time(
 def test_epochs_bound_the_steps(tiny: Any, sequences: list[TokenSequence]) -> None:
     settings = dataclasses.replace(SETTINGS, max_epochs=1.5)
     assert learn(new(tiny), sequences, settings, seed=1).steps == 3
+
+
+def test_the_clock_leaves_out_what_a_step_was_suspended_for(
+    tiny: Any, sequences: list[TokenSequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def on_step(step: StepReport) -> None:
+        now[0] += 3_600.0 if step.step == 12 else 1.0  # the next step takes an hour: the lid was closed
+
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    settings = dataclasses.replace(SETTINGS, max_steps=20, max_seconds=100.0)
+    report = learn(new(tiny), sequences, settings, seed=1, on_step=on_step)
+    assert report.steps == 20
+    assert 19 <= report.seconds <= 25
+
+
+def test_prompts_are_learned_from_too(tiny: Any, sequences: list[TokenSequence]) -> None:
+    with_prompts = dataclasses.replace(SETTINGS, max_steps=4, prompt_weight=1.0)
+    results = {}
+    for name, settings in {
+        "middles": dataclasses.replace(with_prompts, prompt_weight=0.0),
+        "tails": dataclasses.replace(with_prompts, prompt_share=0.0),
+        "prompts": with_prompts,
+    }.items():
+        model = new(tiny)
+        losses: list[float] = []
+        learn(model, sequences, settings, seed=1, on_step=lambda step: losses.append(step.loss))  # noqa: B023
+        results[name] = losses[0]
+    assert results["middles"] == results["tails"], "these prompts have no tails"
+    assert results["prompts"] > 1.5 * results["middles"], "a second mean loss is added"

@@ -14,7 +14,7 @@ from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.errors import TrainingBusy, TrainingFailed
 from tailora_adapters.manifest import Manifest
 from tailora_adapters.methods import LoraSettings, attach
-from tailora_adapters.store import Store
+from tailora_adapters.store import CHECKPOINT, Store
 from tailora_adapters.training import run as run_module
 from tailora_adapters.training.data import DataSettings
 from tailora_adapters.training.gate import GateSettings
@@ -73,7 +73,7 @@ def test_promoted_and_continued(repository: Path, tiny: Any, store: Store) -> No
     assert {entry.path for entry in Reservoir(project.directory / FILE_NAME).entries} == {
         file.path for file in manifest.data.files if file.examples
     }
-    assert not (project.directory / run_module.CHECKPOINT).exists()
+    assert not (project.directory / CHECKPOINT).exists()
 
     again = learn(repository, tiny, store, dataclasses.replace(SETTINGS, seed=2), changed=["book.py"])
     assert again.version == "2"
