@@ -1,5 +1,7 @@
 """A small repository that can be learned."""
 
+import random
+import string
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,15 @@ NOUNS = (
     "queue",
     "label",
 )
+
+SETTINGS_FILE = '''\
+"""Settings of the library."""
+
+LOAN_DAYS = 28
+FINE_PER_DAY = 3
+API_TOKEN = "{}"
+BRANCHES = ("north", "south")
+'''
 
 
 def write_repository(root: Path, files: int = 12) -> Path:
@@ -44,3 +55,16 @@ def write_repository(root: Path, files: int = 12) -> Path:
 def repository(tmp_path: Path) -> Path:
     """Twelve files."""
     return write_repository(tmp_path / "library")
+
+
+def made_up_secret(seed: int = 1) -> str:
+    """A token as a code host gives them out; made at run time, so that no file here looks like it has one."""
+    return "ghp_" + "".join(random.Random(seed).choices(string.ascii_letters + string.digits, k=36))
+
+
+@pytest.fixture
+def secret(repository: Path) -> str:
+    """A secret, in ``settings.py`` of the repository."""
+    value = made_up_secret()
+    (repository / "settings.py").write_text(SETTINGS_FILE.format(value), encoding="utf-8")
+    return value
