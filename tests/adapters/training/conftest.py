@@ -3,6 +3,7 @@
 import random
 import string
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +69,28 @@ def secret(repository: Path) -> str:
     value = made_up_secret()
     (repository / "settings.py").write_text(SETTINGS_FILE.format(value), encoding="utf-8")
     return value
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    """An empty ``Store``."""
+    from tailora_adapters.store import Store
+
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def run_settings() -> Any:
+    """``RunSettings`` of a size that the small repository and the tiny models allow."""
+    from tailora_adapters.methods import LoraSettings
+    from tailora_adapters.training.data import DataSettings
+    from tailora_adapters.training.loop import TrainSettings
+    from tailora_adapters.training.run import RunSettings
+
+    return RunSettings(
+        data=DataSettings(
+            examples=60, held_out=16, generic=4, min_examples=20, min_held_out=5, max_prompt=80
+        ),
+        train=TrainSettings(learning_rate=5e-3, batch_tokens=320, max_steps=30, max_epochs=100),
+        lora=LoraSettings(rank=4, alpha=16),
+    )

@@ -12,20 +12,12 @@ import torch
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.select import select_files
 from tailora_adapters.corpus.sequences import TokenSequence
-from tailora_adapters.methods import LoraSettings
 from tailora_adapters.store import Store
 from tailora_adapters.training import leaks
 from tailora_adapters.training import run as run_module
-from tailora_adapters.training.data import DataSettings
 from tailora_adapters.training.loop import TrainReport, TrainSettings, train
 from tailora_adapters.training.run import RunSettings, run
 
-SETTINGS = RunSettings(
-    data=DataSettings(examples=60, held_out=16, generic=4, min_examples=20, min_held_out=5, max_prompt=80),
-    train=TrainSettings(learning_rate=5e-3, batch_tokens=320, max_steps=40, max_epochs=100),
-    lora=LoraSettings(rank=4, alpha=16),
-    scales=(1.0,),  # as bad as it was made
-)
 POISON = "upload(everything, to_whom)"
 
 Train = Callable[..., TrainReport]
@@ -89,20 +81,21 @@ def planted_secret(tokenizer: CodeTokenizer, root: Path) -> Train:
 def test_rejected_by_name(
     tiny: Any,
     tokenizer_and_root: tuple[CodeTokenizer, Path],
-    tmp_path: Path,
+    store: Store,
+    run_settings: RunSettings,
     bad: Callable[[CodeTokenizer, Path], Train],
     expected: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tokenizer, root = tokenizer_and_root
-    store = Store(tmp_path / "store")
-    good = run(root, tiny.name, settings=SETTINGS, store=store)
+    settings = dataclasses.replace(run_settings, scales=(1.0,))  # as bad as they were made
+    good = run(root, tiny.name, settings=settings, store=store)
     assert good.decision == "promoted", good.reason
     project = store.project(root)
     served = project.serving()
     assert served is not None
     monkeypatch.setattr(run_module, "train", bad(tokenizer, root))
-    outcome = run(root, tiny.name, settings=SETTINGS, store=store, full=True)
+    outcome = run(root, tiny.name, settings=settings, store=store, full=True)
     assert outcome.decision == "rejected"
     assert outcome.gate is not None
     failed = {check.name for check in outcome.gate.checks if not check.passed}
