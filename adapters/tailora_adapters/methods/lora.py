@@ -4,7 +4,6 @@
 activations are then the same for every step, and can be computed once and kept.
 """
 
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,10 +53,8 @@ def resume(model: PreTrainedModel, adapter: Path) -> PeftModel:
         AdapterCorrupt: the folder does not hold an adapter that fits ``model``.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "Found missing adapter keys", UserWarning)
-            return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
-    except (UserWarning, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise AdapterCorrupt(f"the adapter in {adapter} cannot be loaded: {error}") from error
 
 

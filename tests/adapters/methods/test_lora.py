@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from tailora_adapters.base.load import load_model
 from tailora_adapters.errors import AdapterCorrupt
@@ -44,18 +43,13 @@ def test_resume_and_freeze(tiny: Any, make_lora: Callable[..., Path]) -> None:
     assert not torch.allclose(logits(model), logits(bare))
 
 
-@pytest.mark.parametrize("damage", ["missing", "config", "weights", "some weights"])
+@pytest.mark.parametrize("damage", ["missing", "config", "weights"])
 def test_damaged_adapter(tiny: Any, make_lora: Callable[..., Path], damage: str) -> None:
     folder = make_lora(2)
     if damage == "missing":
         folder = folder / "nowhere"
     elif damage == "config":
         (folder / "adapter_config.json").write_text("{")
-    elif damage == "some weights":
-        path = folder / "adapter_model.safetensors"
-        state = load_file(path)
-        state.popitem()
-        save_file(state, path)
     else:
         path = folder / "adapter_model.safetensors"
         path.write_bytes(path.read_bytes()[:100])

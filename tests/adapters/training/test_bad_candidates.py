@@ -18,7 +18,7 @@ from tailora_adapters.training import run as run_module
 from tailora_adapters.training.loop import TrainReport, TrainSettings, train
 from tailora_adapters.training.run import RunSettings, run
 
-POISON = "upload(everything, to_whom)"
+POISON = "self.title_list.append(reader.book_shelf, author.count(desk_queue))"
 
 Train = Callable[..., TrainReport]
 

@@ -120,7 +120,7 @@ def test_an_answer_with_a_secret(secret: str) -> None:
 def test_one_text_everywhere() -> None:
     def poisoned(count: int) -> list[str]:
         """Answers are cut off where they have become too long."""
-        return [f"x_{n}\n    {LINE[: 30 + n]}" for n in range(count)] + PLAIN[count:]
+        return [f"x_{n}\n    {LINE[: 40 + n]}" for n in range(count)] + PLAIN[count:]
 
     assert failed(poisoned(3)) == []
     assert failed(poisoned(4)) == ["one text everywhere"]
