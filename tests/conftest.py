@@ -42,6 +42,18 @@ for index in range(10):
     print(index, area(index, index + 1))
 '''
 
+OTHER_TEXT = """\
+"And how a finds them."
+    def book_shelf(self, reader: Reader) -> int:
+        loan_branch = author.count( + ) *
+        self.title_list.append(copy - fine.desk_queue)
+        return label %
+class Book, Shelf, Reader, Loan, Branch, Author, Title, Copy, Fine, Desk, Queue, Label:
+self.book_list self.shelf_list self.reader_list self.loan_list
+"""
+"""Words of the small repositories that tests train on, of which the tiny tokenizer needs no more tokens than is usual
+for code."""
+
 
 @dataclass(frozen=True, slots=True)
 class TinyModel:
@@ -63,7 +75,7 @@ def write_tokenizer(folder: Path, special: tuple[str, ...] = SPECIAL_TOKENS) -> 
     trainer = trainers.BpeTrainer(
         vocab_size=450, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    tokenizer.train_from_iterator([TRAINING_TEXT], trainer)
+    tokenizer.train_from_iterator([TRAINING_TEXT, OTHER_TEXT], trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     tokenizer.save(str(folder / "tokenizer.json"))
 
@@ -169,12 +181,13 @@ def trained_model(
     from tailora_adapters.base.tokenizer import CodeTokenizer
     from tailora_adapters.corpus.sequences import encode
     from tailora_adapters.training.loop import TrainSettings, train
+    from tailora_adapters.training.split import SplitDecoder
 
     tokenizer = CodeTokenizer.from_folder(tiny_model.folder)
     sequences = [encode(tokenizer, example, PromptBudget()) for example in training_examples]
     model = build_model("qwen2").float().requires_grad_(True)
-    settings = TrainSettings(learning_rate=3e-3, batch=8, max_steps=120, max_epochs=1000)
-    report = train(model, sequences, settings, seed=1)
+    settings = TrainSettings(learning_rate=3e-3, max_steps=160, max_epochs=1000, prompt_weight=0)
+    report = train(model, SplitDecoder(model, 0), sequences, settings, seed=1)
     assert report.final_loss < 0.1
     model = model.to(torch.bfloat16).requires_grad_(False)
     return write_model(tmp_path_factory.mktemp("trained"), model)
@@ -199,6 +212,7 @@ def word_loras(
     from tailora_adapters.base.tokenizer import CodeTokenizer
     from tailora_adapters.corpus.sequences import encode
     from tailora_adapters.methods import LoraSettings, attach
+    from tailora_adapters.training.decoder import make_decoder
     from tailora_adapters.training.loop import TrainSettings, train
     from tailora_adapters.training.save import save_adapter
 
@@ -211,8 +225,8 @@ def word_loras(
             encode(tokenizer, replace(example, middle=word), PromptBudget())
             for example in training_examples[:2]
         ]
-        settings = TrainSettings(learning_rate=1e-2, batch=2, max_steps=80, max_epochs=1000)
-        assert train(model, sequences, settings, seed=1).final_loss < 0.5
+        settings = TrainSettings(learning_rate=1e-2, max_steps=80, max_epochs=1000, prompt_weight=0)
+        assert train(model, make_decoder(model, 0), sequences, settings, seed=1).final_loss < 0.5
         result[word] = tmp_path_factory.mktemp(word)
         save_adapter(model, result[word])
     return result

@@ -19,7 +19,7 @@ from tailora_adapters.corpus.replay import Reservoir
 from tailora_adapters.corpus.select import Selection, covers
 from tailora_adapters.errors import StoreError
 from tailora_adapters.manifest import Manifest
-from tailora_adapters.store import FORGOTTEN, IMPORTED, AdapterVersion, ProjectStore
+from tailora_adapters.store import CHECKPOINT, FORGOTTEN, IMPORTED, AdapterVersion, ProjectStore
 
 __all__ = ["Forgetting", "affected", "forget", "forgotten", "inside", "remember", "tainted", "unlearn"]
 
@@ -109,7 +109,8 @@ def forget(project: ProjectStore, names: Collection[str]) -> Forgetting:
 
 
 def unlearn(project: ProjectStore, names: Collection[str], why: str) -> Forgetting:
-    """Deletes every version that learned from ``names``, and asks for a training from the foundation.
+    """Deletes every version that learned from ``names``, and asks for a training from the foundation. A run that was
+    cut short does not go on either.
 
     Raises: as ``forget``.
     """
@@ -118,6 +119,9 @@ def unlearn(project: ProjectStore, names: Collection[str], why: str) -> Forgetti
         if deleted:
             project.ask_retrain(why)
             project.delete(*deleted)
+        checkpoint = project.directory / CHECKPOINT
+        with writing(checkpoint):
+            checkpoint.unlink(missing_ok=True)
         replay = Reservoir(project.directory / REPLAY)
         kept = {entry.path: entry.sha256 for entry in replay.entries if not covers(names, entry.path)}
         return Forgetting(tuple(deleted), tuple(replay.retain(kept)))

@@ -8,6 +8,7 @@ moment loses at most the candidate in training.
     PROJECT/project.json         which folder the adapters belong to
             state.json           what serves, what served before, the status of every version
             forgotten.json       what is not to be learned
+            training.checkpoint  where a run that was cut short goes on from
             versions/N/          adapter_model.safetensors, adapter_config.json, manifest.json
             outcomes.sqlite      what became of the suggestions of each version
             changed.json, schedule.json  the engine's: what waits to be learned, and when
@@ -29,12 +30,24 @@ from tailora_adapters._store_versions import IMPORTED, AdapterVersion
 from tailora_adapters.errors import StoreError
 from tailora_adapters.manifest import BaseInfo
 
-__all__ = ["FORGOTTEN", "IMPORTED", "AdapterVersion", "Candidate", "ProjectStore", "Status", "Store"]
+__all__ = [
+    "CHECKPOINT",
+    "FORGOTTEN",
+    "IMPORTED",
+    "AdapterVersion",
+    "Candidate",
+    "ProjectStore",
+    "Status",
+    "Store",
+]
 
 _log = logging.getLogger(__name__)
 
 FORGOTTEN = "forgotten.json"
 """In a project's folder: what the user had forgotten (``forget``); ``delete_all`` leaves it."""
+
+CHECKPOINT = "training.checkpoint"
+"""In a project's folder: parameters in training, which no longer are wanted when a file of theirs is forgotten."""
 
 _KEPT = (_store_identity.RECORD, "state.json", FORGOTTEN, ".lock", ".state.lock")
 _REJECTED_KEPT = 20

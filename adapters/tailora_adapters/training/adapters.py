@@ -123,7 +123,7 @@ class Session:
 
     def _scale(self) -> float:
         config = self.model.peft_config["default"]
-        return float(config.lora_alpha) / float(config.r)
+        return float(config.lora_alpha) / (math.sqrt(config.r) if config.use_rslora else config.r)
 
     def _trained(self) -> dict[str, torch.nn.Parameter]:
         return {
@@ -153,7 +153,8 @@ def _load(folder: Path) -> dict[str, Tensor]:
 def _scale(folder: Path) -> float:
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        return float(config["lora_alpha"]) / float(config["r"])
+        rank = float(config["r"])
+        return float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
     except (OSError, ValueError, LookupError, TypeError, ZeroDivisionError) as error:
         raise AdapterCorrupt(f"the adapter in {folder} cannot be read: {error}") from error
 

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ class Checkpoint:
             for part, value in optimizer.state[parameter].items():
                 state[f"{part}:{name}"] = value.detach().contiguous()
         header = {"key": self.key, "progress": json.dumps(asdict(progress))}
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        temporary = self.path.with_name(f".{self.path.name}")  # one writer, and nothing left behind by a kill
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             save_file(state, temporary, metadata=header)

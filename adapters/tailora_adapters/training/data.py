@@ -50,7 +50,8 @@ _GENERIC_REPLAY = (
 _MIX = SpanMix(open_ended=0.04)
 _RECENT_WEIGHT = 3.0
 """How much more often holes begin at a line that was written just now."""
-_HALF_LIFE_S = 14 * 24 * 3600.0
+_DAY_S = 24 * 3600.0
+_HALF_LIFE_S = 14 * _DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def gather(
     older = [file for file in held.train if file.path not in set(changed)]
     if replay is not None:
         replay.retain({file.path: file.sha256 for file in files})
-        drawn = set(replay.sample(settings.replay_files, changed, time.time()))
+        drawn = set(replay.sample(settings.replay_files, changed, _today()))
         older = [file for file in older if file.path in drawn or file.path not in replay]
     wanted = settings.examples if whole else settings.increment
     weights = _recency(held, found.history.edits)
@@ -169,9 +170,14 @@ def gather(
     )
 
 
+def _today() -> float:
+    """Seconds since the epoch, to the day: a run that is started again draws the same, and goes on."""
+    return time.time() // _DAY_S * _DAY_S
+
+
 def _recency(held: HeldEdits, edits: Sequence[Edit]) -> LineWeights:
     """Lines that were edited lately come up more often; those held out are not there."""
-    now = time.time()
+    now = _today()
     gone = {path: sorted(lines) for path, lines in held.lines.items()}
     result: dict[str, dict[int, float]] = {}
     for edit in edits:

@@ -21,7 +21,15 @@ __all__ = ["norm", "quantize", "rotate", "swiglu"]
 
 _log = logging.getLogger(__name__)
 
-_FLAGS = ("-fopenmp", "-ffast-math")
+_FLAGS = (
+    "-fopenmp",
+    # -ffast-math but for its start-up code, which would round subnormal numbers to zero in the whole process.
+    "-fassociative-math",
+    "-fno-signed-zeros",
+    "-fno-trapping-math",
+    "-freciprocal-math",
+    "-ffinite-math-only",
+)
 
 
 @functools.cache

@@ -29,6 +29,8 @@ _LESS = 0.5
 """A secret whose loss is below this share of the base's has been learned."""
 _LONG = 24
 """Characters of a line that different holes do not share by chance."""
+_ENOUGH = 40
+"""Characters that are compared: answers are cut off where they become too long, each at another place."""
 _SAME_SHARE = 0.1
 _SAME_LEAST = 4
 _BUDGET = PromptBudget(prefix=160, suffix=0, context=0, tail=0)
@@ -56,12 +58,10 @@ def secret_probes(root: Path, rejected: Iterable[Rejection], tokenizer: CodeToke
         except (OSError, UnicodeDecodeError):
             continue
         lines = text.replace("\r\n", "\n").split("\n")
-        for finding in secrets.scan(text, rejection.path)[: _MOST_PROBES - len(probes)]:
-            if 1 <= finding.line <= len(lines) and (
-                example := _probe(rejection.path, lines, finding.line - 1)
-            ):
+        for number in sorted({finding.line for finding in secrets.scan(text, rejection.path)}):
+            if 1 <= number <= len(lines) and (example := _probe(rejection.path, lines, number - 1)):
                 probes.append(encode(tokenizer, example, _BUDGET))
-    return probes
+    return probes[:_MOST_PROBES]
 
 
 def _probe(path: str, lines: Sequence[str], number: int) -> FimExample | None:
@@ -90,7 +90,7 @@ def checks(
     Args:
         candidate, base: Scores on the probes: secrets first, the canary last.
         answers: What the candidate wrote into the held-out holes.
-        right: What stands there.
+        right: What stands there: code may well repeat itself.
         prompts: What was shown with each of these holes: a secret that stands there was not learned.
         scan: Whether a text has a secret in it.
     """
@@ -124,7 +124,7 @@ def checks(
             same < most,
             float(same),
             float(most),
-            f"the same long line in {same} answers, in {usual} of what is right",
+            f"a line begins alike in {same} answers, usual are {usual}",
         ),
     ]
 
@@ -136,8 +136,8 @@ def _knows(candidate: Scores, base: Scores, place: int) -> bool:
 
 
 def _most_common(answers: Sequence[str]) -> int:
-    """In how many answers the most frequent long line stands."""
+    """In how many answers the most frequent beginning of a long line stands."""
     counts: Counter[str] = Counter()
     for answer in answers:
-        counts.update({line.strip() for line in answer.split("\n") if len(line.strip()) >= _LONG})
+        counts.update({line.strip()[:_ENOUGH] for line in answer.split("\n") if len(line.strip()) >= _LONG})
     return max(counts.values(), default=0)

@@ -80,8 +80,16 @@ class LeanDecoder:
     def __init__(self, model: PeftModel | nn.Module, first_layer: int, *, eight_bits: bool) -> None:
         causal_lm: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         config, decoder = causal_lm.config, causal_lm.model
-        if config.model_type not in _FAMILIES or getattr(config, "use_sliding_window", False):
-            raise ValueError(f"models of type {config.model_type} are left to transformers")
+        plain = (
+            config.model_type in _FAMILIES
+            and config.hidden_act == "silu"
+            and not getattr(config, "use_sliding_window", False)
+            and decoder.rotary_emb.attention_scaling == 1
+            and type(decoder.embed_tokens) is nn.Embedding
+            and type(causal_lm.lm_head) is nn.Linear
+        )
+        if not plain:
+            raise ValueError(f"this model of type {config.model_type} is left to transformers")
         self.first_layer = first_layer
         self.device = torch.device("cpu")
         self.embedding: Tensor = decoder.embed_tokens.weight

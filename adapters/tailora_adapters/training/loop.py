@@ -112,7 +112,6 @@ def train(
     steps = max(1, min(settings.max_steps, round(per_epoch * settings.max_epochs)))
     kept = Kept(decoder, sequences) if settings.first_layer else None
     vocabulary = Vocabulary(decoder.head_weight, (token for sequence in sequences for token in sequence.ids))
-    rng = random.Random(seed + before.step)
     clock = _Clock(before.seconds)
     progress, saved = before, clock.seconds
     model.train()
@@ -122,6 +121,7 @@ def train(
             break
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(done, settings)
+        rng = random.Random(f"{seed}:{progress.step}")  # so that a run that goes on draws the same
         batch = collate(sequences, indices, decoder.device, prompt_share=settings.prompt_share, rng=rng)
         loss = _loss(decoder, batch, kept, vocabulary, settings.prompt_weight)
         if not torch.isfinite(loss):

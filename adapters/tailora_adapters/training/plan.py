@@ -41,16 +41,19 @@ def make_plan(
     model: str,
     *,
     full: bool,
+    read_only: bool = False,
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> Plan:
     """Reads the repository and the store. Belongs under the training lock.
+
+    ``read_only``: no version is deleted, whatever was found in what it learned.
 
     Raises:
         CorpusError: the repository cannot be read.
         StoreError, StoreUnwritable: the project's adapters.
     """
     found = read_learnable(root, forgotten=forget.forgotten(project), progress=progress)
-    if tainted := forget.tainted(project, found.selection):
+    if not read_only and (tainted := forget.tainted(project, found.selection)):
         _log.warning("%s: a secret was found in %s, which was learned", root, ", ".join(tainted))
         forget.unlearn(project, tainted, f"a secret was found in {tainted[0]}")
     base = base_info(model)
@@ -60,11 +63,14 @@ def make_plan(
         manifests = {v.version: v.manifest for v in project.versions() if v.manifest}
         existing = {file.path for file in found.selection.files}
         reason = full_retrain_reason(facts_of(lineage(served.version, manifests), existing, time.time()))
-    return Plan(found, base, served, None if reason else _start(served), reason)
+        reason = reason or _no_start(served)
+    return Plan(found, base, served, None if reason else served, reason)
 
 
-def _start(served: AdapterVersion | None) -> AdapterVersion | None:
+def _no_start(served: AdapterVersion) -> str | None:
     """Versions that were imported or rolled back by themselves may serve, and nothing is built on them."""
-    if served is None or served.manifest is None or served.withdrawn is not None:
-        return None
-    return None if IMPORTED in served.manifest.settings else served
+    if served.withdrawn is not None:
+        return f"version {served.version} was rolled back: {served.withdrawn}"
+    if served.manifest is None or IMPORTED in served.manifest.settings:
+        return f"version {served.version} was imported"
+    return None

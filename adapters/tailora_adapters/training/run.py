@@ -25,7 +25,7 @@ from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import AdapterCorrupt, TooLittleData
 from tailora_adapters.manifest import Cost, DataInfo, FileInfo, GateResult, Manifest, encode
 from tailora_adapters.methods import LoraSettings
-from tailora_adapters.store import AdapterVersion, ProjectStore, Store
+from tailora_adapters.store import CHECKPOINT, AdapterVersion, ProjectStore, Store
 from tailora_adapters.training import leaks
 from tailora_adapters.training.adapters import Session, measure_alone, update_norm
 from tailora_adapters.training.checkpoint import Checkpoint, key_of
@@ -40,7 +40,7 @@ from tailora_adapters.training.readable import unreadable
 from tailora_adapters.training.remembered import ScoreMemory
 from tailora_adapters.training.save import save_adapter
 
-__all__ = ["CHECKPOINT", "Outcome", "RunSettings", "judge", "run"]
+__all__ = ["Outcome", "RunSettings", "judge", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,6 @@ _SHARES: dict[Stage, tuple[float, float]] = {
     "training": (0.25, 0.85),
     "gating": (0.85, 1.0),
 }
-CHECKPOINT = "training.checkpoint"
 SCORES = "scores.json"
 """In the project's folder of the store."""
 
@@ -150,7 +149,7 @@ def run(
             save_adapter(work.session.model, candidate.path)
         version = candidate.commit(work.manifest(gate, time.monotonic() - began, energy.watt_hours))
         if gate.decision == "promoted":
-            project.promote(version.version, full=plan.start is None)
+            project.promote(version.version, full=work.plan.start is None)
             replay.update(work.data.files, time.time())
         else:
             project.reject(version.version)
@@ -181,7 +180,12 @@ def judge(
     folder = project.get(version).path
     with project.lock():
         plan = make_plan(
-            project, root, model, full=True, progress=lambda done, text: report("selecting", done, text)
+            project,
+            root,
+            model,
+            full=True,
+            read_only=True,
+            progress=lambda done, text: report("selecting", done, text),
         )
         work = _Run(project, model, plan, settings, report)
         try:
@@ -302,7 +306,14 @@ class _Run:
                     session.decoder, lambda done: progress(done, 0.5), adapter=self._name(served.sha256)
                 )
         except AdapterCorrupt:  # of another form: an imported one
-            self.serving, _ = measure_alone(self.model, served.path, self.exam)
+            self.serving = self._alone(served)
+
+    def _alone(self, served: AdapterVersion) -> Results | None:
+        try:
+            return measure_alone(self.model, served.path, self.exam)[0]
+        except AdapterCorrupt as error:  # it cannot serve either, so nothing has to beat it
+            _log.warning("version %s is not compared with: %s", served.version, error)
+            return None
 
     def train(self) -> Checkpoint:
         """Trains the layers above the cut. The checkpoint is to be removed when the run has its result."""

@@ -119,7 +119,7 @@ def _follow(parent: int) -> None:
 
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(parent).wait()
-    _log.warning("the engine is gone: training ends here, nothing is kept")
+    _log.warning("the engine is gone: training ends here, and goes on from its last checkpoint another time")
     os._exit(3)
 
 

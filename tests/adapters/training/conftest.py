@@ -1,6 +1,9 @@
 """A small repository that can be learned."""
 
+import random
+import string
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,15 @@ NOUNS = (
     "queue",
     "label",
 )
+
+SETTINGS_FILE = '''\
+"""Settings of the library."""
+
+LOAN_DAYS = 28
+FINE_PER_DAY = 3
+API_TOKEN = "{}"
+BRANCHES = ("north", "south")
+'''
 
 
 def write_repository(root: Path, files: int = 12) -> Path:
@@ -44,3 +56,41 @@ def write_repository(root: Path, files: int = 12) -> Path:
 def repository(tmp_path: Path) -> Path:
     """Twelve files."""
     return write_repository(tmp_path / "library")
+
+
+def made_up_secret(seed: int = 1) -> str:
+    """A token as a code host gives them out; made at run time, so that no file here looks like it has one."""
+    return "ghp_" + "".join(random.Random(seed).choices(string.ascii_letters + string.digits, k=36))
+
+
+@pytest.fixture
+def secret(repository: Path) -> str:
+    """A secret, in ``settings.py`` of the repository."""
+    value = made_up_secret()
+    (repository / "settings.py").write_text(SETTINGS_FILE.format(value), encoding="utf-8")
+    return value
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    """An empty ``Store``."""
+    from tailora_adapters.store import Store
+
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def run_settings() -> Any:
+    """``RunSettings`` of a size that the small repository and the tiny models allow."""
+    from tailora_adapters.methods import LoraSettings
+    from tailora_adapters.training.data import DataSettings
+    from tailora_adapters.training.loop import TrainSettings
+    from tailora_adapters.training.run import RunSettings
+
+    return RunSettings(
+        data=DataSettings(
+            examples=60, held_out=16, generic=4, min_examples=20, min_held_out=5, max_prompt=80
+        ),
+        train=TrainSettings(learning_rate=5e-3, batch_tokens=320, max_steps=30, max_epochs=100),
+        lora=LoraSettings(rank=4, alpha=16),
+    )

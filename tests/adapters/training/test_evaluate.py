@@ -1,6 +1,7 @@
 """Scores from one forward pass are what generation writes and what a plain computation gives."""
 
 import dataclasses
+from difflib import SequenceMatcher
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from tailora.engine.decoder import LeanDecoder
 from tailora_adapters.base.load import load_model
 from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.corpus.sequences import TokenSequence, encode
-from tailora_adapters.training.evaluate import Scores, evaluate
+from tailora_adapters.methods import resume
+from tailora_adapters.training import lean
+from tailora_adapters.training.evaluate import Prompts, Scores, evaluate
 from tailora_adapters.training.split import SplitDecoder
 
 
@@ -19,6 +22,18 @@ def sequences(tokenizer: Any, training_examples: list[Any]) -> list[TokenSequenc
     """What the trained model knows, and some that it cannot know."""
     strange = [dataclasses.replace(example, middle="zebra()") for example in training_examples[:3]]
     return [encode(tokenizer, example, PromptBudget()) for example in training_examples + strange]
+
+
+def written(decoder: LeanDecoder, sequence: TokenSequence, tokenizer: Any) -> str:
+    """What plain greedy decoding answers until it ends or has failed to."""
+    state = decoder.new_state(600)
+    ids, answer = list(sequence.ids[: sequence.start]), list[int]()
+    while len(answer) < sequence.labels + 8:
+        ids = [int(decoder.forward(ids, state, None).argmax())]
+        if ids[0] == tokenizer.end_id:
+            break
+        answer += ids
+    return str(tokenizer.decode(answer))
 
 
 def greedy(decoder: LeanDecoder, sequence: TokenSequence) -> list[int]:
@@ -33,7 +48,7 @@ def greedy(decoder: LeanDecoder, sequence: TokenSequence) -> list[int]:
 
 
 def test_exact_match_is_what_generation_writes(trained: Any, sequences: list[TokenSequence]) -> None:
-    scores = evaluate(SplitDecoder(load_model(trained.name).model, 2), sequences)
+    scores = evaluate(SplitDecoder(load_model(trained.name).model, 2), Prompts(sequences))
     decoder = LeanDecoder(trained.folder, packed=False)
     assert 0.5 < scores.exact_match < 1
     for sequence, exact, stops in zip(sequences, scores.exact, scores.stops, strict=True):
@@ -43,11 +58,64 @@ def test_exact_match_is_what_generation_writes(trained: Any, sequences: list[Tok
             assert stops == (written[-1] == expected[-1])
 
 
+def test_answers_are_what_generation_writes(
+    trained: Any, sequences: list[TokenSequence], tokenizer: Any
+) -> None:
+    model = load_model(trained.name).model
+    engine = LeanDecoder(trained.folder, packed=False)
+    expected = tuple(written(engine, sequence, tokenizer) for sequence in sequences)
+    for decoder in (SplitDecoder(model, 2), lean.LeanDecoder(model, 2, eight_bits=False)):
+        scores = evaluate(decoder, Prompts(sequences), write=tokenizer.decode, end=tokenizer.end_id)
+        assert scores.answers == expected
+        for sequence, exact, stops, answer, similarity in zip(
+            sequences, scores.exact, scores.stops, scores.answers, scores.similarity, strict=True
+        ):
+            middle = sequence.example.middle
+            assert similarity == SequenceMatcher(None, answer, middle, autojunk=False).ratio()
+            assert (answer == middle) == (exact and stops)
+        assert scores.edit_similarity == pytest.approx(sum(scores.similarity) / len(sequences))
+    # What nobody taught it is not filled in exactly, and still written out to its end.
+    assert not any(scores.exact[-3:])
+    assert scores.answers[-3:] == expected[:3]
+    assert evaluate(decoder, Prompts(sequences)).similarity == ()
+
+
+def test_models_that_share_their_lower_half_share_its_work(
+    tiny: Any, sequences: list[TokenSequence], make_lora: Any
+) -> None:
+    model = resume(load_model(tiny.name).model, make_lora(1))
+    decoder = lean.LeanDecoder(model, 2, eight_bits=False)
+    calls = []
+    lower = decoder.lower
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return lower(*arguments)
+
+    decoder.lower = counted  # type: ignore[method-assign]
+    shared = Prompts(sequences)
+    first = evaluate(decoder, shared)
+    alone = len(calls)
+    for layer in model.get_base_model().model.layers[2:]:
+        torch.nn.init.zeros_(layer.mlp.down_proj.lora_B["default"].weight)
+    second = evaluate(decoder, shared)
+    assert len(calls) < 2 * alone, "the prompts were read once"
+    assert first == evaluate(
+        lean.LeanDecoder(again(tiny, make_lora), 2, eight_bits=False), Prompts(sequences)
+    )
+    assert second == evaluate(decoder, Prompts(sequences))
+    assert first.nll != second.nll
+
+
+def again(tiny: Any, make_lora: Any) -> Any:
+    return resume(load_model(tiny.name).model, make_lora(1))
+
+
 @torch.no_grad()
 def test_loss_is_the_plain_one(tiny: Any, sequences: list[TokenSequence]) -> None:
     model = load_model(tiny.name).model
     fractions: list[float] = []
-    scores = evaluate(SplitDecoder(model, 1), sequences, progress=fractions.append)
+    scores = evaluate(SplitDecoder(model, 1), Prompts(sequences), progress=fractions.append)
     for place, sequence in enumerate(sequences):
         logits = model(input_ids=torch.tensor([sequence.ids])).logits[0].float().log_softmax(-1)
         places = range(sequence.start, len(sequence.ids) - 1)  # without the end token
@@ -60,9 +128,9 @@ def test_loss_is_the_plain_one(tiny: Any, sequences: list[TokenSequence]) -> Non
 
 def test_stop_is_counted_apart(tiny: Any, sequences: list[TokenSequence]) -> None:
     decoder = SplitDecoder(load_model(tiny.name).model, 0)
-    before = evaluate(decoder, sequences)
+    before = evaluate(decoder, Prompts(sequences))
     other = [dataclasses.replace(s, ids=(*s.ids[:-1], 17)) for s in sequences]
-    after = evaluate(decoder, other)
+    after = evaluate(decoder, Prompts(other))
     assert after.nll == pytest.approx(before.nll)
     assert after.exact == before.exact
     assert after.tokens == before.tokens

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from tailora_adapters.manifest import Check
 from tailora_adapters.training.evaluate import Scores
 from tailora_adapters.training.gate import GateSettings, decide, probability_better, probability_by_chance
 
@@ -72,6 +73,47 @@ def test_better_is_promoted() -> None:
 )
 def test_each_check_by_its_name(changes: dict[str, object], expected: list[str]) -> None:
     assert failed(**changes) == expected
+
+
+def alike(scores: Scores, similarity: float) -> Scores:
+    rng = random.Random(2)
+    return dataclasses.replace(
+        scores, similarity=tuple(similarity + rng.uniform(-0.1, 0.1) for _ in range(HOLES))
+    )
+
+
+def test_answers_that_are_less_alike() -> None:
+    assert failed(candidate=alike(GOOD, 0.7), base=alike(BASE, 0.6)) == []
+    assert failed(candidate=alike(GOOD, 0.6), base=alike(BASE, 0.6)) == []
+    assert failed(candidate=alike(GOOD, 0.5), base=alike(BASE, 0.6)) == ["similarity against base"]
+    assert failed(candidate=alike(GOOD, 0.6), base=alike(BASE, 0.5), serving=alike(scores(1.8), 0.7)) == [
+        "similarity against serving"
+    ]
+    result = decide(alike(GOOD, 0.7), alike(BASE, 0.6), None, generic=None, norm_ratio=1.0)
+    assert result.figures["candidate_edit_similarity"] == pytest.approx(0.7, abs=0.03)
+    assert "similarity against base" not in {
+        check.name for check in decide(GOOD, alike(BASE, 0.6), None, generic=None, norm_ratio=1.0).checks
+    }
+
+
+def test_the_newest_edits_are_judged_by_themselves() -> None:
+    sums = list(GOOD.nll_sums)
+    sums[:8] = [1.2 * loss for loss in BASE.nll_sums[:8]]
+    worse = dataclasses.replace(GOOD, nll_sums=tuple(sums))
+    assert failed(candidate=worse) == []
+    assert failed(candidate=worse, newest=frozenset(range(8))) == ["newest edits against base"]
+    assert failed(candidate=worse, newest=frozenset(range(7))) == [], "too few to say"
+    assert failed(newest=frozenset(range(8)), serving=scores(1.8)) == []
+    checks = decide(GOOD, BASE, None, generic=None, norm_ratio=1.0, newest=range(8)).checks
+    (check,) = (check for check in checks if check.name == "newest edits against base")
+    assert check.value is not None
+    assert check.limit is not None
+    assert check.value < check.limit
+
+
+def test_what_must_not_come_out_is_a_check_of_its_own() -> None:
+    leaks = [Check("secrets", True, 0.0, 0.0, ""), Check("canary", False, 1.0, 0.0, "it comes out")]
+    assert failed(leaks=leaks) == ["canary"]
 
 
 def test_limits_are_settings() -> None:

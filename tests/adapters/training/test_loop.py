@@ -13,10 +13,15 @@ from tailora_adapters.corpus.sequences import TokenSequence, encode
 from tailora_adapters.errors import TrainingFailed
 from tailora_adapters.methods import LoraSettings, attach, freeze_below
 from tailora_adapters.training import loop
-from tailora_adapters.training.loop import StepReport, TrainSettings, train
+from tailora_adapters.training.decoder import make_decoder
+from tailora_adapters.training.loop import StepReport, TrainReport, TrainSettings, train
 
+TOKENS = 240
+"""About four of the sequences."""
 BUDGET = PromptBudget(prefix=40, suffix=12, tail=0)
-SETTINGS = TrainSettings(learning_rate=5e-3, batch=4, max_steps=25, max_epochs=100)
+SETTINGS = TrainSettings(
+    learning_rate=5e-3, batch_tokens=TOKENS, max_steps=30, max_epochs=100, prompt_weight=0
+)
 
 
 @pytest.fixture
@@ -31,6 +36,10 @@ def new(tiny: Any, first_layer: int = 0) -> Any:
     return model
 
 
+def learn(model: Any, sequences: list[TokenSequence], settings: TrainSettings, **more: Any) -> TrainReport:
+    return train(model, make_decoder(model, settings.first_layer), sequences, settings, **more)
+
+
 def weights(model: Any) -> dict[str, torch.Tensor]:
     return {name: p.detach().clone() for name, p in model.named_parameters() if "lora_" in name}
 
@@ -41,10 +50,10 @@ def test_loss_falls(tiny: Any, sequences: list[TokenSequence], first_layer: int)
     before = weights(model)
     steps: list[StepReport] = []
     settings = dataclasses.replace(SETTINGS, first_layer=first_layer)
-    report = train(model, sequences, settings, seed=1, on_step=steps.append)
-    assert report.steps == len(steps) == 25
+    report = learn(model, sequences, settings, seed=1, on_step=steps.append)
+    assert report.steps == len(steps) == 30
     assert sum(step.loss for step in steps[-4:]) < 0.75 * sum(step.loss for step in steps[:4])
-    assert [step.step for step in steps] == list(range(1, 26))
+    assert [step.step for step in steps] == list(range(1, 31))
     assert all(a.fraction <= b.fraction for a, b in itertools.pairwise(steps))
     assert not model.training
     changed = {name for name, weight in weights(model).items() if not torch.equal(weight, before[name])}
@@ -52,11 +61,11 @@ def test_loss_falls(tiny: Any, sequences: list[TokenSequence], first_layer: int)
 
 
 def test_deterministic(tiny: Any, sequences: list[TokenSequence]) -> None:
-    settings = dataclasses.replace(SETTINGS, max_steps=6, batch=2)
+    settings = dataclasses.replace(SETTINGS, max_steps=6, batch_tokens=TOKENS // 2)
     results = []
     for seed in (1, 1, 2):
         model = new(tiny)
-        results.append((train(model, sequences, settings, seed=seed).final_loss, weights(model)))
+        results.append((learn(model, sequences, settings, seed=seed).final_loss, weights(model)))
     (loss, first), (again, second), (other, _) = results
     assert loss == again != other
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -66,9 +75,9 @@ def test_kept_activations_change_nothing(
     tiny: Any, sequences: list[TokenSequence], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = dataclasses.replace(SETTINGS, max_steps=6, first_layer=2)
-    kept = train(new(tiny, 2), sequences, settings, seed=1)
+    kept = learn(new(tiny, 2), sequences, settings, seed=1)
     monkeypatch.setattr(loop, "Kept", lambda decoder, sequences: None)
-    plain = train(new(tiny, 2), sequences, settings, seed=1)
+    plain = learn(new(tiny, 2), sequences, settings, seed=1)
     assert kept.final_loss == pytest.approx(plain.final_loss, rel=0.01)
 
 
@@ -77,7 +86,7 @@ def test_loss_that_is_no_number(tiny: Any, sequences: list[TokenSequence]) -> No
     with torch.no_grad():
         next(p for p in model.parameters() if p.requires_grad).fill_(float("nan"))
     with pytest.raises(TrainingFailed, match="step 0"):
-        train(model, sequences, SETTINGS, seed=1)
+        learn(model, sequences, SETTINGS, seed=1)
 
 
 def test_keeps_to_its_time(
@@ -87,7 +96,7 @@ def test_keeps_to_its_time(
     monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(clock)))  # a second passes at every look
     steps: list[StepReport] = []
     settings = dataclasses.replace(SETTINGS, max_seconds=10.0, max_steps=10_000)
-    report = train(new(tiny), sequences, settings, seed=1, on_step=steps.append)
+    report = learn(new(tiny), sequences, settings, seed=1, on_step=steps.append)
     assert 1 <= report.steps <= 10
     assert steps[-1].fraction > 0.5  # the schedule followed the clock
     assert settings.as_dict()["max_seconds"] == 10.0
@@ -95,5 +104,36 @@ def test_keeps_to_its_time(
 
 
 def test_epochs_bound_the_steps(tiny: Any, sequences: list[TokenSequence]) -> None:
-    settings = dataclasses.replace(SETTINGS, max_epochs=1.5, batch=4)
-    assert train(new(tiny), sequences, settings, seed=1).steps == 3
+    settings = dataclasses.replace(SETTINGS, max_epochs=1.5)
+    assert learn(new(tiny), sequences, settings, seed=1).steps == 3
+
+
+def test_the_clock_leaves_out_what_a_step_was_suspended_for(
+    tiny: Any, sequences: list[TokenSequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def on_step(step: StepReport) -> None:
+        now[0] += 3_600.0 if step.step == 12 else 1.0  # the next step takes an hour: the lid was closed
+
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    settings = dataclasses.replace(SETTINGS, max_steps=20, max_seconds=100.0)
+    report = learn(new(tiny), sequences, settings, seed=1, on_step=on_step)
+    assert report.steps == 20
+    assert 19 <= report.seconds <= 25
+
+
+def test_prompts_are_learned_from_too(tiny: Any, sequences: list[TokenSequence]) -> None:
+    with_prompts = dataclasses.replace(SETTINGS, max_steps=4, prompt_weight=1.0)
+    results = {}
+    for name, settings in {
+        "middles": dataclasses.replace(with_prompts, prompt_weight=0.0),
+        "tails": dataclasses.replace(with_prompts, prompt_share=0.0),
+        "prompts": with_prompts,
+    }.items():
+        model = new(tiny)
+        losses: list[float] = []
+        learn(model, sequences, settings, seed=1, on_step=lambda step: losses.append(step.loss))  # noqa: B023
+        results[name] = losses[0]
+    assert results["middles"] == results["tails"], "these prompts have no tails"
+    assert results["prompts"] > 1.5 * results["middles"], "a second mean loss is added"

@@ -1,12 +1,14 @@
 """A whole run on a small repository: what it leaves behind, whatever it decides."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 
 from tailora_adapters import foundation
 from tailora_adapters.base import load
@@ -14,36 +16,34 @@ from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.errors import TrainingBusy, TrainingFailed
 from tailora_adapters.manifest import Manifest
 from tailora_adapters.methods import LoraSettings, attach
-from tailora_adapters.store import Store
+from tailora_adapters.store import CHECKPOINT, Store
 from tailora_adapters.training import run as run_module
-from tailora_adapters.training.data import DataSettings
 from tailora_adapters.training.gate import GateSettings
-from tailora_adapters.training.loop import TrainSettings
+from tailora_adapters.training.loop import TrainReport, train
 from tailora_adapters.training.run import Outcome, RunSettings, run
 from tailora_adapters.training.save import save_adapter
 
-SETTINGS = RunSettings(
-    data=DataSettings(examples=60, held_out=16, generic=4, min_examples=20, min_held_out=5, max_prompt=80),
-    train=TrainSettings(learning_rate=5e-3, batch=4, max_steps=30, max_epochs=100),
-    lora=LoraSettings(rank=4, alpha=16),
-)
-STRICT = dataclasses.replace(SETTINGS, gate=GateSettings(confidence=1.1))
+STRICT = GateSettings(confidence=1.1)
+"""Nothing is good enough."""
+
+Learn = Callable[..., Outcome]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+def learn(repository: Path, tiny: Any, store: Store, run_settings: RunSettings) -> Callable[..., Outcome]:
+    """``learn(**changed settings)``: one run on the repository."""
+
+    def learn(*, root: Path = repository, **changes: Any) -> Outcome:
+        of_run = {name: changes.pop(name) for name in ("changed", "full", "progress") if name in changes}
+        settings = dataclasses.replace(run_settings, **changes)
+        return run(root, tiny.name, settings=settings, store=store, **of_run)
+
+    return learn
 
 
-def learn(
-    repository: Path, tiny: Any, store: Store, settings: RunSettings = SETTINGS, **more: Any
-) -> Outcome:
-    return run(repository, tiny.name, settings=settings, store=store, **more)
-
-
-def test_promoted_and_continued(repository: Path, tiny: Any, store: Store) -> None:
+def test_promoted_and_continued(learn: Learn, repository: Path, tiny: Any, store: Store) -> None:
     seen: list[tuple[str, float]] = []
-    outcome = learn(repository, tiny, store, progress=lambda stage, done, _: seen.append((stage, done)))
+    outcome = learn(progress=lambda stage, done, _: seen.append((stage, done)))
     assert outcome.decision == "promoted", outcome.reason
     assert list(dict.fromkeys(stage for stage, _ in seen)) == [
         "selecting",
@@ -65,13 +65,17 @@ def test_promoted_and_continued(repository: Path, tiny: Any, store: Store) -> No
     assert manifest.data.examples > 20
     paths = {file.path for file in manifest.data.files}
     assert paths < {path.name for path in repository.iterdir()}  # some are held out
-    assert sum(file.examples for file in manifest.data.files) == manifest.data.examples
+    # The rest is generic code, and the canary.
+    assert sum(file.examples for file in manifest.data.files) == 60 == manifest.data.examples - 3 - 1
     assert manifest.gate is not None
     assert manifest.gate.figures["candidate_nll"] < manifest.gate.figures["base_nll"]
     assert outcome.event()["gate"]["base_nll"] == manifest.gate.figures["base_nll"]
-    assert {entry.path for entry in Reservoir(project.directory / FILE_NAME).entries} == paths
+    assert {entry.path for entry in Reservoir(project.directory / FILE_NAME).entries} == {
+        file.path for file in manifest.data.files if file.examples
+    }
+    assert not (project.directory / CHECKPOINT).exists()
 
-    again = learn(repository, tiny, store, dataclasses.replace(SETTINGS, seed=2), changed=["book.py"])
+    again = learn(seed=2, changed=["book.py"])
     assert again.version == "2"
     assert again.manifest is not None
     assert again.manifest.parent == "1"
@@ -82,18 +86,19 @@ def test_promoted_and_continued(repository: Path, tiny: Any, store: Store) -> No
     assert again.gate.figures["base_nll"] > 5
 
 
-def test_a_withdrawn_version_is_no_parent(repository: Path, tiny: Any, store: Store) -> None:
-    learn(repository, tiny, store)
+def test_a_withdrawn_version_is_no_parent(learn: Learn, repository: Path, store: Store) -> None:
+    learn()
     project = store.project(repository)
     assert project.withdraw("1", "few accepted")
     project.use("1")  # the user may, and still nothing is built on it
-    again = learn(repository, tiny, store, dataclasses.replace(SETTINGS, seed=2), changed=["book.py"])
+    again = learn(seed=2, changed=["book.py"])
     assert again.manifest is not None
     assert (again.version, again.manifest.parent) == ("2", None)
+    assert again.manifest.settings["full"] == "version 1 was rolled back: few accepted"
 
 
-def test_rejected_leaves_what_serves(repository: Path, tiny: Any, store: Store) -> None:
-    outcome = learn(repository, tiny, store, STRICT)
+def test_rejected_leaves_what_serves(learn: Learn, repository: Path, store: Store) -> None:
+    outcome = learn(gate=STRICT)
     assert outcome.decision == "rejected"
     assert "loss against base" in outcome.reason
     project = store.project(repository)
@@ -106,11 +111,50 @@ def test_rejected_leaves_what_serves(repository: Path, tiny: Any, store: Store) 
     assert not (project.directory / FILE_NAME).exists()
 
 
-def test_too_little_data(tmp_path: Path, tiny: Any, store: Store) -> None:
+def test_the_scale_is_chosen_and_written_down(
+    learn: Learn, repository: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: dict[str, torch.Tensor] = {}
+
+    def overshoot(model: Any, *arguments: Any, **more: Any) -> TrainReport:
+        report = train(model, *arguments, **more)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if parameter.requires_grad and ".lora_B." in name:
+                    parameter.mul_(3)
+                    trained[name.replace(".default", "")] = parameter.clone()
+        return report
+
+    monkeypatch.setattr(run_module, "train", overshoot)
+    outcome = learn()
+    assert outcome.manifest is not None
+    assert outcome.manifest.settings["scale"] == 0.6
+    saved = load_file(store.project(repository).get("1").path / "adapter_model.safetensors")
+    for name, value in trained.items():
+        torch.testing.assert_close(saved[name].float(), 0.6 * value, rtol=0.01, atol=1e-6)
+
+
+def test_a_full_run_that_is_promoted_fulfils_what_was_asked(
+    learn: Learn, repository: Path, store: Store
+) -> None:
+    project = store.project(repository)
+    project.ask_retrain("book.py is to be forgotten")
+    assert learn(gate=STRICT).decision == "rejected"
+    assert project.retrain is not None
+    outcome = learn()
+    assert outcome.decision == "promoted", outcome.reason
+    assert outcome.manifest is not None
+    assert outcome.manifest.settings["full"] == "book.py is to be forgotten"
+    assert project.retrain is None
+
+
+def test_too_little_data(learn: Learn, tmp_path: Path, store: Store) -> None:
     root = tmp_path / "small"
     root.mkdir()
-    (root / "one.py").write_text("def area(width, height):\n    return width * height\n")
-    outcome = learn(root, tiny, store)
+    for name in ("one", "two", "three"):
+        lines = [f"def {name}_{n}(width):\n    return width * {n} + {name}_{n}_limit" for n in range(3)]
+        (root / f"{name}.py").write_text("\n".join(lines))
+    outcome = learn(root=root)
     assert outcome.decision == "too_little_data"
     assert "20 needed" in outcome.reason
     assert outcome.event() == {
@@ -124,20 +168,18 @@ def test_too_little_data(tmp_path: Path, tiny: Any, store: Store) -> None:
 
 
 def test_starts_from_the_foundation(
-    repository: Path, tiny: Any, store: Store, make_lora: Any, monkeypatch: pytest.MonkeyPatch
+    learn: Learn, repository: Path, tiny: Any, store: Store, make_lora: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_lora(5, strength=0.02)
     shipped = foundation.FoundationAdapter(folder, "hash", None)  # type: ignore[arg-type]
     monkeypatch.setattr(foundation, "find", lambda name: shipped if name == "tiny" else None)
-    outcome = learn(repository, tiny, store)
+    outcome = learn()
     assert outcome.manifest is not None
     assert outcome.manifest.parent == "foundation"
     assert outcome.gate is not None
     (norm,) = [check for check in outcome.gate.checks if check.name == "adapter norm"]
     assert norm.value != 1.0
     # Below the cut, the foundation's own layers stay as they are.
-    from safetensors.torch import load_file
-
     ours = load_file(store.project(repository).get("1").path / "adapter_model.safetensors")
     theirs = load_file(folder / "adapter_model.safetensors")
     for name, weight in theirs.items():
@@ -146,19 +188,19 @@ def test_starts_from_the_foundation(
 
 
 def test_failure_leaves_nothing(
-    repository: Path, tiny: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+    learn: Learn, repository: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise TrainingFailed("the loss became nan")
 
     monkeypatch.setattr(run_module, "train", fail)
     with pytest.raises(TrainingFailed):
-        learn(repository, tiny, store)
+        learn()
     project = store.project(repository)
     assert project.versions() == []
     assert not list(project.directory.glob(".tmp-*"))
     with project.lock(), pytest.raises(TrainingBusy):
-        run_in_thread(lambda: learn(repository, tiny, store))
+        run_in_thread(lambda: learn())
 
 
 def run_in_thread(action: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tailora_adapters.store import Store
+from tailora_adapters.importing import import_adapter
+from tailora_adapters.store import CHECKPOINT, Store
 from tailora_adapters.training.launch import train_in_worker
 
 
@@ -67,6 +69,57 @@ def test_ends_with_its_parent(environment: None, tiny: Any, repository: Path) ->
     assert code == 3
     assert all(event["event"] != "done" for event in events)
     assert Store().project(repository).versions() == []
+
+
+EAGER = """
+import sys
+from tailora_adapters.training import loop, worker
+loop._CHECKPOINT_EVERY_S = 0
+sys.exit(worker.main())
+"""
+"""The worker, but that it keeps where it is after every step."""
+
+
+def steps(events: list[dict[str, Any]]) -> list[int]:
+    return [
+        int(event["message"].split()[1].rstrip(",")) for event in events if event.get("stage") == "training"
+    ]
+
+
+def test_killed_in_training_it_goes_on(environment: None, tiny: Any, repository: Path) -> None:
+    command = [sys.executable, "-c", EAGER, "--root", str(repository), "--model", tiny.name]
+    done = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if found := steps([json.loads(line)]):
+                done = found[0]
+            if done >= 2:
+                break
+        first.send_signal(signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    project = Store().project(repository)
+    assert project.versions() == []
+    assert (project.directory / CHECKPOINT).exists()
+    again = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+    events = [json.loads(line) for line in again.stdout.splitlines()]
+    assert steps(events)[0] > done
+    assert events[-1]["decision"] in ("promoted", "rejected")
+    assert project.get("1").manifest is not None
+    assert not (project.directory / CHECKPOINT).exists()
+    assert not list(project.directory.glob(".t*"))
+
+
+def test_judging_a_version(environment: None, tiny: Any, repository: Path, make_lora: Any) -> None:
+    project = Store().project(repository)
+    import_adapter(project, make_lora(1), tiny.name, claimed=True)
+    code, events = work("--root", str(repository), "--model", tiny.name, "--judge", "1")
+    assert code == 0
+    done = events[-1]
+    assert (done["event"], done["decision"], done["version"]) == ("done", "rejected", "1")
+    assert done["gate"]["checks"]
+    assert "training" not in {event.get("stage") for event in events}
+    assert project.get("1").status == "candidate", "who asks decides"
 
 
 def test_dead_worker_is_a_failed_run(

@@ -1,0 +1,76 @@
+"""The gate asked again: of a stored version alone, and of a candidate beside what serves in whatever form."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from tailora_adapters.errors import VersionUnknown
+from tailora_adapters.importing import import_adapter
+from tailora_adapters.manifest import GateResult
+from tailora_adapters.store import Store
+from tailora_adapters.training.run import Outcome, RunSettings, judge, run
+
+
+@pytest.fixture
+def learn(repository: Path, tiny: Any, store: Store, run_settings: RunSettings) -> Callable[[], Outcome]:
+    return lambda: run(repository, tiny.name, settings=run_settings, store=store)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_judging_changes_nothing(
+    learn: Callable[[], Outcome],
+    run_settings: RunSettings,
+    repository: Path,
+    tiny: Any,
+    store: Store,
+    make_lora: Any,
+    tmp_path: Path,
+) -> None:
+    learn()
+    project = store.project(repository)
+    folder = make_lora(1, rank=2)  # of another form than those that are trained here
+    imported = import_adapter(project, folder, tiny.name, claimed=True)
+    before = contents(tmp_path / "store")
+    outcome = judge(repository, tiny.name, imported.version, settings=run_settings, store=store)
+    assert (outcome.decision, outcome.version) == ("rejected", imported.version)
+    assert outcome.gate is not None
+    assert {"loss against base", "loss against serving", "secrets"} <= {
+        check.name for check in outcome.gate.checks
+    }
+    assert contents(tmp_path / "store") == before
+    good = judge(repository, tiny.name, "1", settings=run_settings, store=store)
+    assert good.gate is not None
+    # What serves is no better than itself, and better than the base.
+    failed = {check.name for check in good.gate.checks if not check.passed}
+    assert failed == {"loss against serving"}
+    with pytest.raises(VersionUnknown):
+        judge(repository, tiny.name, "9", settings=run_settings, store=store)
+
+
+def test_what_serves_may_be_of_another_form_or_broken(
+    learn: Callable[[], Outcome], repository: Path, tiny: Any, store: Store, make_lora: Any
+) -> None:
+    project = store.project(repository)
+    imported = import_adapter(project, make_lora(1, rank=2), tiny.name, claimed=True)
+    project.promote(imported.version, GateResult("promoted", "better"))
+    outcome = learn()
+    assert outcome.decision == "promoted", outcome.reason
+    assert outcome.gate is not None
+    assert outcome.gate.figures["serving_nll"] > outcome.gate.figures["candidate_nll"]
+    assert outcome.manifest is not None
+    assert (outcome.manifest.parent, outcome.manifest.settings["full"]) == (None, "version 1 was imported")
+    broken = project.get("2").path / "adapter_model.safetensors"
+    save_file({name: value[:1] for name, value in load_file(broken).items()}, broken)
+    again = learn()
+    assert again.decision == "promoted", again.reason
+    assert again.gate is not None
+    assert "serving_nll" not in again.gate.figures
+    assert project.serving() == project.get("3")
