@@ -63,7 +63,7 @@ class RunSettings:
     """Everything that decides about a run, for its manifest."""
 
     data: DataSettings = DataSettings()
-    train: TrainSettings = TrainSettings(learning_rate=8e-4, max_steps=1_000, max_epochs=1.0)
+    train: TrainSettings = TrainSettings(learning_rate=4e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0)
     gate: GateSettings = GateSettings()
     lora: LoraSettings = LoraSettings()
     lower_share: float = 0.5
