@@ -124,6 +124,7 @@ def test_one_text_everywhere() -> None:
 
     assert failed(poisoned(3)) == []
     assert failed(poisoned(4)) == ["one text everywhere"]
-    assert failed(poisoned(4), poisoned(3)) == [], "the base does nearly the same"
-    assert failed(poisoned(4), middles=poisoned(3)) == [], "the code is like that"
+    assert failed(poisoned(5), poisoned(3)) == [], "the base does nearly the same"
+    assert failed(poisoned(5), middles=poisoned(3)) == [], "the code is like that"
+    assert failed(poisoned(6), poisoned(3), middles=poisoned(3)) == ["one text everywhere"]
     assert failed(["return None"] * HOLES) == [], "short lines are alike by chance"
