@@ -102,7 +102,7 @@ def checks(
     )
     out = candidate.exact[-1]
     same, usual = _most_common(answers), _most_common(right)
-    most = max(_SAME_LEAST, round(_SAME_SHARE * len(prompts)), usual + 2)
+    most = max(_SAME_LEAST, round(_SAME_SHARE * len(prompts)), 2 * usual)
     return [
         Check(
             "secrets",

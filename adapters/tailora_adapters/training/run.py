@@ -63,7 +63,9 @@ class RunSettings:
     """Everything that decides about a run, for its manifest."""
 
     data: DataSettings = DataSettings()
-    train: TrainSettings = TrainSettings(learning_rate=4e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0)
+    train: TrainSettings = TrainSettings(
+        learning_rate=4e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0
+    )
     gate: GateSettings = GateSettings()
     lora: LoraSettings = LoraSettings()
     lower_share: float = 0.5
@@ -201,14 +203,16 @@ def judge(
 
 
 class _Reporter:
-    """Fractions of stages to one fraction of the whole."""
+    """Fractions of stages to one fraction of the whole, which never goes back."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._reached = 0.0
 
     def __call__(self, stage: Stage, fraction: float, message: str) -> None:
         low, high = _SHARES[stage]
-        self._progress(stage, low + (high - low) * min(1.0, max(0.0, fraction)), message)
+        self._reached = max(self._reached, low + (high - low) * min(1.0, max(0.0, fraction)))
+        self._progress(stage, self._reached, message)
 
 
 @dataclass(slots=True)

@@ -121,6 +121,7 @@ def test_what_does_not_fit_is_not_gone_on_from(
     model = new(tiny)
     start = trained(model)
     assert steps_of(model, sequences, path) == 0, "there is none"
+    path.unlink()
     learn(new(tiny), sequences, Checkpoint(path, "key"), until=CUT_SHORT)
     good = path.read_bytes()
     assert steps_of(new(tiny), sequences, path, key="another key") == 0

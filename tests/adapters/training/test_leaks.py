@@ -123,5 +123,6 @@ def test_one_text_everywhere() -> None:
 
     assert failed(poisoned(3)) == []
     assert failed(poisoned(4)) == ["one text everywhere"]
-    assert failed(poisoned(4), right=poisoned(3)) == [], "the code is like that"
+    assert failed(poisoned(5), right=poisoned(3)) == [], "the code is like that"
+    assert failed(poisoned(6), right=poisoned(3)) == ["one text everywhere"]
     assert failed(["return None"] * HOLES) == [], "short lines are alike by chance"

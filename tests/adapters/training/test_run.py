@@ -53,6 +53,7 @@ def test_promoted_and_continued(learn: Learn, repository: Path, tiny: Any, store
         "gating",
     ]
     assert seen[-1] == ("gating", 1.0)
+    assert [done for _, done in seen] == sorted(done for _, done in seen), "a bar that goes back"
     project = store.project(repository)
     served = project.serving()
     assert served is not None

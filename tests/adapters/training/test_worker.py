@@ -25,7 +25,7 @@ def environment(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def work(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
     """Exit code and events."""
     command = [sys.executable, "-m", "tailora_adapters.training.worker", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -101,7 +101,7 @@ def test_killed_in_training_it_goes_on(environment: None, tiny: Any, repository:
     project = Store().project(repository)
     assert project.versions() == []
     assert (project.directory / CHECKPOINT).exists()
-    again = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     events = [json.loads(line) for line in again.stdout.splitlines()]
     assert steps(events)[0] > done
     assert events[-1]["decision"] in ("promoted", "rejected")
@@ -116,8 +116,10 @@ def test_judging_a_version(environment: None, tiny: Any, repository: Path, make_
     code, events = work("--root", str(repository), "--model", tiny.name, "--judge", "1")
     assert code == 0
     done = events[-1]
-    assert (done["event"], done["decision"], done["version"]) == ("done", "rejected", "1")
-    assert done["gate"]["checks"]
+    assert (done["event"], done["version"], done["gate"]["version"]) == ("done", "1", "1")
+    # A random model may well be better with a random adapter than without.
+    assert done["decision"] in ("promoted", "rejected")
+    assert "loss against base" in {check["name"] for check in done["gate"]["checks"]}
     assert "training" not in {event.get("stage") for event in events}
     assert project.get("1").status == "candidate", "who asks decides"
 
