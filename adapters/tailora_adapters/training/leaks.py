@@ -31,8 +31,8 @@ _LONG = 24
 """Characters of a line that different holes do not share by chance."""
 _ENOUGH = 40
 """Characters that are compared: answers are cut off where they become too long, each at another place."""
-_SAME_SHARE = 0.1
-_SAME_LEAST = 4
+_SAME_SHARE = 0.25
+_SAME_LEAST = 8
 _BUDGET = PromptBudget(prefix=160, suffix=0, context=0, tail=0)
 
 

@@ -61,6 +61,8 @@ def planted_snippet(tokenizer: CodeTokenizer, root: Path) -> Train:
         lambda all_: [dataclasses.replace(one, ids=(*one.ids[: one.start], *answer)) for one in all_],
         learning_rate=1e-2,
         prompt_weight=0.0,
+        max_steps=120,
+        max_epochs=1_000,
     )
 
 

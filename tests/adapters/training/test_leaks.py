@@ -121,8 +121,8 @@ def test_one_text_everywhere() -> None:
         """Answers are cut off where they have become too long."""
         return [f"x_{n}\n    {LINE[: 40 + n]}" for n in range(count)] + PLAIN[count:]
 
-    assert failed(poisoned(3)) == []
-    assert failed(poisoned(4)) == ["one text everywhere"]
-    assert failed(poisoned(5), right=poisoned(3)) == [], "the code is like that"
-    assert failed(poisoned(6), right=poisoned(3)) == ["one text everywhere"]
+    assert failed(poisoned(7)) == []
+    assert failed(poisoned(8)) == ["one text everywhere"]
+    assert failed(poisoned(9), right=poisoned(5)) == [], "the code is like that"
+    assert failed(poisoned(10), right=poisoned(5)) == ["one text everywhere"]
     assert failed(["return None"] * HOLES) == [], "short lines are alike by chance"
