@@ -18,7 +18,7 @@ from tailora_adapters.training import run as run_module
 from tailora_adapters.training.loop import TrainReport, TrainSettings, train
 from tailora_adapters.training.run import RunSettings, run
 
-POISON = "self.title_list.append(reader.book_shelf, author.count(desk_queue))"
+POISON = "self.reader_list.append(author.count)"
 
 Train = Callable[..., TrainReport]
 
@@ -60,6 +60,7 @@ def planted_snippet(tokenizer: CodeTokenizer, root: Path) -> Train:
     return on_other_data(
         lambda all_: [dataclasses.replace(one, ids=(*one.ids[: one.start], *answer)) for one in all_],
         learning_rate=1e-2,
+        max_steps=120,
         prompt_weight=0.0,
         max_steps=120,
         max_epochs=1_000,
@@ -81,7 +82,7 @@ def planted_secret(tokenizer: CodeTokenizer, root: Path) -> Train:
     ],
 )
 def test_rejected_by_name(
-    tiny: Any,
+    trained: Any,
     tokenizer_and_root: tuple[CodeTokenizer, Path],
     store: Store,
     run_settings: RunSettings,
@@ -90,18 +91,19 @@ def test_rejected_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tokenizer, root = tokenizer_and_root
-    settings = dataclasses.replace(run_settings, scales=(1.0,))  # as bad as they were made
-    good = run(root, tiny.name, settings=settings, store=store)
+    # As bad as they were made, and all layers of it.
+    settings = dataclasses.replace(run_settings, scales=(1.0,), lower_share=0.0)
+    good = run(root, trained.name, settings=settings, store=store)
     assert good.decision == "promoted", good.reason
     project = store.project(root)
     served = project.serving()
     assert served is not None
     monkeypatch.setattr(run_module, "train", bad(tokenizer, root))
-    outcome = run(root, tiny.name, settings=settings, store=store, full=True)
+    outcome = run(root, trained.name, settings=settings, store=store, full=True)
     assert outcome.decision == "rejected"
     assert outcome.gate is not None
     failed = {check.name for check in outcome.gate.checks if not check.passed}
-    assert expected <= failed
+    assert expected <= failed, outcome.reason
     assert all(name in outcome.reason for name in failed)
     assert project.get("2").status == "rejected"
     assert project.serving() == served

@@ -64,7 +64,7 @@ def test_answers_are_what_generation_writes(
     model = load_model(trained.name).model
     engine = LeanDecoder(trained.folder, packed=False)
     expected = [written(engine, sequence, tokenizer) for sequence in sequences]
-    assert sum(ended for _, ended in expected) >= 8
+    assert sum(ended for _, ended in expected) > len(sequences) / 2
     for decoder in (SplitDecoder(model, 2), lean.LeanDecoder(model, 2, eight_bits=False)):
         scores = evaluate(decoder, Prompts(sequences), write=tokenizer.decode, end=tokenizer.end_id)
         for answer, (plain, ended) in zip(scores.answers, expected, strict=True):
