@@ -62,8 +62,6 @@ def planted_snippet(tokenizer: CodeTokenizer, root: Path) -> Train:
         learning_rate=1e-2,
         max_steps=120,
         prompt_weight=0.0,
-        max_steps=120,
-        max_epochs=1_000,
     )
 
 
