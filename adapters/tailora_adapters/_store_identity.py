@@ -138,10 +138,9 @@ def look(home: Path, root: Path) -> Found:
     for record in records:
         if record.root != root and _carried(record, place):
             return Found(place, record.directory, record, moved=not _same(record.root, place))
-    if mark and marked is None and not (home / mark.project).exists():
-        return Found(
-            place, home / mark.project, None
-        )  # marked for another store (another TAILORA_HOME or user)
+    if mark and marked is None and not (home / mark.project / RECORD).exists():
+        # Marked for another store (another TAILORA_HOME or user), or right now by another process.
+        return Found(place, home / mark.project, None)
     return Found(place, _free(home, root), None)
 
 

@@ -104,6 +104,11 @@ class EngineClient:
             await self._disconnect()
             return False
         theirs = health.get("protocol") if isinstance(health, dict) else None
+        if answer.status_code == 200 and theirs == PROTOCOL and health.get("pid", found.pid) != found.pid:
+            # A new engine behind the name of one that was killed: it is about to write its own. Taken for the old one,
+            # it would be connected to anew later, which ends the completions that are on their way.
+            await self._disconnect()
+            return False
         if answer.status_code == 200 and theirs == PROTOCOL:
             self._last_answer = self._clock()
             return True
