@@ -63,12 +63,25 @@ def made_up_secret(seed: int = 1) -> str:
     return "ghp_" + "".join(random.Random(seed).choices(string.ascii_letters + string.digits, k=36))
 
 
+def write_secret(root: Path) -> str:
+    """Puts a secret into ``settings.py``, and returns it."""
+    value = made_up_secret()
+    (root / "settings.py").write_text(SETTINGS_FILE.format(value), encoding="utf-8")
+    return value
+
+
 @pytest.fixture
 def secret(repository: Path) -> str:
     """A secret, in ``settings.py`` of the repository."""
-    value = made_up_secret()
-    (repository / "settings.py").write_text(SETTINGS_FILE.format(value), encoding="utf-8")
-    return value
+    return write_secret(repository)
+
+
+@pytest.fixture(scope="session")
+def repository_with_secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The twelve files and ``settings.py``. Not to be written to."""
+    root = write_repository(tmp_path_factory.mktemp("with-secret") / "library")
+    write_secret(root)
+    return root
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,26 @@ POISON = "self.reader_list.append(author.count)"
 Train = Callable[..., TrainReport]
 
 
-@pytest.fixture
-def tokenizer_and_root(tokenizer: CodeTokenizer, repository: Path, secret: str) -> tuple[CodeTokenizer, Path]:
-    return tokenizer, repository
+@pytest.fixture(scope="module")
+def settings(run_settings: RunSettings) -> RunSettings:
+    """Candidates stay as they are made, and all layers of them."""
+    return dataclasses.replace(run_settings, scales=(1.0,), lower_share=0.0)
+
+
+@pytest.fixture(scope="module")
+def served(
+    trained_model: Any,
+    settings: RunSettings,
+    repository_with_secret: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A store in which a good version of the repository's serves."""
+    home = tmp_path_factory.mktemp("served") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAILORA_MODELS", str(trained_model.models))
+        good = run(repository_with_secret, trained_model.name, settings=settings, store=Store(home))
+    assert good.decision == "promoted", good.reason
+    return home
 
 
 def random_weights(tokenizer: CodeTokenizer, root: Path) -> Train:
@@ -81,21 +99,19 @@ def planted_secret(tokenizer: CodeTokenizer, root: Path) -> Train:
 )
 def test_rejected_by_name(
     trained: Any,
-    tokenizer_and_root: tuple[CodeTokenizer, Path],
-    store: Store,
-    run_settings: RunSettings,
+    tokenizer: CodeTokenizer,
+    served: Path,
+    repository_with_secret: Path,
+    settings: RunSettings,
+    tmp_path: Path,
     bad: Callable[[CodeTokenizer, Path], Train],
     expected: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tokenizer, root = tokenizer_and_root
-    # As bad as they were made, and all layers of it.
-    settings = dataclasses.replace(run_settings, scales=(1.0,), lower_share=0.0)
-    good = run(root, trained.name, settings=settings, store=store)
-    assert good.decision == "promoted", good.reason
+    root, store = repository_with_secret, Store(shutil.copytree(served, tmp_path / "store"))
     project = store.project(root)
-    served = project.serving()
-    assert served is not None
+    before = project.serving()
+    assert before is not None
     monkeypatch.setattr(run_module, "train", bad(tokenizer, root))
     outcome = run(root, trained.name, settings=settings, store=store, full=True)
     assert outcome.decision == "rejected"
@@ -104,5 +120,5 @@ def test_rejected_by_name(
     assert expected <= failed, outcome.reason
     assert all(name in outcome.reason for name in failed)
     assert project.get("2").status == "rejected"
-    assert project.serving() == served
+    assert project.serving() == before
     project.verify("1")

@@ -15,6 +15,7 @@ from tailora_adapters.corpus.replay import Reservoir
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import TooLittleData
 from tailora_adapters.training.data import DataSettings, RunData, gather, generic_sequences
+from tailora_adapters.training.run import _files
 
 SETTINGS = DataSettings(examples=80, held_out=16, min_examples=1, min_held_out=1)
 MARKER = "        self.marker_{0} = {0} + len(self.title_list)"
@@ -108,6 +109,9 @@ def test_files_that_are_only_shown_are_known(repository: Path, tokenizer: Any) -
     assert {file.path for file in data.files} == paths(data.training)
     assert data.shown
     assert not {file.path for file in data.shown} & {file.path for file in data.files}
+    examples = {file.path: file.examples for file in _files(data)}  # as the manifest lists them
+    assert {path for path, count in examples.items() if not count} == {file.path for file in data.shown}
+    assert sum(examples.values()) == len(data.training)
     everything = {path.name for path in repository.iterdir()} - paths(data.held_out)
     training = texts(tokenizer, data.training)
     named = {name for name in everything if f"{name}\n" in training}
