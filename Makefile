@@ -31,7 +31,7 @@ format: $(VENV)/.installed  ## Format and mend what can be mended.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-foundation: $(VENV)/.installed  ## Train the foundation adapter anew (about 30 minutes on 2 cores).
+foundation: $(VENV)/.installed  ## Train the foundation adapter anew (about 45 minutes on 2 cores).
 	$(BIN)/tailora model pull
 	$(BIN)/python -m tailora_adapters.foundation.build
 

@@ -6,7 +6,6 @@ merges them once. Knows nothing of data, of the gate or of versions.
 
 import contextlib
 import json
-import logging
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,8 +26,6 @@ from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.save import CONFIG_FILE, WEIGHTS_FILE
 
 __all__ = ["Session", "Values", "load_for_training", "measure_alone", "update_norm"]
-
-_log = logging.getLogger(__name__)
 
 Values = Mapping[str, Tensor]
 """An adapter's parameters above the cut, by their name in the model."""

@@ -1,4 +1,4 @@
-"""A decoder for training on CPUs: what transformers and peft would compute, in half their time and memory.
+"""A decoder for training on CPUs: what transformers and peft would compute, in less time and memory.
 
 For the Llama family (RMSNorm, rotary positions, grouped queries, SwiGLU; Qwen2 and Llama among them) with plain LoRA.
 Sequences lie one behind the other, without padding::
@@ -33,7 +33,6 @@ class _Layer:
 
     def __init__(self, module: Any, *, trained: bool, eight_bits: bool) -> None:
         attention, mlp = module.self_attn, module.mlp
-        self.trained = trained
         self.input_norm = module.input_layernorm.weight.float()
         self.output_norm = module.post_attention_layernorm.weight.float()
 

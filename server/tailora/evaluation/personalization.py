@@ -135,8 +135,10 @@ def _generic(
     model: str, adapter: Path | None, problems: Sequence[Problem], progress: Progress
 ) -> dict[str, Any]:
     """HumanEval infilling before and after; ``generic_drop`` is the share of the problems that is lost."""
-    if not problems or adapter is None:
-        return {"generic_drop": None if problems == () else 0.0}
+    if not problems:
+        return {"generic_drop": None}
+    if adapter is None:  # the foundation adapter still serves
+        return {"generic_drop": 0.0}
     found = infilling.evaluate(problems, model, adapter=adapter, progress=progress)
     before, after = found.get("foundation"), found["adapter"]
     drop = round(before["first_line"] - after["first_line"], 4) if before else None
