@@ -128,15 +128,17 @@ class Session:
         }
 
 
-def measure_alone(model: str, folder: Path, exam: Exam) -> tuple[Results, float]:
+def measure_alone(model: str, folder: Path, exam: Exam, first_layer: int) -> tuple[Results, float]:
     """The answers of an adapter of any form, in a model of its own, and the norm of its update.
+
+    ``first_layer`` is the session's, so that an adapter that it has, too, gives the same bits.
 
     Raises:
         AdapterCorrupt: it does not fit the model.
     """
     loaded = load_for_training(model)
     adapted = resume(loaded.model, folder)
-    decoder = make_decoder(adapted, loaded.model.config.num_hidden_layers)
+    decoder = make_decoder(adapted, first_layer)
     return exam.again().take(decoder), update_norm(adapted)
 
 

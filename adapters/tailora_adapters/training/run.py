@@ -196,7 +196,7 @@ def judge(
             return Outcome("too_little_data", str(error))
         work.measure_references()
         report("gating", 0.0, f"measuring version {version}")
-        results, norm = measure_alone(model, folder, work.exam)
+        results, norm = measure_alone(model, folder, work.exam, work.session.first_layer)
         gate = work.decide(results, norm)
         report("gating", 1.0, gate.reason)
     return Outcome(gate.decision, gate.reason, version, gate, None)
@@ -314,7 +314,7 @@ class _Run:
 
     def _alone(self, served: AdapterVersion) -> Results | None:
         try:
-            return measure_alone(self.model, served.path, self.exam)[0]
+            return measure_alone(self.model, served.path, self.exam, self.session.first_layer)[0]
         except AdapterCorrupt as error:  # it cannot serve either, so nothing has to beat it
             _log.warning("version %s is not compared with: %s", served.version, error)
             return None
