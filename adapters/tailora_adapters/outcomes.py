@@ -180,9 +180,7 @@ class Outcomes:
             self._create()
         connection = sqlite3.connect(self.path, timeout=_BUSY_S)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
+            _prepare(connection)
             with connection:
                 yield connection
         finally:
@@ -212,6 +210,21 @@ class Outcomes:
 
     def _unwritable(self, error: Exception) -> StoreUnwritable:
         return StoreUnwritable(f"{self.path} cannot be written, so nothing was counted: {error}")
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Write-ahead log and schema. SQLite doesn't wait by itself where two change the journal's mode at once."""
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
 
 
 def _write(connection: sqlite3.Connection, event: Event) -> bool:
