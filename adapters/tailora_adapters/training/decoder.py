@@ -29,9 +29,15 @@ class Cache:
     lengths: list[int] = field(default_factory=list)
     """Tokens of each sequence that all layers have read."""
 
-    def copy(self) -> "Cache":
-        """Another one that may grow by itself; tensors are shared."""
-        return Cache({layer: list(pairs) for layer, pairs in self.layers.items()}, list(self.lengths))
+    def to(self, dtype: torch.dtype) -> "Cache":
+        """Another one that may grow by itself."""
+        return Cache(
+            {
+                layer: [(keys.to(dtype, copy=True), values.to(dtype, copy=True)) for keys, values in pairs]
+                for layer, pairs in self.layers.items()
+            },
+            list(self.lengths),
+        )
 
     def crop(self, lengths: Sequence[int]) -> None:
         """Forgets what stands behind so many tokens of each sequence."""

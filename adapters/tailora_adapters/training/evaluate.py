@@ -5,6 +5,7 @@ the reference before it, the most probable token is the reference's next one. So
 are written out, by greedy decoding from the first wrong token on. Knows nothing of adapters or the gate.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -15,10 +16,11 @@ from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.training.decoder import Cache, Decoder
+from tailora_adapters.training.memory import give_back
 
 __all__ = ["Prompts", "Scores", "evaluate"]
 
-_BATCH_TOKENS = 4_096
+_BATCH_TOKENS = 2_048
 _MORE_TOKENS = 8
 """What an answer may be longer than its reference before it is cut; it has failed to stop by then."""
 _MOST_TOKENS = 96
@@ -68,7 +70,7 @@ class Prompts:
     """The holes' prompts, read through the lower half once for all models that share it."""
 
     sequences: Sequence[TokenSequence]
-    _read: list[tuple[Tensor, Cache]] = field(default_factory=list)
+    _read: dict[int, tuple[Tensor, Cache]] = field(default_factory=dict)
 
     def batches(self) -> Iterator[tuple[int, ...]]:
         """Indices, by length so that a batch's answers are of like length; the same ones every time."""
@@ -87,13 +89,13 @@ class Prompts:
     @torch.no_grad()
     def read(self, decoder: Decoder, number: int, indices: Sequence[int]) -> tuple[Tensor, Cache]:
         """Activations at the cut, (tokens, hidden), and a cache of the lower half that may grow, for one batch."""
-        if number == len(self._read):
+        if number not in self._read:
             prompts = [self.sequences[index].ids[: self.sequences[index].start] for index in indices]
             cache = Cache()
             x = decoder.lower(_flat(prompts, decoder), [len(prompt) for prompt in prompts], cache)
-            self._read.append((x.to(torch.bfloat16), cache))
+            self._read[number] = x.to(torch.bfloat16), cache.to(torch.bfloat16)
         x, cache = self._read[number]
-        return x, cache.copy()
+        return x, cache.to(torch.float32)
 
 
 @torch.no_grad()
@@ -103,17 +105,19 @@ def evaluate(
     *,
     write: Callable[[list[int]], str] | None = None,
     end: int = -1,
+    every: int = 1,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Scores:
-    """Scores every hole.
+    """Scores holes.
 
     Args:
         write: Token ids to text; without it nothing is written out, and ``similarity`` is empty.
         end: The token that ends a middle.
+        every: Scores one batch of so many only, holes with short and with long middles alike.
     """
     sequences = prompts.sequences
     rows: dict[int, _Row] = {}
-    for number, indices in enumerate(prompts.batches()):
+    for number, indices in itertools.islice(enumerate(prompts.batches()), 0, None, every):
         batch = [sequences[index] for index in indices]
         if decoder.caches:
             scored, cache = _with_cache(decoder, prompts, number, indices)
@@ -122,8 +126,9 @@ def evaluate(
         if write is not None:
             _write_out(decoder, batch, scored, cache, write, end)
         rows.update(zip(indices, scored, strict=True))
-        progress(len(rows) / len(sequences))
-    ordered = [rows[index] for index in range(len(sequences))]
+        give_back()
+        progress(len(rows) * every / len(sequences))
+    ordered = [rows[index] for index in sorted(rows)]
     return Scores(
         tuple(row.nll for row in ordered),
         tuple(len(row.right) - 1 for row in ordered),
@@ -172,7 +177,7 @@ def _whole(decoder: Decoder, batch: Sequence[TokenSequence]) -> list[_Row]:
 def _score(decoder: Decoder, batch: Sequence[TokenSequence], hidden: Tensor) -> list[_Row]:
     """hidden (labels, hidden), the batch's labels in order."""
     labels = torch.tensor([token for s in batch for token in s.ids[s.start :]], device=decoder.device)
-    chunks = len(labels) // 256 + 1
+    chunks = len(labels) // 64 + 1
     logits = torch.cat(
         [_of_logits(decoder, *part) for part in zip(hidden.chunk(chunks), labels.chunk(chunks), strict=True)]
     )

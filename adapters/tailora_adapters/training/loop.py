@@ -22,8 +22,11 @@ from tailora_adapters.training.batches import Batch, collate, shuffled_batches
 from tailora_adapters.training.checkpoint import Checkpoint, Progress
 from tailora_adapters.training.decoder import Decoder
 from tailora_adapters.training.head import Vocabulary
+from tailora_adapters.training.memory import give_back
 
 _CHECKPOINT_EVERY_S = 20.0
+_GIVE_BACK_EVERY = 1
+"""Steps."""
 _USUAL_STEPS = 5
 _SUSPENDED = 3.0
 """Times the median of the last steps."""
@@ -52,7 +55,7 @@ class TrainSettings:
     prompt_share: float = 1.0
     """Share of the prompts' tokens that carry loss; the tails, part of the hole as much as the middle, always do."""
     first_layer: int = 0
-    """Layers below it are not trained; their activations are kept between epochs."""
+    """Layers below it are not trained; where there are several epochs, their activations are kept."""
 
     def as_dict(self) -> dict[str, Any]:
         """For a manifest."""
@@ -110,7 +113,7 @@ def train(
     before = checkpoint.load(named, optimizer) if checkpoint else Progress()
     per_epoch = sum(1 for _ in _batches(sequences, settings, seed, epochs=1))
     steps = max(1, min(settings.max_steps, round(per_epoch * settings.max_epochs)))
-    kept = Kept(decoder, sequences) if settings.first_layer else None
+    kept = Kept(decoder, sequences) if settings.first_layer and settings.max_epochs > 1 else None
     vocabulary = Vocabulary(decoder.head_weight, (token for sequence in sequences for token in sequence.ids))
     clock = _Clock(before.seconds)
     progress, saved = before, clock.seconds
@@ -132,6 +135,8 @@ def train(
         torch.nn.utils.clip_grad_norm_(named.values(), settings.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        if progress.step % _GIVE_BACK_EVERY == 0:
+            give_back()
         clock.tick()
         progress = _after(progress, batch, loss.item(), clock.seconds)
         if checkpoint and clock.seconds - saved >= _CHECKPOINT_EVERY_S:

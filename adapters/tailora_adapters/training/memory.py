@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-__all__ = ["peak_rss_mb", "release"]
+__all__ = ["give_back", "peak_rss_mb", "release"]
 
 _MAPS = Path("/proc/self/maps")
 _DONT_NEED = 4
@@ -21,6 +21,14 @@ def peak_rss_mb() -> float:
     """Most memory that this process ever held, MiB; pages of mapped files included."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def give_back() -> None:
+    """Gives memory that was freed back to the system. Tensors of ever other sizes leave gaps that glibc keeps: without
+    this a run grows by 600 MB. Elsewhere nothing happens."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def release(tensors: Iterable[Tensor]) -> None:

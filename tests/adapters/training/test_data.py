@@ -123,9 +123,10 @@ def test_files_that_changed_come_first_and_the_rest_is_replay(
 ) -> None:
     found = read_learnable(repository)
     replay = Reservoir(tmp_path / "replay.json")
-    replay.update(found.selection.files, 1.0)
     settings = dataclasses.replace(SETTINGS, increment=40, replay_files=2, generic_share=0.0)
-    train = {file.path for file in gather(found, tokenizer, SETTINGS, seed=1).files}
+    learned = gather(found, tokenizer, SETTINGS, seed=1).files
+    replay.update(learned, 1.0)
+    train = {file.path for file in learned}
     changed = sorted(train)[:1]
     data = gather(
         found, tokenizer, settings, changed=changed, trained=train, whole=False, replay=replay, seed=1

@@ -12,6 +12,7 @@ from tailora_adapters.base.load import load_model
 from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.corpus.sequences import TokenSequence, encode
 from tailora_adapters.methods import resume
+from tailora_adapters.training import evaluate as module
 from tailora_adapters.training import lean
 from tailora_adapters.training.evaluate import Prompts, Scores, evaluate
 from tailora_adapters.training.split import SplitDecoder
@@ -142,3 +143,17 @@ def test_stop_is_counted_apart(tiny: Any, sequences: list[TokenSequence]) -> Non
 def test_nothing_to_score() -> None:
     empty = Scores((), (), (), ())
     assert (empty.nll, empty.exact_match, empty.stop_rate) == (0.0, 0.0, 0.0)
+
+
+def test_part_of_the_holes(
+    trained: Any, sequences: list[TokenSequence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BATCH_TOKENS", 200)
+    prompts = Prompts(sequences)
+    decoder = lean.LeanDecoder(load_model(trained.name).model, 2, eight_bits=False)
+    part, again = (evaluate(decoder, prompts, every=3) for _ in range(2))
+    chosen = sorted(place for batch in list(prompts.batches())[::3] for place in batch)
+    whole = evaluate(decoder, prompts)
+    assert 0 < len(chosen) < len(sequences)
+    assert part == again
+    assert part.nll_sums == pytest.approx([whole.nll_sums[place] for place in chosen], rel=1e-4)
