@@ -126,8 +126,8 @@ def evaluate(
         if write is not None:
             _write_out(decoder, batch, scored, cache, write, end)
         rows.update(zip(indices, scored, strict=True))
-        give_back()
         progress(len(rows) * every / len(sequences))
+    give_back()
     ordered = [rows[index] for index in sorted(rows)]
     return Scores(
         tuple(row.nll for row in ordered),

@@ -25,8 +25,9 @@ from tailora_adapters.training.head import Vocabulary
 from tailora_adapters.training.memory import give_back
 
 _CHECKPOINT_EVERY_S = 20.0
-_GIVE_BACK_EVERY = 1
-"""Steps."""
+_GIVE_BACK_EVERY = 10
+"""Steps. Batches of ever other sizes leave gaps: 40 MB more a step."""
+_PART_TOKENS = 512
 _USUAL_STEPS = 5
 _SUSPENDED = 3.0
 """Times the median of the last steps."""
@@ -42,7 +43,7 @@ class TrainSettings:
     warmup_share: float = 0.1
     final_share: float = 0.1
     """Learning rate at the end, as a share of the peak; cosine in between."""
-    batch_tokens: int = 1_280
+    batch_tokens: int = 1_024
     max_steps: int = 120
     max_epochs: float = 3.0
     max_seconds: float = math.inf
@@ -125,25 +126,30 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(done, settings)
         rng = random.Random(f"{seed}:{progress.step}")  # so that a run that goes on draws the same
-        batch = collate(sequences, indices, decoder.device, prompt_share=settings.prompt_share, rng=rng)
-        loss = _loss(decoder, batch, kept, vocabulary, settings.prompt_weight)
-        if not torch.isfinite(loss):
-            raise TrainingFailed(
-                f"the loss became {loss.item()} at step {progress.step}: lower the learning rate"
-            )
-        torch.autograd.backward(loss)
+        parts = [
+            collate(sequences, part, decoder.device, prompt_share=settings.prompt_share, rng=rng)
+            for part in _parts(sequences, indices)
+        ]
+        loss = 0.0
+        for part_loss in _losses(decoder, parts, kept, vocabulary, settings.prompt_weight):
+            torch.autograd.backward(part_loss)
+            loss += part_loss.item()
+        if not math.isfinite(loss):
+            raise TrainingFailed(f"the loss became {loss} at step {progress.step}: lower the learning rate")
         torch.nn.utils.clip_grad_norm_(named.values(), settings.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if progress.step % _GIVE_BACK_EVERY == 0:
             give_back()
         clock.tick()
-        progress = _after(progress, batch, loss.item(), clock.seconds)
+        tokens = sum(part.tokens for part in parts)
+        progress = _after(progress, tokens, loss, clock.seconds)
         if checkpoint and clock.seconds - saved >= _CHECKPOINT_EVERY_S:
             checkpoint.save(named, optimizer, progress)
             saved = clock.seconds
-        on_step(StepReport(progress.step, done, loss.item(), progress.tokens, clock.seconds))
+        on_step(StepReport(progress.step, done, loss, progress.tokens, clock.seconds))
     model.eval()
+    give_back()
     return TrainReport(progress.step, progress.tokens, clock.seconds, progress.smooth_loss)
 
 
@@ -156,9 +162,23 @@ def _batches(
         yield from shuffled_batches(sequences, settings.batch_tokens, rng)
 
 
-def _after(progress: Progress, batch: Batch, loss: float, seconds: float) -> Progress:
+def _parts(sequences: Sequence[TokenSequence], indices: Sequence[int]) -> list[list[int]]:
+    """A batch in parts whose activations are in memory one after the other."""
+    parts: list[list[int]] = [[]]
+    size = 0
+    for index in indices:
+        length = len(sequences[index].ids)
+        if parts[-1] and size + length > _PART_TOKENS:
+            parts.append([])
+            size = 0
+        parts[-1].append(index)
+        size += length
+    return parts
+
+
+def _after(progress: Progress, tokens: int, loss: float, seconds: float) -> Progress:
     smooth = loss if progress.step == 0 else 0.9 * progress.smooth_loss + 0.1 * loss
-    return Progress(progress.step + 1, progress.tokens + batch.tokens, seconds, smooth)
+    return Progress(progress.step + 1, progress.tokens + tokens, seconds, smooth)
 
 
 class _Clock:
@@ -187,15 +207,25 @@ def _schedule(done: float, settings: TrainSettings) -> float:
     return settings.final_share + (1 - settings.final_share) * cosine
 
 
-def _loss(
-    decoder: Decoder, batch: Batch, kept: "Kept | None", vocabulary: Vocabulary, prompt_weight: float
-) -> Tensor:
-    below = kept.get(batch) if kept else decoder.lower(batch.ids, batch.lengths)
-    hidden = decoder.upper(below, batch.lengths)  # (tokens, hidden)
-    loss = vocabulary.loss(hidden[batch.positions], batch.labels)
-    if prompt_weight and len(batch.prompt_labels):
-        loss = loss + prompt_weight * vocabulary.loss(hidden[batch.prompt_positions], batch.prompt_labels)
-    return loss
+def _losses(
+    decoder: Decoder,
+    parts: Sequence[Batch],
+    kept: "Kept | None",
+    vocabulary: Vocabulary,
+    prompt_weight: float,
+) -> Iterator[Tensor]:
+    """What each part has of the whole batch's loss, the mean over its labels."""
+    labels = sum(len(part.labels) for part in parts)
+    prompt_labels = sum(len(part.prompt_labels) for part in parts)
+    for part in parts:
+        below = kept.get(part) if kept else decoder.lower(part.ids, part.lengths)
+        hidden = decoder.upper(below, part.lengths)  # (tokens, hidden)
+        share = len(part.labels) / labels
+        loss = share * vocabulary.loss(hidden[part.positions], part.labels)
+        if prompt_weight and len(part.prompt_labels):
+            weight = prompt_weight * len(part.prompt_labels) / prompt_labels
+            loss = loss + weight * vocabulary.loss(hidden[part.prompt_positions], part.prompt_labels)
+        yield loss
 
 
 class Kept:

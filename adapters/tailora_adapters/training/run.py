@@ -64,13 +64,13 @@ class RunSettings:
 
     data: DataSettings = DataSettings()
     train: TrainSettings = TrainSettings(
-        learning_rate=4e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0
+        learning_rate=6e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0
     )
     gate: GateSettings = GateSettings()
     lora: LoraSettings = LoraSettings()
     lower_share: float = 0.5
     """Share of the layers, from below, that are left as the foundation has them."""
-    scales: tuple[float, ...] = (1.0, 0.8, 0.6)
+    scales: tuple[float, ...] = (1.0, 0.75, 0.5)
     """How far to go from the base to what was trained, to choose from; the first one unless another is better."""
     seed: int = 1
 
@@ -344,16 +344,19 @@ class _Run:
         return checkpoint
 
     def choose_scale(self) -> None:
-        """Takes the scale of the least held-out loss, and leaves the model with it."""
+        """Takes the scale of the least held-out loss that forgets no more than the gate allows, and leaves the model
+        with it."""
         session = self.session
         trained = session.values()
-        losses: dict[float, float] = {}
-        if len(self.settings.scales) > 1:
-            for number, scale in enumerate(self.settings.scales):
-                session.put(session.scaled(trained, scale))
-                losses[scale] = self.exam.quick(session.decoder)
-                self.report("gating", 0.3 * (number + 1) / len(self.settings.scales), "choosing the scale")
-        self.scale = min(losses, key=losses.__getitem__, default=self.settings.scales[0])
+        found: list[tuple[float, float, float]] = []  # excess of what is forgotten, held-out loss, scale
+        scales = self.settings.scales if len(self.settings.scales) > 1 else ()
+        for number, scale in enumerate(scales):
+            session.put(session.scaled(trained, scale))
+            loss, generic = self.exam.quick(session.decoder)
+            forgotten = generic / self.base.generic.nll - 1 if generic and self.base.generic else 0.0
+            found.append((max(0.0, forgotten - self.settings.gate.generic_margin), loss, scale))
+            self.report("gating", 0.3 * (number + 1) / len(scales), "choosing the scale")
+        self.scale = min(found)[2] if found else self.settings.scales[0]
         chosen = session.scaled(trained, self.scale)
         # As it will be saved: what is judged is what serves.
         session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})
