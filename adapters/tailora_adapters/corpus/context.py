@@ -1,12 +1,13 @@
 """Snippets of neighbouring files for training prompts, as a completion would carry them.
 
 Serving takes the definitions that a file imports and recently edited places; here, without an editor, definitions
-from other files of the same folder stand for both. Deterministic for a seed.
+from other files of the same folder stand for both. Deterministic for a seed; chosen by hashes, so that a file that is
+added or changed changes few of the others' snippets.
 """
 
-import random
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tailora_adapters.corpus.examples import Source
 
@@ -36,19 +37,22 @@ def neighbour_snippets(
         folders.setdefault(source.path.rpartition("/")[0], []).append(source)
     result = {}
     for source in sources:
-        rng = random.Random(f"{seed}:{source.path}")
+
+        def luck(what: str, path: str = source.path) -> bytes:
+            return hashlib.sha256(f"{seed}:{path}:{what}".encode(errors="replace")).digest()
+
         near = folders.get(source.path.rpartition("/")[0], ())
         others = [other for other in near if other.path != source.path]
-        chosen = rng.sample(others, min(per_file, len(others)))
-        snippets = (snippet for other in chosen if (snippet := _definition(other, rng, lines)))
+        chosen = sorted(others, key=lambda other: luck(other.path))[:per_file]
+        snippets = (snippet for other in chosen if (snippet := _definition(other, luck, lines)))
         result[source.path] = tuple(snippets)
     return result
 
 
-def _definition(source: Source, rng: random.Random, lines: int) -> tuple[str, str] | None:
+def _definition(source: Source, luck: Callable[[str], bytes], lines: int) -> tuple[str, str] | None:
     text = source.text.split("\n")
     starts = [number for number, line in enumerate(text) if _DEFINITION.match(line)]
     if not starts:
         return None
-    start = rng.choice(starts)
+    start = min(starts, key=lambda number: luck(text[number]))
     return source.path, "\n".join(text[start : start + lines])

@@ -68,9 +68,9 @@ def encode_all(
 
     ``context_share`` of the examples get the snippets that ``context`` has for their file.
     """
-    rng = random.Random(seed)
     result = []
     for example in examples:
+        rng = random.Random(f"{seed}:{example.path}:{example.line}:{example.middle}")
         total = rng.randint(max_prompt // 3, max_prompt)
         suffix = rng.randint(total // 8, total // 4)
         snippets: Sequence[tuple[str, str]] = ()

@@ -65,6 +65,8 @@ class Session:
         self.decoder: Decoder = make_decoder(self.model, self.first_layer)
         self.base: Values = self.read(floor.path) if floor else _untrained(self.model)
         """Of the foundation adapter, or of one that changes nothing."""
+        self.start: Values = self.values()
+        """What training goes on from."""
         with self.holding(self.base):
             self.base_norm = update_norm(self.model)
 
@@ -89,8 +91,8 @@ class Session:
             self.put(before)
 
     def scaled(self, values: Values, scale: float) -> Values:
-        """What lies at ``scale`` on the way from the base to ``values``, at 1 (Wortsman et al., arXiv 2109.01903)."""
-        return {name: self.base[name].lerp(value, scale) for name, value in values.items()}
+        """What lies at ``scale`` on the way from the start to ``values``, at 1 (Wortsman et al., arXiv 2109.01903)."""
+        return {name: self.start[name].lerp(value, scale) for name, value in values.items()}
 
     def read(self, folder: Path) -> Values:
         """An adapter's values.

@@ -4,6 +4,7 @@ Knows nothing of models. What is held out, whole files and some of the newest ed
 nearly like it.
 """
 
+import hashlib
 import random
 import sysconfig
 import time
@@ -50,6 +51,8 @@ _GENERIC_REPLAY = (
 _MIX = SpanMix(open_ended=0.04)
 _RECENT_WEIGHT = 3.0
 """How much more often holes begin at a line that was written just now."""
+_LINES_PER_QUESTION = 3
+"""At least, in held-out files."""
 _DAY_S = 24 * 3600.0
 _HALF_LIFE_S = 14 * _DAY_S
 
@@ -73,7 +76,7 @@ class DataSettings:
     """Files that were learned before and are drawn again, the recent ones more often."""
     changed_share: float = 0.5
     """Of the examples, from the files that changed since the last run, where there are any; the rest is replay."""
-    generic_share: float = 0.05
+    generic_share: float = 0.1
     """Of the examples, from generic code."""
 
 
@@ -136,7 +139,7 @@ def gather(
     if len(examples) < settings.min_examples:
         raise TooLittleData(len(examples), settings.min_examples)
     by_edits = _held_edits(parts.train, held, settings.held_out // 2, seed)
-    by_files = make_examples(parts.held_out, settings.held_out - len(by_edits), seed=seed + 1)
+    by_files = _questions(parts.held_out, settings.held_out - len(by_edits), seed + 1)
     if len(by_edits) + len(by_files) < settings.min_held_out:
         raise TooLittleData(len(by_edits) + len(by_files), settings.min_held_out, "held-out examples")
     # A snippet must not show what is held out: training prompts draw on what is trained on only.
@@ -195,6 +198,24 @@ def _held_edits(files: Sequence[SourceFile], held: HeldEdits, count: int, seed: 
     weights = {path: dict.fromkeys(lines, 1.0) for path, lines in held.lines.items()}
     sources = [file for file in files if file.path in weights]
     return make_examples(sources, count, seed=seed + 1, weights=weights, only_weighted=True)
+
+
+def _questions(files: Sequence[SourceFile], count: int, seed: int) -> list[FimExample]:
+    """Holes of each file by itself, of which hashes choose: where a file comes or changes, most questions stay, and
+    need not be asked again."""
+    examples = [
+        example
+        for file in files
+        for example in make_examples(
+            [file], max(1, file.text.count("\n") // _LINES_PER_QUESTION), seed=seed, max_per_file=count
+        )
+    ]
+
+    def luck(example: FimExample) -> bytes:
+        text = f"{seed}:{example.path}:{example.line}:{example.middle}"
+        return hashlib.sha256(text.encode(errors="replace")).digest()
+
+    return sorted(examples, key=luck)[:count]
 
 
 def generic_sequences(tokenizer: CodeTokenizer, settings: DataSettings) -> list[TokenSequence]:

@@ -66,12 +66,15 @@ class RunSettings:
     train: TrainSettings = TrainSettings(
         learning_rate=6e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0
     )
+    increment_rate: float = 0.4
+    """Learning rate of a run that goes on from what serves, as a share of the usual one: warmed up to all of it again,
+    it loses more of what was learned than it gains (Ibrahim et al., arXiv 2403.08763)."""
     gate: GateSettings = GateSettings()
     lora: LoraSettings = LoraSettings()
     lower_share: float = 0.5
     """Share of the layers, from below, that are left as the foundation has them."""
     scales: tuple[float, ...] = (1.0, 0.75, 0.5)
-    """How far to go from the base to what was trained, to choose from; the first one unless another is better."""
+    """How far to go from the start to what was trained, to choose from; the first one unless another is better."""
     seed: int = 1
 
 
@@ -322,7 +325,7 @@ class _Run:
     def train(self) -> Checkpoint:
         """Trains the layers above the cut. The checkpoint is to be removed when the run has its result."""
         session = self.session
-        settings = replace(self.settings.train, first_layer=session.first_layer)
+        settings = self._train_settings()
         parent = self.plan.start.sha256 if self.plan.start else "foundation"
         checkpoint = Checkpoint(
             self.project.directory / CHECKPOINT,
@@ -342,6 +345,12 @@ class _Run:
             ),
         )
         return checkpoint
+
+    def _train_settings(self) -> TrainSettings:
+        settings = replace(self.settings.train, first_layer=self.session.first_layer)
+        if self.plan.start is None:
+            return settings
+        return replace(settings, learning_rate=settings.learning_rate * self.settings.increment_rate)
 
     def choose_scale(self) -> None:
         """Takes the scale of the least held-out loss that forgets no more than the gate allows, and leaves the model
@@ -410,7 +419,7 @@ class _Run:
             base=self.plan.base,
             parent=self.plan.start.version if self.plan.start else floor,
             settings={
-                "train": replace(self.settings.train, first_layer=session.first_layer).as_dict(),
+                "train": self._train_settings().as_dict(),
                 "steps": trained.steps,
                 "max_prompt": self.settings.data.max_prompt,
                 "scale": self.scale,

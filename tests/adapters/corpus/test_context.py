@@ -41,3 +41,11 @@ def test_deterministic_whatever_stands_beside() -> None:
     assert neighbour_snippets(FILES, seed=1) == neighbour_snippets(FILES, seed=1)
     assert neighbour_snippets(FILES[:3], seed=1)["a/one.py"] == neighbour_snippets(FILES, seed=1)["a/one.py"]
     assert neighbour_snippets([], seed=1) == {}
+
+
+def test_a_file_more_leaves_most_as_it_was() -> None:
+    many = [File(f"a/f{i}.py", "\n".join(f"def f{i}_{j}(): ..." for j in range(9))) for i in range(20)]
+    before, after = (
+        neighbour_snippets(files, seed=1) for files in (many, [File("a/new.py", "def n(): ..."), *many])
+    )
+    assert sum(before[path] == after[path] for path in before) >= 15

@@ -229,3 +229,19 @@ def test_six_languages(tmp_path: Path, tokenizer: Any) -> None:
         ours = [one.example for one in data.training if one.example.language == identifier]
         assert len(ours) >= 5, identifier
         assert any(example.kind == "block" for example in ours), identifier
+
+
+def test_most_questions_stay_when_a_file_changes(repository: Path, tokenizer: Any) -> None:
+    settings = dataclasses.replace(SETTINGS, context_share=0.0)
+    found = read_learnable(repository)
+    before = gather(found, tokenizer, settings, seed=1)
+    held_out = {one.example.path for one in before.held_out}
+    learned = sorted(file.path for file in before.files)
+    changed = repository / learned[0]
+    changed.write_text(changed.read_text() + "\n\ndef more(shelf):\n    return list(shelf)\n")
+    after = gather(
+        read_learnable(repository), tokenizer, settings, changed=learned[:1], trained=learned, seed=1
+    )
+    assert held_out
+    questions = {one.ids for one in before.held_out}
+    assert len(questions & {one.ids for one in after.held_out}) > len(questions) / 2
