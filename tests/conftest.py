@@ -184,7 +184,16 @@ def trained_model(
     from tailora_adapters.training.split import SplitDecoder
 
     tokenizer = CodeTokenizer.from_folder(tiny_model.folder)
-    sequences = [encode(tokenizer, example, PromptBudget()) for example in training_examples]
+    sequences = [
+        encode(
+            tokenizer,
+            replace(example, prefix=example.prefix + example.middle[:cut], middle=example.middle[cut:]),
+            PromptBudget(),
+        )
+        for example in training_examples
+        for cut in range(4)  # as someone types
+        if cut < len(example.middle)
+    ]
     model = build_model("qwen2").float().requires_grad_(True)
     settings = TrainSettings(learning_rate=3e-3, max_steps=200, max_epochs=1000, prompt_weight=0)
     report = train(model, SplitDecoder(model, 0), sequences, settings, seed=1)

@@ -1,14 +1,14 @@
 """Snippets of neighbouring files for training prompts, as a completion would carry them.
 
 Serving takes the definitions that a file imports and recently edited places; here, without an editor, definitions
-from other files of the same folder stand for both. Deterministic for a seed; chosen by hashes, so that a file that is
+from other files of the same folder stand for both. Deterministic for a seed; chosen so that a file that is
 added or changed changes few of the others' snippets.
 """
 
-import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from tailora_adapters.corpus.chance import luck
 from tailora_adapters.corpus.examples import Source
 
 __all__ = ["neighbour_snippets"]
@@ -37,22 +37,20 @@ def neighbour_snippets(
         folders.setdefault(source.path.rpartition("/")[0], []).append(source)
     result = {}
     for source in sources:
-
-        def luck(what: str, path: str = source.path) -> bytes:
-            return hashlib.sha256(f"{seed}:{path}:{what}".encode(errors="replace")).digest()
-
         near = folders.get(source.path.rpartition("/")[0], ())
         others = [other for other in near if other.path != source.path]
-        chosen = sorted(others, key=lambda other: luck(other.path))[:per_file]
-        snippets = (snippet for other in chosen if (snippet := _definition(other, luck, lines)))
+        chosen = sorted(others, key=lambda other: luck(seed, source.path, other.path))[:per_file]
+        snippets = (
+            snippet for other in chosen if (snippet := _definition(other, lines, (seed, source.path)))
+        )
         result[source.path] = tuple(snippets)
     return result
 
 
-def _definition(source: Source, luck: Callable[[str], bytes], lines: int) -> tuple[str, str] | None:
+def _definition(source: Source, lines: int, key: tuple[int, str]) -> tuple[str, str] | None:
     text = source.text.split("\n")
     starts = [number for number, line in enumerate(text) if _DEFINITION.match(line)]
     if not starts:
         return None
-    start = min(starts, key=lambda number: luck(text[number]))
+    start = min(starts, key=lambda number: luck(*key, text[number]))
     return source.path, "\n".join(text[start : start + lines])

@@ -5,10 +5,10 @@ what is written next in files that it has seen. Knows nothing of examples. Invar
 decision for as long as it is among the newest, so what was held out once is not trained on in the next run.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tailora_adapters.corpus.chance import luck
 from tailora_adapters.corpus.history import Edit
 from tailora_adapters.corpus.select import SourceFile
 
@@ -51,7 +51,7 @@ def hold_out_edits(
         size = edit.last_line - edit.first_line + 1
         if lines is None or edit.path in keep or size > min(_MOST_LINES, len(lines) // 2) or count == most:
             continue
-        if _luck(seed, edit.path, lines[edit.first_line]) < share:
+        if luck(seed, edit.path, lines[edit.first_line].strip()) < share:  # line numbers and commits change
             held.setdefault(edit.path, set()).update(range(edit.first_line, edit.last_line + 1))
             count += 1
     train = tuple(
@@ -63,9 +63,3 @@ def hold_out_edits(
 
 def _without(lines: Sequence[str], left_out: Collection[int]) -> str:
     return "\n".join(line for number, line in enumerate(lines) if number not in left_out)
-
-
-def _luck(seed: int, path: str, line: str) -> float:
-    """A number in [0, 1) that depends on nothing else: line numbers and commits change."""
-    digest = hashlib.sha256(f"{seed}:{path}:{line.strip()}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:7], "big") / 2**56

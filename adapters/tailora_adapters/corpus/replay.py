@@ -6,7 +6,6 @@ Holds paths and hashes, never source text; knows nothing of examples. Invariant:
 Deterministic for a seed.
 """
 
-import hashlib
 import json
 import logging
 import math
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from tailora_adapters import paths
 from tailora_adapters._store_files import writing
+from tailora_adapters.corpus.chance import luck
 from tailora_adapters.corpus.select import SourceFile
 
 __all__ = ["CAPACITY", "FILE_NAME", "ReplayEntry", "Reservoir"]
@@ -125,8 +125,7 @@ class Reservoir:
 
     def _exponential(self, text: str) -> float:
         """A sample of the unit exponential distribution that depends on the seed and the text alone."""
-        digest = hashlib.sha256(f"{self._seed}:{text}".encode()).digest()
-        return -math.log((int.from_bytes(digest[:6], "big") + 1) / (2**48 + 1))
+        return -math.log(1 - luck(self._seed, text))
 
     def _write(self, entries: dict[str, ReplayEntry]) -> None:
         with writing(self.path):

@@ -7,10 +7,10 @@ what is written next resembles them; but a file that an earlier version learned 
 recent, or the gate would measure what the adapter was told.
 """
 
-import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from tailora_adapters.corpus.chance import luck
 from tailora_adapters.corpus.select import Rejection, SourceFile
 from tailora_adapters.corpus.similarity import Twins
 
@@ -67,22 +67,16 @@ def _held_out(
     most = len(files) // 2
     if most == 0:
         return set()
-    luck = {file.path: _luck(file.path, seed) for file in files}
-    newest = sorted(files, key=lambda file: (-file.mtime, luck[file.path]))
+    drawn = {file.path: luck(seed, file.path) for file in files}
+    newest = sorted(files, key=lambda file: (-file.mtime, drawn[file.path]))
     recent = {file.path for file in newest[: round(len(files) * _RECENT_SHARE)]}
-    recent = (recent | (luck.keys() & set(changed))) - set(trained)
+    recent = (recent | (drawn.keys() & set(changed))) - set(trained)
     # Twice the share of a third and half the share of the rest make the share of all.
-    held_out = [path for path in luck if luck[path] < (2 * share if path in recent else share / 2)]
+    held_out = [path for path in drawn if drawn[path] < (2 * share if path in recent else share / 2)]
     if not held_out:
-        pool = recent or luck.keys() - set(trained) or luck.keys()
-        held_out = [min(pool, key=luck.__getitem__)]
-    return set(sorted(held_out, key=luck.__getitem__)[:most])
-
-
-def _luck(path: str, seed: int) -> float:
-    """A number in [0, 1) that depends on nothing else."""
-    digest = hashlib.sha256(f"{seed}:{path}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") / 2**56
+        pool = recent or drawn.keys() - set(trained) or drawn.keys()
+        held_out = [min(pool, key=drawn.__getitem__)]
+    return set(sorted(held_out, key=drawn.__getitem__)[:most])
 
 
 def _near_duplicates(

@@ -26,7 +26,7 @@ from tailora_adapters.training.checkpoint import Checkpoint, key_of
 from tailora_adapters.training.decoder import Decoder, make_decoder
 from tailora_adapters.training.evaluate import Prompts, Scores, evaluate
 from tailora_adapters.training.loop import TrainReport, TrainSettings, train
-from tailora_adapters.training.memory import peak_rss_mb
+from tailora_adapters.training.memory import bound_primitives, peak_rss_mb
 from tailora_adapters.training.save import save_adapter
 
 __all__ = ["main"]
@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--first-layer", type=int, default=0, help="layers below it are not trained")
     arguments = parser.parse_args()
     settle()
+    bound_primitives()
     out = arguments.out or Path(__file__).parent / arguments.model
     parts = _parts()
     loaded = load_model(arguments.model)

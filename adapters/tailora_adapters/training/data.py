@@ -4,7 +4,6 @@ Knows nothing of models. What is held out, whole files and some of the newest ed
 nearly like it.
 """
 
-import hashlib
 import random
 import sysconfig
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailora_adapters.base.tokenizer import CodeTokenizer
+from tailora_adapters.corpus.chance import luck
 from tailora_adapters.corpus.context import neighbour_snippets
 from tailora_adapters.corpus.examples import FimExample, LineWeights, SpanMix, make_examples
 from tailora_adapters.corpus.held_edits import HeldEdits, hold_out_edits
@@ -201,8 +201,8 @@ def _held_edits(files: Sequence[SourceFile], held: HeldEdits, count: int, seed: 
 
 
 def _questions(files: Sequence[SourceFile], count: int, seed: int) -> list[FimExample]:
-    """Holes of each file by itself, of which hashes choose: where a file comes or changes, most questions stay, and
-    need not be asked again."""
+    """Holes of each file by itself, of which chance chooses that stays: where a file comes or changes, most questions
+    are the same, and need not be asked again."""
     examples = [
         example
         for file in files
@@ -210,12 +210,7 @@ def _questions(files: Sequence[SourceFile], count: int, seed: int) -> list[FimEx
             [file], max(1, file.text.count("\n") // _LINES_PER_QUESTION), seed=seed, max_per_file=count
         )
     ]
-
-    def luck(example: FimExample) -> bytes:
-        text = f"{seed}:{example.path}:{example.line}:{example.middle}"
-        return hashlib.sha256(text.encode(errors="replace")).digest()
-
-    return sorted(examples, key=luck)[:count]
+    return sorted(examples, key=lambda one: luck(seed, one.path, one.line, one.middle))[:count]
 
 
 def generic_sequences(tokenizer: CodeTokenizer, settings: DataSettings) -> list[TokenSequence]:

@@ -33,7 +33,7 @@ class Cache:
         """Another one that may grow by itself."""
         return Cache(
             {
-                layer: [(keys.to(dtype, copy=True), values.to(dtype, copy=True)) for keys, values in pairs]
+                layer: [(keys.to(dtype), values.to(dtype)) for keys, values in pairs]
                 for layer, pairs in self.layers.items()
             },
             list(self.lengths),

@@ -62,8 +62,10 @@ def main() -> int:
 def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
     from dataclasses import replace
 
+    from tailora_adapters.training.memory import bound_primitives
     from tailora_adapters.training.run import RunSettings, judge, run
 
+    bound_primitives()
     changed: list[str] = []
     if arguments.changed_file_list is not None:
         changed = arguments.changed_file_list.read_text(encoding="utf-8").splitlines()

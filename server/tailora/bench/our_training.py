@@ -16,7 +16,7 @@ from tailora_adapters.methods import LoraSettings
 from tailora_adapters.training.adapters import Session
 from tailora_adapters.training.evaluate import Prompts, evaluate
 from tailora_adapters.training.loop import StepReport, TrainSettings, train
-from tailora_adapters.training.memory import peak_rss_mb
+from tailora_adapters.training.memory import bound_primitives, peak_rss_mb
 
 __all__ = ["train_our_way"]
 
@@ -31,6 +31,7 @@ def train_our_way(job: Job, began: float, progress: Callable[[float, str], None]
         ModelMissing, ModelCorrupt: the base model.
         TrainingFailed: the loss diverged.
     """
+    bound_primitives()
     lora = LoraSettings(**job.lora)
     session = Session(job.model, None, lora=lora, lower_share=job.lower_share, seed=job.seed)
     evaluate(session.decoder, Prompts(job.held_out[:1]))  # what is compiled or allocated once

@@ -124,19 +124,12 @@ def test_writes_what_was_learned_and_stops(
 
 def test_reuse_changes_nothing(trained: Any, training_examples: list[Any]) -> None:
     generator = new(trained)
-    same = 0
     for example in training_examples[:6]:
         for cut in (0, 1, 2, 3):  # as someone types
             request = GenerationRequest(
                 example.prefix + example.middle[:cut], example.suffix, document="a.py", max_tokens=40
             )
-            reused, fresh = text(generator, request), text(new(trained), request)
-            same += reused == fresh
-            if fresh == example.middle[cut:]:
-                assert reused == fresh
-    # The model was taught whole middles only. Behind a part of one, it once likes two tokens alike (4.00 and 3.98), and
-    # rounding to bfloat16 decides.
-    assert same >= 23
+            assert text(generator, request) == text(new(trained), request)
 
 
 def test_same_prompt_twice(generator: TorchGenerator, training_examples: list[Any]) -> None:
