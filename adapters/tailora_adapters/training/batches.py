@@ -4,7 +4,7 @@ Knows nothing of models.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
 
-__all__ = ["Batch", "collate", "shuffled_batches"]
+__all__ = ["Batch", "collate", "predicting", "shuffled_batches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Batch:
     labels: Tensor  # (labels,)
     prompt_positions: Tensor  # (prompt labels,) the same for the tails, and for some of the prompts' own code
     prompt_labels: Tensor
+    anchor_positions: Tensor
+    """(anchor labels,) the same for all labels of the anchors, which are not among the others."""
 
     @property
     def tokens(self) -> int:
@@ -41,24 +43,30 @@ def collate(
     *,
     prompt_share: float = 1.0,
     rng: random.Random | None = None,
+    anchors: Collection[int] = (),
 ) -> Batch:
     """One batch of the sequences with these indices, on the model's device.
 
     ``prompt_share`` of the prompts' code, drawn by ``rng``, is among the prompt labels; the tails always are.
+    ``anchors`` are indices of sequences that have no labels, as they are compared with another model's answers.
     """
     ids: list[int] = []
     lengths: list[int] = []
     middles: list[tuple[int, int]] = []
     prompts: list[tuple[int, int]] = []
+    anchored: list[int] = []
     for index in indices:
         sequence = sequences[index]
         offset = len(ids) - 1  # a token is predicted by the one before it
-        middles += [(offset + at, sequence.ids[at]) for at in range(sequence.start, len(sequence.ids))]
-        code: Sequence[int] = sequence.code
-        if prompt_share < 1:
-            code = rng.sample(code, round(prompt_share * len(code))) if rng is not None else ()
-        for places in (code, range(sequence.tail, sequence.start)):
-            prompts += [(offset + at, sequence.ids[at]) for at in places]
+        if index in anchors:
+            anchored += [offset + 1 + place for place in predicting(sequence)]
+        else:
+            middles += [(offset + at, sequence.ids[at]) for at in range(sequence.start, len(sequence.ids))]
+            code: Sequence[int] = sequence.code
+            if prompt_share < 1:
+                code = rng.sample(code, round(prompt_share * len(code))) if rng is not None else ()
+            for places in (code, range(sequence.tail, sequence.start)):
+                prompts += [(offset + at, sequence.ids[at]) for at in places]
         ids += sequence.ids[:-1]
         lengths.append(len(sequence.ids) - 1)
 
@@ -73,7 +81,13 @@ def collate(
         tensor([label for _, label in middles]),
         tensor([place for place, _ in prompts]),
         tensor([label for _, label in prompts]),
+        tensor(anchored),
     )
+
+
+def predicting(sequence: TokenSequence) -> list[int]:
+    """Places of a sequence that predict a token of its code or of its middle."""
+    return [at - 1 for at in (*sequence.code, *range(sequence.tail, len(sequence.ids)))]
 
 
 def shuffled_batches(

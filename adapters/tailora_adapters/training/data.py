@@ -4,14 +4,12 @@ Knows nothing of models. What is held out, whole files and some of the newest ed
 nearly like it.
 """
 
-import random
-import sysconfig
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tailora_adapters.base.tokenizer import CodeTokenizer
+from tailora_adapters.corpus import generic
 from tailora_adapters.corpus.chance import luck
 from tailora_adapters.corpus.context import neighbour_snippets
 from tailora_adapters.corpus.examples import FimExample, LineWeights, SpanMix, make_examples
@@ -25,28 +23,6 @@ from tailora_adapters.corpus.split import split
 from tailora_adapters.errors import TooLittleData
 
 __all__ = ["DataSettings", "RunData", "gather", "generic_sequences"]
-
-_GENERIC_FILES = (
-    "textwrap.py",
-    "heapq.py",
-    "shlex.py",
-    "fractions.py",
-    "calendar.py",
-    "sched.py",
-    "statistics.py",
-)
-"""Of Python's standard library: on every machine, and in no foundation adapter's training data. The gate's."""
-_GENERIC_REPLAY = (
-    "argparse.py",
-    "configparser.py",
-    "csv.py",
-    "difflib.py",
-    "logging/handlers.py",
-    "queue.py",
-    "tarfile.py",
-    "zipfile.py",
-)
-"""Trained on, so that what is generic stays known."""
 
 _MIX = SpanMix(open_ended=0.04)
 _RECENT_WEIGHT = 3.0
@@ -66,7 +42,7 @@ class DataSettings:
     increment: int = 96
     """Of a run that goes on from what serves, because some files changed."""
     held_out: int = 64
-    generic: int = 16
+    generic: int = 36
     min_examples: int = 48
     min_held_out: int = 12
     max_prompt: int = 448
@@ -76,8 +52,8 @@ class DataSettings:
     """Files that were learned before and are drawn again, the recent ones more often."""
     changed_share: float = 0.5
     """Of the examples, from the files that changed since the last run, where there are any; the rest is replay."""
-    generic_share: float = 0.1
-    """Of the examples, from generic code."""
+    generic_share: float = 0.2
+    """So much generic code beside the examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +61,8 @@ class RunData:
     """What one run trains on and is judged by."""
 
     training: list[TokenSequence]
+    anchors: list[TokenSequence]
+    """Generic code, of which the model's answers are to stay as they are."""
     held_out: list[TokenSequence]
     newest: frozenset[int]
     """Places in ``held_out`` of the holes in newest edits."""
@@ -152,12 +130,13 @@ def gather(
         context=context,
         context_share=settings.context_share,
     )
-    training += _generic(tokenizer, settings, round(settings.generic_share * len(training)), seed)
-    random.Random(seed).shuffle(training)
+    others = generic.replayed(round(settings.generic_share * len(training)), seed=seed, mix=_MIX)
+    anchors = encode_all(tokenizer, others, seed=seed, max_prompt=settings.max_prompt)
     used = {example.path for example in examples}
     near = {path for used_path in used for path, _ in context.get(used_path, ())} - used
     return RunData(
         training=training,
+        anchors=anchors,
         held_out=encode_all(
             tokenizer,
             [*by_edits, *by_files],
@@ -214,25 +193,5 @@ def _questions(files: Sequence[SourceFile], count: int, seed: int) -> list[FimEx
 
 
 def generic_sequences(tokenizer: CodeTokenizer, settings: DataSettings) -> list[TokenSequence]:
-    """Holes in generic code for the gate, the same in every run; empty where Python's library has no sources."""
-    examples = make_examples(_library(_GENERIC_FILES), settings.generic, seed=0)
-    return encode_all(tokenizer, examples, seed=0, max_prompt=settings.max_prompt)
-
-
-def _generic(tokenizer: CodeTokenizer, settings: DataSettings, count: int, seed: int) -> list[TokenSequence]:
-    examples = make_examples(_library(_GENERIC_REPLAY), count, seed=seed, mix=_MIX) if count else []
-    return encode_all(tokenizer, examples, seed=seed, max_prompt=settings.max_prompt)
-
-
-def _library(names: Sequence[str]) -> list[SourceFile]:
-    folder = Path(sysconfig.get_paths()["stdlib"])
-    sources = []
-    for name in names:
-        try:
-            text = (folder / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            continue
-        sources.append(
-            SourceFile(path=f"<library>/{name}", language="python", text=text, sha256="", mtime=0.0)
-        )
-    return sources
+    """Holes in generic code for the gate; empty where Python's library has no sources."""
+    return encode_all(tokenizer, generic.asked(settings.generic), seed=0, max_prompt=settings.max_prompt)

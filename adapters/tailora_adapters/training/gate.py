@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tailora_adapters.manifest import Check, GateResult
 from tailora_adapters.training.evaluate import Scores
 
-__all__ = ["GateSettings", "decide", "probability_better", "probability_by_chance"]
+__all__ = ["GateSettings", "best_scale", "decide", "probability_better", "probability_by_chance"]
 
 _DRAWS = 2_000
 
@@ -25,8 +25,11 @@ class GateSettings:
     """Limits of the checks."""
 
     confidence: float = 0.9
-    """Bootstrap probability that the candidate's loss is lower, at least."""
-    significance: float = 0.1
+    """Bootstrap probability that the candidate's loss is lower than the base's, at least."""
+    serving_confidence: float = 0.5
+    """The same against what serves. An increment has seen a few files more: on the questions about all the others it
+    cannot be surely better, and it must not be worse."""
+    significance: float = 0.05
     """Exact match, similarity and stopping count as worse if chance alone gives so much with less than this
     probability."""
     newest_least: int = 8
@@ -57,9 +60,12 @@ def decide(
         newest: Places of the holes in the newest edits.
         leaks: Checks of what comes out that must not.
     """
-    checks = [*_better("base", candidate, base, newest, settings)]
+    newest = newest if len(newest) >= settings.newest_least else ()
+    checks = [*_better("base", candidate, base, newest, settings.confidence, settings.significance)]
     if serving is not None:
-        checks += _better("serving", candidate, serving, newest, settings)
+        checks += _better(
+            "serving", candidate, serving, newest, settings.serving_confidence, settings.significance
+        )
     if generic is not None:
         ours, theirs = generic
         limit = theirs.nll * (1 + settings.generic_margin)
@@ -97,6 +103,40 @@ def decide(
     )
 
 
+def best_scale(
+    tried: Sequence[tuple[float, Scores, Scores | None]],
+    generic: Scores | None,
+    settings: GateSettings = GateSettings(),
+) -> float:
+    """The smallest scale whose held-out loss is within one standard error of the least (Breiman et al.,
+    "Classification and Regression Trees", 1984), among those that forget no more than the gate allows.
+
+    What is learned grows less than in proportion to the scale, what is forgotten more.
+
+    Args:
+        tried: Scale, answers to held-out holes, and to generic code.
+        generic: The base's answers to generic code.
+    """
+
+    def excess(scores: Scores | None) -> float:
+        if scores is None or generic is None or not generic.nll:
+            return 0.0
+        return max(0.0, scores.nll / generic.nll - 1 - settings.generic_margin)
+
+    least = min(excess(general) for _, _, general in tried)
+    allowed = [(scale, held_out) for scale, held_out, general in tried if excess(general) <= least]
+    _, best = min(allowed, key=lambda one: sum(one[1].nll_sums))
+    return min(scale for scale, held_out in allowed if _within_one_error(held_out.nll_sums, best.nll_sums))
+
+
+def _within_one_error(ours: Sequence[float], best: Sequence[float]) -> bool:
+    differences = [a - b for a, b in zip(ours, best, strict=True)]
+    count = len(differences)
+    mean = sum(differences) / count
+    variance = sum((difference - mean) ** 2 for difference in differences) / max(1, count - 1)
+    return mean <= math.sqrt(variance / count)
+
+
 def probability_better(candidate: Scores, reference: Scores, *, draws: int = _DRAWS, seed: int = 0) -> float:
     """Share of bootstrap samples of the holes in which the candidate's mean loss a token is lower."""
     differences = [c - r for c, r in zip(candidate.nll_sums, reference.nll_sums, strict=True)]
@@ -118,17 +158,22 @@ def _share_below_zero(differences: Sequence[float], draws: int = _DRAWS, seed: i
 
 
 def _better(
-    name: str, candidate: Scores, reference: Scores, newest: Collection[int], settings: GateSettings
+    name: str,
+    candidate: Scores,
+    reference: Scores,
+    newest: Collection[int],
+    confidence: float,
+    significance: float,
 ) -> Iterator[Check]:
     probability = probability_better(candidate, reference)
     yield Check(
         f"loss against {name}",
-        candidate.nll < reference.nll and probability >= settings.confidence,
+        candidate.nll < reference.nll and probability >= confidence,
         round(probability, 4),
-        settings.confidence,
+        confidence,
         f"held-out loss {candidate.nll:.3f}, {name} {reference.nll:.3f}, lower with probability {probability:.2f}",
     )
-    if len(newest) >= settings.newest_least:
+    if newest:
         yield _newest(name, candidate, reference, newest)
     for what, ours, theirs, text in (
         ("exact match", candidate.exact, reference.exact, "of the holes filled exactly"),
@@ -137,9 +182,9 @@ def _better(
         chance = probability_by_chance(ours, theirs)
         yield Check(
             f"{what} against {name}",
-            chance >= settings.significance,
+            chance >= significance,
             round(chance, 4),
-            settings.significance,
+            significance,
             f"{sum(ours) / len(ours):.1%} {text}, {name} {sum(theirs) / len(theirs):.1%}",
         )
     if candidate.similarity and reference.similarity:
@@ -147,9 +192,9 @@ def _better(
         chance = 1 - _share_below_zero(differences)
         yield Check(
             f"similarity against {name}",
-            chance >= settings.significance,
+            chance >= significance,
             round(chance, 4),
-            settings.significance,
+            significance,
             f"answers {candidate.edit_similarity:.1%} alike, {name} {reference.edit_similarity:.1%}",
         )
 

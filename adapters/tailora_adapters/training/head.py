@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Vocabulary", "frozen_cross_entropy"]
+__all__ = ["Vocabulary", "frozen_cross_entropy", "frozen_divergence"]
 
 _CHUNK = 64
 _FREQUENT = 8_192
@@ -31,6 +31,11 @@ class Vocabulary:
         """Mean negative log-likelihood among the chosen tokens. hidden (labels, width), labels (labels,)."""
         return frozen_cross_entropy(hidden, self.rows, torch.searchsorted(self._ids, labels))
 
+    def divergence(self, hidden: Tensor, teacher: Tensor) -> Tensor:
+        """Mean Kullback-Leibler divergence, nats, of what ``hidden`` predicts among the chosen tokens from what
+        ``teacher`` does; both (labels, width)."""
+        return frozen_divergence(hidden, self.rows, teacher)
+
 
 def frozen_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     """Mean negative log-likelihood, nats, float32.
@@ -42,7 +47,23 @@ def frozen_cross_entropy(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tens
     return loss
 
 
-class _FrozenCrossEntropy(torch.autograd.Function):
+def frozen_divergence(hidden: Tensor, weight: Tensor, teacher: Tensor) -> Tensor:
+    """Mean of KL(teacher || hidden), nats, float32; hidden and teacher (labels, width), weight (vocabulary, width)."""
+    assert not weight.requires_grad, "no gradient is computed for the matrix"
+    result: Tensor = _FrozenDivergence.apply(hidden, weight, teacher)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Frozen(torch.autograd.Function):
+    """A mean over labels whose gradient was computed on the way forward."""
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * (gradients[0] / ctx.count).to(gradient.dtype), None, None
+
+
+class _FrozenCrossEntropy(_Frozen):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
         total = torch.zeros((), device=hidden.device)
@@ -60,7 +81,22 @@ class _FrozenCrossEntropy(torch.autograd.Function):
         ctx.count = count
         return total / count
 
+
+class _FrozenDivergence(_Frozen):
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * (gradients[0] / ctx.count).to(gradient.dtype), None, None
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, teacher: Tensor) -> Tensor:
+        total = torch.zeros((), device=hidden.device)
+        gradient = torch.empty_like(hidden)
+        count = max(1, len(hidden))
+        for begin in range(0, len(hidden), _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            ours, theirs = (
+                (states[part].to(weight.dtype) @ weight.T).float().log_softmax(-1)
+                for states in (hidden, teacher)
+            )  # (chunk, vocabulary)
+            wanted = theirs.exp()
+            total += (wanted * (theirs - ours)).sum()
+            gradient[part] = (ours.exp_().sub_(wanted).to(weight.dtype) @ weight).to(hidden.dtype)
+        ctx.save_for_backward(gradient)
+        ctx.count = count
+        return total / count

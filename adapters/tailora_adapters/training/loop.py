@@ -8,8 +8,9 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import TrainingFailed
-from tailora_adapters.training.batches import Batch, collate, shuffled_batches
+from tailora_adapters.training.batches import Batch, collate, predicting, shuffled_batches
 from tailora_adapters.training.checkpoint import Checkpoint, Progress
 from tailora_adapters.training.decoder import Decoder
 from tailora_adapters.training.head import Vocabulary
@@ -31,7 +32,10 @@ _USUAL_STEPS = 5
 _SUSPENDED = 3.0
 """Times the median of the last steps."""
 
-__all__ = ["Kept", "StepReport", "TrainReport", "TrainSettings", "train"]
+__all__ = ["Anchors", "Kept", "StepReport", "TrainReport", "TrainSettings", "anchor", "train"]
+
+Anchors = Mapping[int, Tensor]
+"""By index of a sequence: the last hidden states, (labels, hidden), at the places ``predicting`` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class TrainSettings:
     there, and the forward pass has been paid for."""
     prompt_share: float = 1.0
     """Share of the prompts' tokens that carry loss; the tails, part of the hole as much as the middle, always do."""
+    anchor_weight: float = 3.0
+    """Weight of the mean divergence from the answers that the anchors have, where a batch has anchors."""
     first_layer: int = 0
     """Layers below it are not trained; where there are several epochs, their activations are kept."""
 
@@ -95,12 +101,15 @@ def train(
     settings: TrainSettings,
     *,
     seed: int,
+    anchors: Anchors = MappingProxyType({}),
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> TrainReport:
     """Trains the parameters of ``model`` that require gradients, in place; ``decoder`` computes it.
 
-    With a ``checkpoint`` a run goes on where an earlier one with the same key was; who calls removes it at the end.
+    ``anchors`` among the sequences have no labels: what the model makes of them is held to what it was (Li and Hoiem,
+    "Learning without Forgetting", arXiv 1606.09282). With a ``checkpoint`` a run goes on where an earlier one with the
+    same key was; who calls removes it at the end.
 
     Raises:
         TrainingFailed: the loss is not a number any more.
@@ -126,11 +135,13 @@ def train(
             group["lr"] = settings.learning_rate * _schedule(done, settings)
         rng = random.Random(f"{seed}:{progress.step}")  # so that a run that goes on draws the same
         parts = [
-            collate(sequences, part, decoder.device, prompt_share=settings.prompt_share, rng=rng)
+            collate(
+                sequences, part, decoder.device, prompt_share=settings.prompt_share, rng=rng, anchors=anchors
+            )
             for part in _parts(sequences, indices)
         ]
         loss = 0.0
-        for part_loss in _losses(decoder, parts, kept, vocabulary, settings.prompt_weight):
+        for part_loss in _losses(decoder, parts, kept, vocabulary, anchors, settings):
             torch.autograd.backward(part_loss)
             loss += part_loss.item()
         if not math.isfinite(loss):
@@ -209,20 +220,40 @@ def _losses(
     parts: Sequence[Batch],
     kept: "Kept | None",
     vocabulary: Vocabulary,
-    prompt_weight: float,
+    anchors: Anchors,
+    settings: TrainSettings,
 ) -> Iterator[Tensor]:
     """What each part has of the whole batch's loss, the mean over its labels."""
     labels = sum(len(part.labels) for part in parts)
     prompt_labels = sum(len(part.prompt_labels) for part in parts)
+    anchored = sum(len(part.anchor_positions) for part in parts)
     for part in parts:
         below = kept.get(part) if kept else decoder.lower(part.ids, part.lengths)
         hidden = decoder.upper(below, part.lengths)  # (tokens, hidden)
-        share = len(part.labels) / labels
-        loss = share * vocabulary.loss(hidden[part.positions], part.labels)
-        if prompt_weight and len(part.prompt_labels):
-            weight = prompt_weight * len(part.prompt_labels) / prompt_labels
+        loss = hidden.new_zeros(())
+        if count := len(part.labels):
+            loss = loss + count / labels * vocabulary.loss(hidden[part.positions], part.labels)
+        if settings.prompt_weight and (count := len(part.prompt_labels)):
+            weight = settings.prompt_weight * count / prompt_labels
             loss = loss + weight * vocabulary.loss(hidden[part.prompt_positions], part.prompt_labels)
+        if settings.anchor_weight and (count := len(part.anchor_positions)):
+            weight = settings.anchor_weight * count / anchored
+            teacher = torch.cat([anchors[index] for index in part.indices if index in anchors])
+            loss = loss + weight * vocabulary.divergence(hidden[part.anchor_positions], teacher)
         yield loss
+
+
+@torch.no_grad()
+def anchor(decoder: Decoder, sequences: Sequence[TokenSequence], indices: Sequence[int]) -> Anchors:
+    """What ``decoder`` makes of these sequences now."""
+    found: dict[int, Tensor] = {}
+    for part in _parts(sequences, indices):
+        batch = collate(sequences, part, decoder.device, anchors=part)
+        hidden = decoder.upper(decoder.lower(batch.ids, batch.lengths), batch.lengths)
+        states = hidden[batch.anchor_positions].to(torch.bfloat16)
+        counts = [len(predicting(sequences[index])) for index in part]
+        found.update(zip(part, states.split_with_sizes(counts), strict=True))
+    return found
 
 
 class Kept:

@@ -10,7 +10,7 @@ from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.examples import FimExample
 from tailora_adapters.corpus.sequences import TokenSequence, encode
-from tailora_adapters.training.batches import Batch, collate, shuffled_batches
+from tailora_adapters.training.batches import Batch, collate, predicting, shuffled_batches
 
 CPU = torch.device("cpu")
 
@@ -71,6 +71,17 @@ def test_places_predict_the_prompts_own_code(
     assert abs(len(few.prompt_labels) - tails - code / 2) <= 1
     none = collate(sequences, [2, 0], CPU, prompt_share=0.0, rng=random.Random(0))
     assert len(none.prompt_labels) == tails, "a tail is part of the hole, and always learned from"
+
+
+def test_anchors_have_places_and_no_labels(sequences: list[TokenSequence]) -> None:
+    usual = collate(sequences, [0], CPU)
+    batch = collate(sequences, [2, 0], CPU, anchors={2})
+    assert batch.labels.tolist() == usual.labels.tolist()
+    assert batch.prompt_labels.tolist() == usual.prompt_labels.tolist()
+    anchor = sequences[2]
+    predicted = [*anchor.code, *range(anchor.tail, len(anchor.ids))]
+    assert places(batch, sequences, batch.anchor_positions) == [(2, place) for place in predicted]
+    assert [place + 1 for place in predicting(anchor)] == predicted
 
 
 def test_every_sequence_once_an_epoch(sequences: list[TokenSequence]) -> None:

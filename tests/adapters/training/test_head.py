@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tailora_adapters.training.head import Vocabulary, frozen_cross_entropy
+from tailora_adapters.training.head import Vocabulary, frozen_cross_entropy, frozen_divergence
 
 
 def test_loss_and_gradient_are_those_of_cross_entropy() -> None:
@@ -18,6 +18,21 @@ def test_loss_and_gradient_are_those_of_cross_entropy() -> None:
     (loss * 3).backward()
     (reference * 3).backward()
     torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_divergence_and_gradient_are_those_of_torch() -> None:
+    torch.manual_seed(0)
+    weight, teacher = torch.randn(300, 16), torch.randn(150, 16)
+    ours = torch.randn(150, 16, requires_grad=True)
+    theirs = ours.detach().clone().requires_grad_()
+    loss = frozen_divergence(ours, weight, teacher)
+    logs = [(states @ weight.T).log_softmax(-1) for states in (theirs, teacher)]
+    reference = F.kl_div(*logs, log_target=True, reduction="batchmean")
+    torch.testing.assert_close(loss, reference)
+    (loss * 3).backward()
+    (reference * 3).backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    assert frozen_divergence(teacher, weight, teacher).item() == pytest.approx(0.0, abs=1e-5)
 
 
 def test_a_vocabulary_is_the_frequent_tokens_and_the_labels() -> None:

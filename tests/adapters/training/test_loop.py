@@ -14,7 +14,8 @@ from tailora_adapters.errors import TrainingFailed
 from tailora_adapters.methods import LoraSettings, attach, freeze_below
 from tailora_adapters.training import loop
 from tailora_adapters.training.decoder import make_decoder
-from tailora_adapters.training.loop import StepReport, TrainReport, TrainSettings, train
+from tailora_adapters.training.head import frozen_divergence
+from tailora_adapters.training.loop import StepReport, TrainReport, TrainSettings, anchor, train
 
 TOKENS = 240
 """About four of the sequences."""
@@ -58,6 +59,24 @@ def test_loss_falls(tiny: Any, sequences: list[TokenSequence], first_layer: int)
     assert not model.training
     changed = {name for name, weight in weights(model).items() if not torch.equal(weight, before[name])}
     assert {int(name.split(".layers.")[1].split(".")[0]) for name in changed} == set(range(first_layer, 4))
+
+
+def test_anchors_keep_what_was_known(tiny: Any, sequences: list[TokenSequence]) -> None:
+    """What is trained on drives the answers to the anchors away, and the anchors hold them."""
+    known = range(4, 8)
+
+    def drift(weight: float) -> float:
+        model = new(tiny)
+        decoder = make_decoder(model, 0)
+        anchors = anchor(decoder, sequences, known)
+        assert set(anchors) == set(known)
+        settings = dataclasses.replace(SETTINGS, anchor_weight=weight)
+        train(model, decoder, sequences, settings, seed=1, anchors=anchors)
+        after = anchor(decoder, sequences, known)
+        rows = decoder.head_weight
+        return sum(frozen_divergence(after[at].float(), rows, anchors[at].float()).item() for at in known)
+
+    assert drift(10.0) < 0.5 * drift(1e-6)
 
 
 def test_deterministic(tiny: Any, sequences: list[TokenSequence]) -> None:
