@@ -37,9 +37,9 @@ _HALF_LIFE_S = 14 * _DAY_S
 class DataSettings:
     """Sizes of a run."""
 
-    examples: int = 320
+    examples: int = 256
     """Of a run over the whole repository."""
-    increment: int = 96
+    increment: int = 80
     """Of a run that goes on from what serves, because some files changed."""
     held_out: int = 64
     generic: int = 36

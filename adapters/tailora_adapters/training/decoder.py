@@ -20,33 +20,62 @@ from tailora_adapters.base import eight_bits
 
 __all__ = ["Cache", "Decoder", "make_decoder"]
 
+_MORE_ROOM = 32
+"""Tokens of each sequence, where a cache grows."""
+
 
 @dataclass(slots=True)
 class Cache:
-    """Keys and values by layer and sequence, for tokens that are yet to come."""
+    """Keys and values of the tokens read so far, for those that are yet to come."""
 
-    layers: dict[int, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    layers: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """Of each layer, both (sequences, room, kv heads, width); behind a sequence's length stands nothing that counts."""
     lengths: list[int] = field(default_factory=list)
     """Tokens of each sequence that all layers have read."""
+
+    def places(self, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Rows and columns, both (tokens,), of so many tokens more of each sequence."""
+        before = self.lengths or [0] * len(lengths)
+        rows = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
+        columns = [torch.arange(begin, begin + count) for begin, count in zip(before, lengths, strict=True)]
+        return rows, torch.cat(columns)
+
+    def append(
+        self, layer: int, keys: Tensor, values: Tensor, places: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values of a layer, with these (tokens, kv heads, width) at ``places``. ``lengths`` stay as they are
+        until all layers have them."""
+        old = self.layers.get(layer, (keys[:0, None], values[:0, None]))
+        rows, room = int(places[0].max()) + 1, int(places[1].max()) + 1
+        stored = [
+            _grown(before, rows, room).index_put_(places, new)
+            for before, new in zip(old, (keys, values), strict=True)
+        ]
+        self.layers[layer] = stored[0], stored[1]
+        return self.layers[layer]
 
     def to(self, dtype: torch.dtype) -> "Cache":
         """Another one that may grow by itself."""
         return Cache(
             {
-                layer: [(keys.to(dtype), values.to(dtype)) for keys, values in pairs]
-                for layer, pairs in self.layers.items()
+                layer: (keys.to(dtype, copy=True), values.to(dtype, copy=True))
+                for layer, (keys, values) in self.layers.items()
             },
             list(self.lengths),
         )
 
     def crop(self, lengths: Sequence[int]) -> None:
         """Forgets what stands behind so many tokens of each sequence."""
-        for layer, pairs in self.layers.items():
-            self.layers[layer] = [
-                (keys[:length], values[:length])
-                for (keys, values), length in zip(pairs, lengths, strict=True)
-            ]
         self.lengths = list(lengths)
+
+
+def _grown(kept: Tensor, rows: int, room: int) -> Tensor:
+    """``kept``, or a copy of it that has room."""
+    if kept.shape[0] >= rows and kept.shape[1] >= room:
+        return kept
+    larger = kept.new_zeros(max(rows, kept.shape[0]), room + _MORE_ROOM, *kept.shape[2:])
+    larger[: kept.shape[0], : kept.shape[1]] = kept
+    return larger
 
 
 class Decoder(Protocol):

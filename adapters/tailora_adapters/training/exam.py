@@ -60,10 +60,10 @@ class Exam:
         progress(1.0)
         return Results(held_out, probes, generic)
 
-    def quick(self, decoder: Decoder) -> tuple[Scores, Scores | None]:
-        """Losses of half of the held-out middles, and of generic code where there is any."""
-        generic = evaluate(decoder, self._of(self._generic)) if self._generic else None
-        return evaluate(decoder, self._of(self.held_out), every=2), generic
+    def quick(self, decoder: Decoder) -> tuple[float, float | None]:
+        """Mean losses, nats a token, of a third of the held-out middles and of generic code, where there is any."""
+        generic = evaluate(decoder, self._of(self._generic)).nll if self._generic else None
+        return evaluate(decoder, self._of(self.held_out), every=3).nll, generic
 
     def learn(self, adapter: str, results: Results) -> None:
         """Notes what a model answered under a name that it was given afterwards."""

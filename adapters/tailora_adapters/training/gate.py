@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tailora_adapters.manifest import Check, GateResult
 from tailora_adapters.training.evaluate import Scores
 
-__all__ = ["GateSettings", "best_scale", "decide", "probability_better", "probability_by_chance"]
+__all__ = ["GateSettings", "decide", "probability_better", "probability_by_chance"]
 
 _DRAWS = 2_000
 
@@ -29,7 +29,7 @@ class GateSettings:
     serving_confidence: float = 0.5
     """The same against what serves. An increment has seen a few files more: on the questions about all the others it
     cannot be surely better, and it must not be worse."""
-    significance: float = 0.05
+    significance: float = 0.1
     """Exact match, similarity and stopping count as worse if chance alone gives so much with less than this
     probability."""
     newest_least: int = 8
@@ -101,40 +101,6 @@ def decide(
         tuple(checks),
         _figures(candidate, base, serving, generic),
     )
-
-
-def best_scale(
-    tried: Sequence[tuple[float, Scores, Scores | None]],
-    generic: Scores | None,
-    settings: GateSettings = GateSettings(),
-) -> float:
-    """The smallest scale whose held-out loss is within one standard error of the least (Breiman et al.,
-    "Classification and Regression Trees", 1984), among those that forget no more than the gate allows.
-
-    What is learned grows less than in proportion to the scale, what is forgotten more.
-
-    Args:
-        tried: Scale, answers to held-out holes, and to generic code.
-        generic: The base's answers to generic code.
-    """
-
-    def excess(scores: Scores | None) -> float:
-        if scores is None or generic is None or not generic.nll:
-            return 0.0
-        return max(0.0, scores.nll / generic.nll - 1 - settings.generic_margin)
-
-    least = min(excess(general) for _, _, general in tried)
-    allowed = [(scale, held_out) for scale, held_out, general in tried if excess(general) <= least]
-    _, best = min(allowed, key=lambda one: sum(one[1].nll_sums))
-    return min(scale for scale, held_out in allowed if _within_one_error(held_out.nll_sums, best.nll_sums))
-
-
-def _within_one_error(ours: Sequence[float], best: Sequence[float]) -> bool:
-    differences = [a - b for a, b in zip(ours, best, strict=True)]
-    count = len(differences)
-    mean = sum(differences) / count
-    variance = sum((difference - mean) ** 2 for difference in differences) / max(1, count - 1)
-    return mean <= math.sqrt(variance / count)
 
 
 def probability_better(candidate: Scores, reference: Scores, *, draws: int = _DRAWS, seed: int = 0) -> float:

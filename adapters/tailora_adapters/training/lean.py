@@ -9,6 +9,7 @@ The frozen weights are in 8 bits where the processor multiplies these fast, forw
 LoRA's parameters are those of the ``PeftModel``, which saves them. Knows nothing of data or optimizers.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -124,13 +125,17 @@ class LeanDecoder:
     def _run(self, x: Tensor, lengths: Sequence[int], first: int, end: int, cache: Cache | None) -> Tensor:
         before = cache.lengths if cache is not None and cache.lengths else [0] * len(lengths)
         rotation = self._rotation(before, lengths)
+        places = cache.places(lengths) if cache is not None else None
         for number in range(first, end):
             layer = self._layers[number]
             q, k, v = project(norm(x, layer.input_norm, self._epsilon), *layer.qkv)
             q = rotate(q.view(len(x), self._heads, self._width), *rotation)
             k = rotate(k.view(len(x), self._kv_heads, self._width), *rotation)
             v = v.view(len(x), self._kv_heads, self._width)
-            mixed = self._attend(number, q, k, v, lengths, cache)
+            if cache is None or places is None:
+                mixed = _each_to_itself(q, k, v, lengths)
+            else:
+                mixed = _each_to_cache(q, *cache.append(number, k, v, places), before, lengths)
             x = x + project(mixed, *layer.o)[0]
             gate, up = project(norm(x, layer.output_norm, self._epsilon), *layer.gate_up)
             x = x + project(swiglu(gate, up), *layer.down)[0]
@@ -142,25 +147,38 @@ class LeanDecoder:
         angles = places[:, None].float() * self._frequencies
         return angles.cos(), angles.sin()
 
-    def _attend(
-        self, number: int, q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int], cache: Cache | None
-    ) -> Tensor:
-        """Each sequence attends to itself, and to what the cache has of it. -> (tokens, heads * width)."""
-        parts = []
-        known = cache.layers.get(number) if cache is not None else None
-        pairs = []
-        queries = q.split_with_sizes(list(lengths))
-        for place, (ours, keys, values) in enumerate(
-            zip(queries, k.split_with_sizes(list(lengths)), v.split_with_sizes(list(lengths)), strict=True)
-        ):
-            if known is not None:
-                keys = torch.cat((known[place][0], keys))
-                values = torch.cat((known[place][1], values))
-            pairs.append((keys, values))
-            parts.append(_attention(ours, keys, values))
-        if cache is not None:
-            cache.layers[number] = pairs
-        return torch.cat(parts)
+
+def _each_to_itself(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Every sequence attends to itself. q (tokens, heads, width), k and v alike -> (tokens, heads * width)."""
+    sequences = zip(*(part.split_with_sizes(list(lengths)) for part in (q, k, v)), strict=True)
+    return torch.cat([_attention(*sequence) for sequence in sequences])
+
+
+def _each_to_cache(
+    q: Tensor, keys: Tensor, values: Tensor, before: Sequence[int], lengths: Sequence[int]
+) -> Tensor:
+    """The same to what is cached, too: keys and values (sequences, room, kv heads, width)."""
+    if all(length == 1 for length in lengths):
+        return _next_tokens(q, keys, values, torch.tensor(before))
+    parts = q.split_with_sizes(list(lengths))
+    ends = [begin + length for begin, length in zip(before, lengths, strict=True)]
+    return torch.cat(
+        [
+            _attention(part, keys[row, :end], values[row, :end])
+            for row, (part, end) in enumerate(zip(parts, ends, strict=True))
+        ]
+    )
+
+
+def _next_tokens(q: Tensor, keys: Tensor, values: Tensor, before: Tensor) -> Tensor:
+    """One token of each sequence, all at once."""
+    count, heads, width = q.shape
+    kv_heads = keys.shape[2]
+    asked = q.view(count, kv_heads, heads // kv_heads, width)
+    scores = asked @ keys.permute(0, 2, 3, 1) / math.sqrt(width)  # (sequences, kv heads, group, room)
+    empty = torch.arange(keys.shape[1]) > before[:, None]
+    weights = scores.masked_fill_(empty[:, None, None], -math.inf).softmax(-1)
+    return (weights @ values.permute(0, 2, 1, 3)).reshape(count, -1)
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from tailora_adapters.training.checkpoint import Checkpoint, key_of
 from tailora_adapters.training.data import DataSettings, RunData, gather, generic_sequences
 from tailora_adapters.training.energy import measured_energy
 from tailora_adapters.training.exam import Exam, Results
-from tailora_adapters.training.gate import GateSettings, best_scale, decide
+from tailora_adapters.training.gate import GateSettings, decide
 from tailora_adapters.training.loop import TrainReport, TrainSettings, anchor, train
 from tailora_adapters.training.memory import peak_rss_mb
 from tailora_adapters.training.plan import Plan, make_plan
@@ -73,7 +73,7 @@ class RunSettings:
     lora: LoraSettings = LoraSettings()
     lower_share: float = 0.5
     """Share of the layers, from below, that are left as the foundation has them."""
-    scales: tuple[float, ...] = (1.0, 0.75, 0.5)
+    scales: tuple[float, ...] = (1.0, 0.6)
     """How far to go from the start to what was trained, to choose from."""
     seed: int = 1
 
@@ -358,18 +358,19 @@ class _Run:
         return replace(settings, learning_rate=settings.learning_rate * self.settings.increment_rate)
 
     def choose_scale(self) -> None:
-        """Leaves the model at the scale that the gate's questions favour, see ``gate.best_scale``."""
+        """Takes the scale of the least held-out loss that forgets no more than the gate allows, and leaves the model
+        with it."""
         session = self.session
         trained = session.values()
-        scales = self.settings.scales
-        self.scale = scales[0]
-        if len(scales) > 1:
-            tried = []
-            for number, scale in enumerate(scales):
-                session.put(session.scaled(trained, scale))
-                tried.append((scale, *self.exam.quick(session.decoder)))
-                self.report("gating", 0.3 * (number + 1) / len(scales), "choosing the scale")
-            self.scale = best_scale(tried, self.base.generic, self.settings.gate)
+        found: list[tuple[float, float, float]] = []  # excess of what is forgotten, held-out loss, scale
+        scales = self.settings.scales if len(self.settings.scales) > 1 else ()
+        for number, scale in enumerate(scales):
+            session.put(session.scaled(trained, scale))
+            loss, generic = self.exam.quick(session.decoder)
+            forgotten = generic / self.base.generic.nll - 1 if generic and self.base.generic else 0.0
+            found.append((max(0.0, forgotten - self.settings.gate.generic_margin), loss, scale))
+            self.report("gating", 0.3 * (number + 1) / len(scales), "choosing the scale")
+        self.scale = min(found)[2] if found else self.settings.scales[0]
         chosen = session.scaled(trained, self.scale)
         # As it will be saved: what is judged is what serves.
         session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})

@@ -9,7 +9,6 @@ from tailora_adapters.manifest import Check
 from tailora_adapters.training.evaluate import Scores
 from tailora_adapters.training.gate import (
     GateSettings,
-    best_scale,
     decide,
     probability_better,
     probability_by_chance,
@@ -156,17 +155,3 @@ def test_bootstrap_probability() -> None:
     assert middle == probability_better(near, BASE)
     assert 0.05 < middle < 0.95
     assert middle != probability_better(near, BASE, seed=1)
-
-
-def test_the_smallest_scale_within_one_error_of_the_best_is_taken() -> None:
-    def losses(*values: float) -> Scores:
-        return Scores(values, (1,) * len(values), (False,) * len(values), (False,) * len(values))
-
-    best, near, far = losses(1.0, 1.2, 0.8, 1.0), losses(1.2, 1.0, 1.0, 0.9), losses(1.3, 1.5, 1.1, 1.3)
-    tried = [(1.0, best, None), (0.75, near, None), (0.5, far, None)]
-    assert best_scale(tried, None) == 0.75
-    assert best_scale([(1.0, best, None), (0.5, far, None)], None) == 1.0
-    known, forgot = losses(1.0), losses(1.2)
-    tried = [(1.0, best, forgot), (0.75, far, known), (0.5, far, known)]
-    assert best_scale(tried, known) == 0.5, "what forgets too much is not taken, however well it does"
-    assert best_scale([(1.0, best, losses(1.5)), (0.5, far, forgot)], known) == 0.5, "the least forgetful"
