@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="folder of the adapter")
     parser.add_argument("--examples", type=int, default=2_100)
     parser.add_argument("--held-out", type=int, default=40, help="of each language")
+    parser.add_argument("--rank", type=int, default=LORA.rank)
     parser.add_argument("--first-layer", type=int, default=0, help="layers below it are not trained")
     arguments = parser.parse_args()
     settle()
@@ -107,11 +108,12 @@ def main() -> None:
         if any(part.language == language and part.package.held_out for part in parts)
     }
     settings = replace(TRAIN, first_layer=arguments.first_layer)
-    model = attach(loaded.model, LORA)
+    lora = replace(LORA, rank=arguments.rank, alpha=2 * arguments.rank)
+    model = attach(loaded.model, lora)
     decoder = make_decoder(model, arguments.first_layer)
     checkpoint = Checkpoint(
         cache_dir() / f"foundation-{arguments.model}.checkpoint",
-        key_of(settings.as_dict(), SEED, arguments.model, training),
+        key_of(settings.as_dict(), SEED, f"{arguments.model}:{arguments.rank}", training),
     )
     print(f"{len(training)} examples of {sum(len(s.ids) for s in training)} tokens", flush=True)
     with Progress() as bar:
@@ -136,7 +138,7 @@ def main() -> None:
     bare = load_model(arguments.model)
     before = _measure(bare, make_decoder(bare.model, bare.model.config.num_hidden_layers), held_out)
     manifest = replace(
-        _manifest(settings, training, held_out, report),
+        _manifest(lora, settings, training, held_out, report),
         base=BaseInfo(arguments.model, loaded.record.source_sha256, loaded.record.tokenizer_sha256),
         weights_sha256=weights_sha256,
         figures={
@@ -202,6 +204,7 @@ def _figures(scores: Scores) -> dict[str, float]:
 
 
 def _manifest(
+    lora: LoraSettings,
     settings: TrainSettings,
     training: Sequence[TokenSequence],
     held_out: Mapping[str, Sequence[TokenSequence]],
@@ -211,7 +214,7 @@ def _manifest(
         version="foundation",
         base=BaseInfo("", "", ""),
         settings={
-            "lora": LORA.as_dict(),
+            "lora": lora.as_dict(),
             "train": settings.as_dict(),
             "max_prompt": MAX_PROMPT,
             "mix": SHARES,

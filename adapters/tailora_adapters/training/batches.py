@@ -14,6 +14,10 @@ from tailora_adapters.corpus.sequences import TokenSequence
 
 __all__ = ["Batch", "collate", "predicting", "shuffled_batches"]
 
+_END_TIMES = 2
+"""How often a middle's end is among its labels: one token of about fifteen, on which it hangs whether an answer is
+right."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -61,12 +65,13 @@ def collate(
         if index in anchors:
             anchored += [offset + 1 + place for place in predicting(sequence)]
         else:
-            middles += [(offset + at, sequence.ids[at]) for at in range(sequence.start, len(sequence.ids))]
+            places = [*range(sequence.start, len(sequence.ids)), *[len(sequence.ids) - 1] * (_END_TIMES - 1)]
+            middles += [(offset + at, sequence.ids[at]) for at in places]
             code: Sequence[int] = sequence.code
             if prompt_share < 1:
                 code = rng.sample(code, round(prompt_share * len(code))) if rng is not None else ()
-            for places in (code, range(sequence.tail, sequence.start)):
-                prompts += [(offset + at, sequence.ids[at]) for at in places]
+            for part in (code, range(sequence.tail, sequence.start)):
+                prompts += [(offset + at, sequence.ids[at]) for at in part]
         ids += sequence.ids[:-1]
         lengths.append(len(sequence.ids) - 1)
 

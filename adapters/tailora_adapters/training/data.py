@@ -37,7 +37,7 @@ _HALF_LIFE_S = 14 * _DAY_S
 class DataSettings:
     """Sizes of a run."""
 
-    examples: int = 256
+    examples: int = 288
     """Of a run over the whole repository."""
     increment: int = 80
     """Of a run that goes on from what serves, because some files changed."""

@@ -4,6 +4,7 @@ import bisect
 import ctypes
 import mmap
 import os
+import re
 import resource
 import sys
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from torch import Tensor
 __all__ = ["bound_primitives", "give_back", "peak_rss_mb", "release"]
 
 _MAPS = Path("/proc/self/maps")
+_STATUS = Path("/proc/self/status")
 _PRIMITIVES = 32
 _DONT_NEED = 4
 """``MADV_DONTNEED``: pages of a mapped file that nobody wrote to are read from it again when they are touched."""
@@ -21,6 +23,12 @@ _DONT_NEED = 4
 
 def peak_rss_mb() -> float:
     """Most memory that this process ever held, MiB; pages of mapped files included."""
+    try:  # a process that was started by fork and exec has its parent's in ``ru_maxrss``
+        found = re.search(r"^VmHWM:\s*(\d+) kB", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        found = None
+    if found:
+        return round(int(found[1]) / 2**10, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 

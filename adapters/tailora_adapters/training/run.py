@@ -8,7 +8,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -74,7 +74,7 @@ class RunSettings:
     lower_share: float = 0.5
     """Share of the layers, from below, that are left as the foundation has them."""
     scales: tuple[float, ...] = (1.0, 0.6)
-    """How far to go from the start to what was trained, to choose from."""
+    """How far to go from the start to what was trained: a full run chooses, an increment takes the first."""
     seed: int = 1
 
 
@@ -363,7 +363,7 @@ class _Run:
         session = self.session
         trained = session.values()
         found: list[tuple[float, float, float]] = []  # excess of what is forgotten, held-out loss, scale
-        scales = self.settings.scales if len(self.settings.scales) > 1 else ()
+        scales = self._scales()
         for number, scale in enumerate(scales):
             session.put(session.scaled(trained, scale))
             loss, generic = self.exam.quick(session.decoder)
@@ -374,6 +374,11 @@ class _Run:
         chosen = session.scaled(trained, self.scale)
         # As it will be saved: what is judged is what serves.
         session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})
+
+    def _scales(self) -> Sequence[float]:
+        """To choose from: an increment is short, and goes all the way."""
+        choice = self.plan.start is None and len(self.settings.scales) > 1
+        return self.settings.scales if choice else ()
 
     def judge(self) -> GateResult:
         """Asks the candidate, and then the gate."""
