@@ -117,16 +117,16 @@ def test_the_scale_is_chosen_and_written_down(
 ) -> None:
     trained: dict[str, torch.Tensor] = {}
 
-    def overshoot(model: Any, *arguments: Any, **more: Any) -> TrainReport:
+    def kept(model: Any, *arguments: Any, **more: Any) -> TrainReport:
         report = train(model, *arguments, **more)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if parameter.requires_grad and ".lora_B." in name:
-                    parameter.mul_(10)
-                    trained[name.replace(".default", "")] = parameter.clone()
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad and ".lora_B." in name:
+                trained[name.replace(".default", "")] = parameter.detach().clone()
         return report
 
-    monkeypatch.setattr(run_module, "train", overshoot)
+    monkeypatch.setattr(run_module, "train", kept)
+    answers = iter([(1.2, 0.0), (1.0, 0.0)])
+    monkeypatch.setattr(run_module.Exam, "quick", lambda _exam, _decoder: next(answers))
     outcome = learn()
     assert outcome.manifest is not None
     assert outcome.manifest.settings["scale"] == 0.6
