@@ -61,7 +61,7 @@ def random_weights(tokenizer: CodeTokenizer, root: Path) -> Train:
 def on_other_data(change: Callable[[list[TokenSequence]], list[TokenSequence]], **settings: Any) -> Train:
     def made(model: Any, decoder: Any, sequences: Any, usual: TrainSettings, **more: Any) -> TrainReport:
         changed = dataclasses.replace(usual, **settings)
-        return train(model, decoder, change(sequences), changed, **more | {"checkpoint": None})
+        return train(model, decoder, change(sequences), changed, **more | {"checkpoint": None, "anchors": {}})
 
     return made
 

@@ -47,7 +47,10 @@ def test_sequences_lie_one_behind_the_other(sequences: list[TokenSequence]) -> N
     assert middles == [
         (index, place)
         for index in (2, 0)
-        for place in range(sequences[index].start, len(sequences[index].ids))
+        for place in (
+            *range(sequences[index].start, len(sequences[index].ids)),
+            len(sequences[index].ids) - 1,  # its end counts twice
+        )
     ]
     assert batch.labels.tolist() == [sequences[index].ids[place] for index, place in middles]
 
