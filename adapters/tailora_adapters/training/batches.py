@@ -14,7 +14,7 @@ from tailora_adapters.corpus.sequences import TokenSequence
 
 __all__ = ["Batch", "collate", "predicting", "shuffled_batches"]
 
-_END_TIMES = 2
+_END_TIMES = 3
 """How often a middle's end is among its labels: one token of about fifteen, on which it hangs whether an answer is
 right."""
 

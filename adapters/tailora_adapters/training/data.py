@@ -37,12 +37,12 @@ _HALF_LIFE_S = 14 * _DAY_S
 class DataSettings:
     """Sizes of a run."""
 
-    examples: int = 288
+    examples: int = 256
     """Of a run over the whole repository."""
-    increment: int = 80
+    increment: int = 64
     """Of a run that goes on from what serves, because some files changed."""
-    held_out: int = 64
-    generic: int = 36
+    held_out: int = 48
+    generic: int = 24
     min_examples: int = 48
     min_held_out: int = 12
     max_prompt: int = 448

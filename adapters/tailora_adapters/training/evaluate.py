@@ -21,9 +21,9 @@ from tailora_adapters.training.memory import give_back
 __all__ = ["Prompts", "Scores", "evaluate"]
 
 _BATCH_TOKENS = 2_048
-_MORE_TOKENS = 8
+_MORE_TOKENS = 4
 """What an answer may be longer than its reference before it is cut; it has failed to stop by then."""
-_MOST_TOKENS = 96
+_MOST_TOKENS = 64
 """Longer answers are cut, too: of so many tokens most of the similarity is known."""
 
 

@@ -58,7 +58,7 @@ class TrainSettings:
     there, and the forward pass has been paid for."""
     prompt_share: float = 1.0
     """Share of the prompts' tokens that carry loss; the tails, part of the hole as much as the middle, always do."""
-    anchor_weight: float = 15.0
+    anchor_weight: float = 20.0
     """Weight of the mean divergence from the answers that the anchors have, where a batch has anchors. With 3 a
     run still forgot (docs/experiments.md)."""
     first_layer: int = 0

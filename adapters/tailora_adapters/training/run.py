@@ -66,7 +66,7 @@ class RunSettings:
     train: TrainSettings = TrainSettings(
         learning_rate=6e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0
     )
-    increment_rate: float = 0.4
+    increment_rate: float = 0.3
     """Learning rate of a run that goes on from what serves, as a share of the usual one: warmed up to all of it again,
     it loses more of what was learned than it gains (Ibrahim et al., arXiv 2403.08763)."""
     gate: GateSettings = GateSettings()

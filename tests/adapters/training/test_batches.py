@@ -49,7 +49,7 @@ def test_sequences_lie_one_behind_the_other(sequences: list[TokenSequence]) -> N
         for index in (2, 0)
         for place in (
             *range(sequences[index].start, len(sequences[index].ids)),
-            len(sequences[index].ids) - 1,  # its end counts twice
+            *[len(sequences[index].ids) - 1] * 2,  # its end counts three times
         )
     ]
     assert batch.labels.tolist() == [sequences[index].ids[place] for index, place in middles]
