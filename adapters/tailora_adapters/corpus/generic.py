@@ -7,7 +7,6 @@ foundation adapter is trained on any of them. Knows nothing of projects, tokeniz
 import ast
 import sysconfig
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from tailora_adapters.corpus.chance import luck
@@ -85,8 +84,7 @@ def _examples(names: Sequence[str], count: int, *, seed: int, mix: SpanMix) -> l
     return [*chosen, *make_examples(modules, count - len(chosen), seed=seed, mix=mix)]
 
 
-@cache
-def _modules(names: Sequence[str]) -> tuple[SourceFile, ...]:
+def _modules(names: Sequence[str]) -> list[SourceFile]:
     folder = Path(sysconfig.get_paths()["stdlib"])
     sources = []
     for name in names:
@@ -95,7 +93,7 @@ def _modules(names: Sequence[str]) -> tuple[SourceFile, ...]:
         except (OSError, UnicodeDecodeError):
             continue
         sources.append(_source(name, text))
-    return tuple(sources)
+    return sources
 
 
 def _functions(module: SourceFile) -> list[SourceFile]:

@@ -14,10 +14,6 @@ from tailora_adapters.corpus.sequences import TokenSequence
 
 __all__ = ["Batch", "collate", "predicting", "shuffled_batches"]
 
-_END_TIMES = 3
-"""How often a middle's end is among its labels: one token of about fifteen, on which it hangs whether an answer is
-right."""
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -48,11 +44,13 @@ def collate(
     prompt_share: float = 1.0,
     rng: random.Random | None = None,
     anchors: Collection[int] = (),
+    end_times: int = 1,
 ) -> Batch:
     """One batch of the sequences with these indices, on the model's device.
 
     ``prompt_share`` of the prompts' code, drawn by ``rng``, is among the prompt labels; the tails always are.
     ``anchors`` are indices of sequences that have no labels, as they are compared with another model's answers.
+    A middle's end is ``end_times`` among its labels.
     """
     ids: list[int] = []
     lengths: list[int] = []
@@ -65,7 +63,7 @@ def collate(
         if index in anchors:
             anchored += [offset + 1 + place for place in predicting(sequence)]
         else:
-            places = [*range(sequence.start, len(sequence.ids)), *[len(sequence.ids) - 1] * (_END_TIMES - 1)]
+            places = [*range(sequence.start, len(sequence.ids)), *[len(sequence.ids) - 1] * (end_times - 1)]
             middles += [(offset + at, sequence.ids[at]) for at in places]
             code: Sequence[int] = sequence.code
             if prompt_share < 1:

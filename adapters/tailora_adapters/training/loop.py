@@ -58,6 +58,9 @@ class TrainSettings:
     there, and the forward pass has been paid for."""
     prompt_share: float = 1.0
     """Share of the prompts' tokens that carry loss; the tails, part of the hole as much as the middle, always do."""
+    end_times: int = 1
+    """How often a middle's end is among its labels: one token of about fifteen, on which it hangs whether an answer is
+    right."""
     anchor_weight: float = 20.0
     """Weight of the mean divergence from the answers that the anchors have, where a batch has anchors. With 3 a
     run still forgot (docs/experiments.md)."""
@@ -137,7 +140,13 @@ def train(
         rng = random.Random(f"{seed}:{progress.step}")  # so that a run that goes on draws the same
         parts = [
             collate(
-                sequences, part, decoder.device, prompt_share=settings.prompt_share, rng=rng, anchors=anchors
+                sequences,
+                part,
+                decoder.device,
+                prompt_share=settings.prompt_share,
+                rng=rng,
+                anchors=anchors,
+                end_times=settings.end_times,
             )
             for part in _parts(sequences, indices)
         ]
@@ -237,7 +246,7 @@ def _losses(
         if settings.prompt_weight and (count := len(part.prompt_labels)):
             weight = settings.prompt_weight * count / prompt_labels
             loss = loss + weight * vocabulary.loss(hidden[part.prompt_positions], part.prompt_labels)
-        if settings.anchor_weight and (count := len(part.anchor_positions)):
+        if count := len(part.anchor_positions):
             weight = settings.anchor_weight * count / anchored
             teacher = torch.cat([anchors[index] for index in part.indices if index in anchors])
             loss = loss + weight * vocabulary.divergence(hidden[part.anchor_positions], teacher)

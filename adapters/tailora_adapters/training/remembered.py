@@ -19,7 +19,7 @@ __all__ = ["HoleScore", "ScoreMemory"]
 
 _log = logging.getLogger(__name__)
 
-_FORM = "2"
+_FORM = "3"
 """Changes with the arithmetic."""
 _MOST = 4_000
 

@@ -64,7 +64,7 @@ class RunSettings:
 
     data: DataSettings = DataSettings()
     train: TrainSettings = TrainSettings(
-        learning_rate=6e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0
+        learning_rate=6e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0, end_times=3
     )
     increment_rate: float = 0.3
     """Learning rate of a run that goes on from what serves, as a share of the usual one: warmed up to all of it again,
@@ -332,6 +332,7 @@ class _Run:
             self.project.directory / CHECKPOINT,
             key_of(settings.as_dict(), self.settings.seed, f"{self.model}:{parent}", sequences),
         )
+        self.report("preparing", 1.0, "noting what is to stay known")
         with session.holding(session.base):
             known = range(len(self.data.training), len(sequences))
             anchors = anchor(session.decoder, sequences, known)
@@ -431,6 +432,7 @@ class _Run:
             settings={
                 "train": self._train_settings().as_dict(),
                 "steps": trained.steps,
+                "anchors": len(data.anchors),
                 "max_prompt": self.settings.data.max_prompt,
                 "scale": self.scale,
                 "full": self.plan.full,

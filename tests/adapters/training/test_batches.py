@@ -47,10 +47,7 @@ def test_sequences_lie_one_behind_the_other(sequences: list[TokenSequence]) -> N
     assert middles == [
         (index, place)
         for index in (2, 0)
-        for place in (
-            *range(sequences[index].start, len(sequences[index].ids)),
-            *[len(sequences[index].ids) - 1] * 2,  # its end counts three times
-        )
+        for place in range(sequences[index].start, len(sequences[index].ids))
     ]
     assert batch.labels.tolist() == [sequences[index].ids[place] for index, place in middles]
 
@@ -74,6 +71,14 @@ def test_places_predict_the_prompts_own_code(
     assert abs(len(few.prompt_labels) - tails - code / 2) <= 1
     none = collate(sequences, [2, 0], CPU, prompt_share=0.0, rng=random.Random(0))
     assert len(none.prompt_labels) == tails, "a tail is part of the hole, and always learned from"
+
+
+def test_an_end_counts_as_often_as_is_wanted(sequences: list[TokenSequence]) -> None:
+    once, often = (collate(sequences, [2, 0], CPU, end_times=times) for times in (1, 3))
+    end = sequences[0].ids[-1]
+    assert [batch.labels.tolist().count(end) for batch in (once, often)] == [2, 6]
+    assert len(often.labels) == len(often.positions) == len(once.labels) + 4
+    assert often.prompt_labels.tolist() == once.prompt_labels.tolist()
 
 
 def test_anchors_have_places_and_no_labels(sequences: list[TokenSequence]) -> None:

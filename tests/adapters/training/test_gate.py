@@ -7,12 +7,7 @@ import pytest
 
 from tailora_adapters.manifest import Check
 from tailora_adapters.training.evaluate import Scores
-from tailora_adapters.training.gate import (
-    GateSettings,
-    decide,
-    probability_better,
-    probability_by_chance,
-)
+from tailora_adapters.training.gate import GateSettings, decide, probability_better, probability_by_chance
 
 HOLES = 40
 
@@ -78,6 +73,16 @@ def test_better_is_promoted() -> None:
 )
 def test_each_check_by_its_name(changes: dict[str, object], expected: list[str]) -> None:
     assert failed(**changes) == expected
+
+
+def test_a_little_better_is_enough_against_what_serves_and_not_against_the_base() -> None:
+    """Half of the holes a little better, the other half almost as much worse."""
+    other = dataclasses.replace(
+        GOOD, nll_sums=tuple(loss + (0.3 if place % 2 else -0.27) for place, loss in enumerate(GOOD.nll_sums))
+    )
+    assert 0.5 <= probability_better(GOOD, other) < 0.9
+    assert failed(serving=other) == []
+    assert failed(base=other, serving=None) == ["loss against base"]
 
 
 def alike(scores: Scores, similarity: float) -> Scores:

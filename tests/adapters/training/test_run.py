@@ -143,6 +143,20 @@ def test_a_scale_that_forgets_is_not_taken(learn: Learn, monkeypatch: pytest.Mon
     assert outcome.manifest.settings["scale"] == 0.6
 
 
+def test_an_increment_goes_all_the_way(learn: Learn, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert learn().decision == "promoted"
+
+    def never(_exam: Any, _decoder: Any) -> None:
+        raise AssertionError("an increment chooses no scale")
+
+    monkeypatch.setattr(run_module.Exam, "quick", never)
+    outcome = learn(seed=2, changed=["book.py"])
+    assert outcome.manifest is not None
+    assert outcome.manifest.parent == "1"
+    assert outcome.manifest.settings["scale"] == 1.0
+    assert outcome.manifest.settings["anchors"] > 0
+
+
 def test_a_full_run_that_is_promoted_fulfils_what_was_asked(
     learn: Learn, repository: Path, store: Store
 ) -> None:
