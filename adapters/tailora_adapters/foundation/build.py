@@ -19,7 +19,7 @@ from tailora_adapters.corpus.examples import SpanMix, make_examples
 from tailora_adapters.corpus.sequences import TokenSequence, encode_all
 from tailora_adapters.foundation.sources import File, Package, cache_folder, fetch, packages
 from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, Manifest, Source
-from tailora_adapters.methods import LoraSettings, attach
+from tailora_adapters.methods import LoraSettings, attach, resume
 from tailora_adapters.paths import cache_dir, write_atomic
 from tailora_adapters.threads import settle
 from tailora_adapters.training.checkpoint import Checkpoint, key_of
@@ -83,6 +83,8 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=40, help="of each language")
     parser.add_argument("--rank", type=int, default=LORA.rank)
     parser.add_argument("--first-layer", type=int, default=0, help="layers below it are not trained")
+    parser.add_argument("--start", type=Path, default=None, help="folder of an adapter to go on from")
+    parser.add_argument("--seed", type=int, default=SEED, help="another one draws other examples")
     arguments = parser.parse_args()
     settle()
     bound_primitives()
@@ -96,6 +98,7 @@ def main() -> None:
             loaded.tokenizer,
             [part for part in parts if part.language == language and not part.package.held_out],
             round(share * arguments.examples),
+            arguments.seed,
         )
     ]
     held_out = {
@@ -103,17 +106,23 @@ def main() -> None:
             loaded.tokenizer,
             [part for part in parts if part.language == language and part.package.held_out],
             arguments.held_out,
+            SEED,
         )
         for language in SHARES
         if any(part.language == language and part.package.held_out for part in parts)
     }
     settings = replace(TRAIN, first_layer=arguments.first_layer)
     lora = replace(LORA, rank=arguments.rank, alpha=2 * arguments.rank)
-    model = attach(loaded.model, lora)
+    model = resume(loaded.model, arguments.start) if arguments.start else attach(loaded.model, lora)
     decoder = make_decoder(model, arguments.first_layer)
     checkpoint = Checkpoint(
         cache_dir() / f"foundation-{arguments.model}.checkpoint",
-        key_of(settings.as_dict(), SEED, f"{arguments.model}:{arguments.rank}", training),
+        key_of(
+            settings.as_dict(),
+            arguments.seed,
+            f"{arguments.model}:{arguments.rank}:{arguments.start or ''}",
+            training,
+        ),
     )
     print(f"{len(training)} examples of {sum(len(s.ids) for s in training)} tokens", flush=True)
     with Progress() as bar:
@@ -123,7 +132,7 @@ def main() -> None:
             decoder,
             training,
             settings,
-            seed=SEED,
+            seed=arguments.seed,
             checkpoint=checkpoint,
             on_step=lambda step: bar.update(
                 task,
@@ -138,7 +147,8 @@ def main() -> None:
     bare = load_model(arguments.model)
     before = _measure(bare, make_decoder(bare.model, bare.model.config.num_hidden_layers), held_out)
     manifest = replace(
-        _manifest(lora, settings, training, held_out, report),
+        _manifest(lora, settings, training, held_out, report, arguments.start),
+        seed=arguments.seed,
         base=BaseInfo(arguments.model, loaded.record.source_sha256, loaded.record.tokenizer_sha256),
         weights_sha256=weights_sha256,
         figures={
@@ -162,16 +172,18 @@ def _parts() -> list[_Part]:
     return result
 
 
-def _sequences(tokenizer: CodeTokenizer, parts: Sequence[_Part], count: int) -> list[TokenSequence]:
+def _sequences(
+    tokenizer: CodeTokenizer, parts: Sequence[_Part], count: int, seed: int
+) -> list[TokenSequence]:
     """``count`` examples of one language, from all packages."""
     total = sum(part.weight for part in parts)
     result: list[TokenSequence] = []
     for part in parts:
         wanted = max(1, round(count * part.weight / total))
-        examples = make_examples(part.files, wanted, seed=SEED, mix=MIX)
-        context = neighbour_snippets(part.files, seed=SEED)
+        examples = make_examples(part.files, wanted, seed=seed, mix=MIX)
+        context = neighbour_snippets(part.files, seed=seed)
         result += encode_all(
-            tokenizer, examples, seed=SEED, max_prompt=MAX_PROMPT, context=context, context_share=0.35
+            tokenizer, examples, seed=seed, max_prompt=MAX_PROMPT, context=context, context_share=0.35
         )
     return result
 
@@ -209,9 +221,14 @@ def _manifest(
     training: Sequence[TokenSequence],
     held_out: Mapping[str, Sequence[TokenSequence]],
     report: TrainReport,
+    start: Path | None,
 ) -> Manifest:
+    """Examples, tokens and seconds are with those of ``start``."""
+    before = Manifest.from_json((start / "manifest.json").read_text(encoding="utf-8")) if start else None
+    tokens = sum(len(s.ids) for s in training)
     return Manifest(
         version="foundation",
+        parent=before.weights_sha256 if before else None,
         base=BaseInfo("", "", ""),
         settings={
             "lora": lora.as_dict(),
@@ -221,9 +238,15 @@ def _manifest(
         },
         seed=SEED,
         data=DataInfo(
-            len(training), sum(len(s.ids) for s in training), sum(len(part) for part in held_out.values())
+            len(training) + (before.data.examples if before else 0),
+            tokens + (before.data.tokens if before else 0),
+            sum(len(part) for part in held_out.values()),
         ),
-        cost=Cost(round(report.seconds, 1), peak_rss_mb(), round(report.tokens / report.seconds, 1)),
+        cost=Cost(
+            round(report.seconds + (before.cost.seconds if before else 0.0), 1),
+            peak_rss_mb(),
+            round(report.tokens / report.seconds, 1),
+        ),
         sources=tuple(
             Source(package.name, package.version, package.licence, package.reference)
             for package in packages()
