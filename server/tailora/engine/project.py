@@ -13,7 +13,7 @@ from typing import Any
 from tailora.engine import git
 from tailora.engine.agenda import Agenda, Ending
 from tailora.engine.catch_up import catch_up
-from tailora.engine.schedule import Decision, Rules, decide
+from tailora.engine.schedule import Decision, Rules, decide, unpowered
 from tailora.engine.surroundings import Moment
 from tailora.engine.watcher import Watcher
 from tailora.engine.worker import Worker
@@ -163,6 +163,10 @@ class Project:
         """The last one."""
         self.train_now = False
         self.worker: Worker | None = None
+        self.was_asked = False
+        """Whether the user asked for the run that goes on."""
+        self.held: str | None = None
+        """Why the run that goes on is suspended for longer than a completion takes."""
         self.progress: dict[str, Any] = {}
         self.message: str | None = None
         """How the last run ended."""
@@ -242,9 +246,17 @@ class Project:
     def begin(self, moment: Moment, rules: Rules) -> tuple[tuple[str, ...], float]:
         """Starts a run in the books; returns its changed files and how many seconds it may train."""
         asked, self.train_now = self.train_now, False
+        self.was_asked, self.held = asked, None
         self.progress, self._charged_s = {}, 0.0
         seconds = rules.train_seconds if asked else self.agenda.run_seconds(moment, rules)
         return self.agenda.journal.begin(moment.now, 0.0 if asked else rules.hot_s), seconds
+
+    def hold(self, moment: Moment, rules: Rules) -> bool:
+        """Looks whether the run that goes on has to wait for power; returns whether that changed."""
+        before, self.held = self.held, None
+        if not self.was_asked:
+            self.held = unpowered(moment.battery_percent, rules)
+        return self.held != before
 
     def charge(self, moment: Moment) -> None:
         """Takes what the worker ran since the last time off the day's budget."""
@@ -291,7 +303,7 @@ class Project:
     ) -> tuple[str, str]:
         if self.worker is not None:
             state = "gating" if self.progress.get("stage") == "gating" else "training"
-            return state, str(self.progress.get("message") or "starting to train")
+            return state, self.held or str(self.progress.get("message") or "starting to train")
         if self.problem is not None:
             return "off", self.problem
         if not self.clients:

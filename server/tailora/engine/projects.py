@@ -321,9 +321,13 @@ class Projects:
     def set_busy(self, busy: bool) -> None:
         """Completions run, so the worker has to wait; or no longer."""
         self._busy = busy
-        worker = self._training.worker if self._training is not None else None
-        if worker is not None:
-            worker.suspend() if busy else worker.resume()
+        self._halt_or_go_on()
+
+    def _halt_or_go_on(self) -> None:
+        training = self._training
+        if training is not None and training.worker is not None:
+            worker = training.worker
+            worker.suspend() if self._busy or training.held else worker.resume()
 
     async def _schedule(self) -> None:
         while not self._closing.is_set():
@@ -337,6 +341,9 @@ class Projects:
         moment, pause = self._around.look(), _CHECK_S
         if self._training is not None:
             self._training.charge(moment)
+            if self._training.hold(moment, self._rules):
+                self._halt_or_go_on()
+                self._on_change()
             pause = _CHECK_TRAINING_S
         for project in list(self._projects.values()):
             problem = problem_of(project.path)

@@ -7,7 +7,7 @@ holds a run back ends by itself or is named in ``why``; no change waits for more
 import math
 from dataclasses import dataclass
 
-__all__ = ["Conditions", "Decision", "Rules", "count_files", "decide", "span"]
+__all__ = ["Conditions", "Decision", "Rules", "count_files", "decide", "span", "unpowered"]
 
 _A_LOT = 4
 """So many times ``min_new_tokens`` since a run that came to nothing are worth another try at once."""
@@ -117,15 +117,20 @@ def _git(conditions: Conditions, _rules: Rules) -> _Hindrance:
     return _RESTS_S, f"waits for {conditions.git_at_work} to end"
 
 
-def _power(conditions: Conditions, rules: Rules) -> _Hindrance:
-    percent = conditions.battery_percent
-    if percent is None:
+def unpowered(battery_percent: float | None, rules: Rules) -> str | None:
+    """Why the battery is too dear to train on; None on mains, and where it is not."""
+    if battery_percent is None:
         return None
     if not rules.on_battery:
-        return _LOOK_AGAIN_S, "paused: on battery (set engine.on_battery to learn on it, too)"
-    if percent < _LEAST_BATTERY:
-        return _LOOK_AGAIN_S, f"paused: the battery is at {percent:.0f} %"
+        return "paused: on battery (set engine.on_battery to learn on it, too)"
+    if battery_percent < _LEAST_BATTERY:
+        return f"paused: the battery is at {battery_percent:.0f} %"
     return None
+
+
+def _power(conditions: Conditions, rules: Rules) -> _Hindrance:
+    why = unpowered(conditions.battery_percent, rules)
+    return (_LOOK_AGAIN_S, why) if why else None
 
 
 def _budget(conditions: Conditions, rules: Rules) -> _Hindrance:

@@ -128,6 +128,31 @@ async def test_train_now_asks_nothing_but_trust(root: Path) -> None:
         await harness.until(root, says("version 4 serves"))
 
 
+async def test_a_run_waits_while_the_mains_are_unplugged(root: Path) -> None:
+    power: dict[str, float | None] = {"battery": None}
+    ticks = iter(range(0, 1_000_000, 30))
+    (root / "plan").write_text("wait")
+    rules = replace(AT_ONCE, on_battery=False)
+    async with engine(rules, clock=lambda: next(ticks), battery=lambda: power["battery"]) as harness:
+        await harness.open(root)
+        await harness.watching(root)
+        put(root / "a.py")
+        await harness.until(root, lambda status: status["state"] == "training")
+        worker = harness.project(root).worker
+        assert worker is not None
+        power["battery"] = 80.0
+        put(root / "b.py")
+        await harness.until(root, says("on battery"))
+        harness.projects.set_busy(True)
+        harness.projects.set_busy(False)
+        assert worker._suspended
+        power["battery"] = None
+        put(root / "c.py")
+        await harness.until(root, lambda status: "on battery" not in status["message"])
+        assert not worker._suspended
+        assert harness.project(root).worker is worker
+
+
 async def test_a_full_disk_stops_no_schedule_and_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
