@@ -65,7 +65,8 @@ class RunData:
     """Generic code, of which the model's answers are to stay as they are."""
     held_out: list[TokenSequence]
     newest: frozenset[int]
-    """Places in ``held_out`` of the holes in newest edits."""
+    """Places in ``held_out`` of the holes in newest edits and in changed files: up to half of all, as what is written
+    next resembles them."""
     files: tuple[SourceFile, ...]
     """That training examples came from."""
     shown: tuple[SourceFile, ...]
@@ -101,8 +102,7 @@ def gather(
     rejected = tuple(Rejection(path, "unreadable to the model", why) for path, why in nothing.items())
     parts = split(files, seed=seed, changed=changed, trained=trained)
     held = hold_out_edits(parts.train, found.history.edits, seed=seed)
-    newer = [file for file in held.train if file.path in set(changed)]
-    older = [file for file in held.train if file.path not in set(changed)]
+    newer, older = _apart(held.train, changed)
     if replay is not None:
         replay.retain({file.path: file.sha256 for file in files})
         drawn = set(replay.sample(settings.replay_files, changed, _today()))
@@ -116,10 +116,12 @@ def gather(
     )
     if len(examples) < settings.min_examples:
         raise TooLittleData(len(examples), settings.min_examples)
-    by_edits = _held_edits(parts.train, held, settings.held_out // 2, seed)
-    by_files = _questions(parts.held_out, settings.held_out - len(by_edits), seed + 1)
-    if len(by_edits) + len(by_files) < settings.min_held_out:
-        raise TooLittleData(len(by_edits) + len(by_files), settings.min_held_out, "held-out examples")
+    newest = _held_edits(parts.train, held, settings.held_out // 2, seed)
+    asked_newer, asked_older = _apart(parts.held_out, changed)
+    newest += _questions(asked_newer, settings.held_out // 2 - len(newest), seed + 1)
+    by_files = _questions(asked_older, settings.held_out - len(newest), seed + 1)
+    if len(newest) + len(by_files) < settings.min_held_out:
+        raise TooLittleData(len(newest) + len(by_files), settings.min_held_out, "held-out examples")
     # A snippet must not show what is held out: training prompts draw on what is trained on only.
     context = neighbour_snippets(held.train, seed=seed)
     training = encode_all(
@@ -139,17 +141,25 @@ def gather(
         anchors=anchors,
         held_out=encode_all(
             tokenizer,
-            [*by_edits, *by_files],
+            [*newest, *by_files],
             seed=seed + 1,
             max_prompt=settings.max_prompt,
             context=neighbour_snippets(files, seed=seed, pool=held.train),
             context_share=settings.context_share,
         ),
-        newest=frozenset(range(len(by_edits))),
+        newest=frozenset(range(len(newest))),
         files=tuple(file for file in parts.train if file.path in used),
         shown=tuple(file for file in parts.train if file.path in near),
         rejected=found.selection.rejected + rejected + parts.dropped,
     )
+
+
+def _apart(
+    files: Sequence[SourceFile], changed: Collection[str]
+) -> tuple[list[SourceFile], list[SourceFile]]:
+    """The changed ones, and the others."""
+    paths = set(changed)
+    return [file for file in files if file.path in paths], [file for file in files if file.path not in paths]
 
 
 def _today() -> float:

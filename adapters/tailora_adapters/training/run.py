@@ -8,7 +8,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -66,15 +66,14 @@ class RunSettings:
     train: TrainSettings = TrainSettings(
         learning_rate=6e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0, end_times=3
     )
-    increment_rate: float = 0.3
-    """Learning rate of a run that goes on from what serves, as a share of the usual one: warmed up to all of it again,
-    it loses more of what was learned than it gains (Ibrahim et al., arXiv 2403.08763)."""
+    increment_rate: float = 1.0
+    """Learning rate of a run that goes on from what serves, as a share of the usual one."""
     gate: GateSettings = GateSettings()
     lora: LoraSettings = LoraSettings()
     lower_share: float = 0.5
     """Share of the layers, from below, that are left as the foundation has them."""
     scales: tuple[float, ...] = (1.0, 0.6)
-    """How far to go from the start to what was trained: a full run chooses, an increment takes the first."""
+    """How far to go from the start to what was trained; the one of the least held-out loss is taken."""
     seed: int = 1
 
 
@@ -364,7 +363,7 @@ class _Run:
         session = self.session
         trained = session.values()
         found: list[tuple[float, float, float]] = []  # excess of what is forgotten, held-out loss, scale
-        scales = self._scales()
+        scales = self.settings.scales if len(self.settings.scales) > 1 else ()
         for number, scale in enumerate(scales):
             session.put(session.scaled(trained, scale))
             loss, generic = self.exam.quick(session.decoder)
@@ -375,11 +374,6 @@ class _Run:
         chosen = session.scaled(trained, self.scale)
         # As it will be saved: what is judged is what serves.
         session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})
-
-    def _scales(self) -> Sequence[float]:
-        """To choose from: an increment is short, and goes all the way."""
-        choice = self.plan.start is None and len(self.settings.scales) > 1
-        return self.settings.scales if choice else ()
 
     def judge(self) -> GateResult:
         """Asks the candidate, and then the gate."""

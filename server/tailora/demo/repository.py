@@ -5,10 +5,10 @@ Knows nothing of the language server.
 
 import importlib.util
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailora.scratch_commits import commit_all
 from tailora_adapters.errors import TailoraError
 
 __all__ = ["DEFAULT_PACKAGE", "Spot", "copy_package", "find_spot"]
@@ -33,7 +33,7 @@ def copy_package(name: str, target: Path) -> Path:
     """Copies an installed package's Python sources to ``target/name`` and commits them there.
 
     Raises:
-        TailoraError: the package is not installed, or git is missing.
+        TailoraError: the package is not installed.
     """
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
@@ -43,15 +43,7 @@ def copy_package(name: str, target: Path) -> Path:
     shutil.copytree(
         source, root / "src" / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyc")
     )
-    git = shutil.which("git")
-    if git is not None:
-        identity = ("-c", "user.name=demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false")
-        for arguments in (
-            ("init", "-q"),
-            ("add", "-A"),
-            (*identity, "commit", "-q", "-m", f"{name}, as installed"),
-        ):
-            subprocess.run([git, *arguments], cwd=root, check=True, capture_output=True)
+    commit_all(root, f"{name}, as installed")
     return root
 
 

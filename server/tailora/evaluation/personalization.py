@@ -1,7 +1,8 @@
 """Does a repository's own adapter fill in tomorrow's lines better? Measured along a package's or repository's history.
 
 For every step: what was learned so far is tested on lines that the step adds, then the step is written into a scratch
-repository and learned by the real training worker, gate included. So no line is tested after it was learned::
+repository, where it is not committed yet, and learned by the real training worker, gate included. So no line is tested
+after it was learned::
 
     tree 0 --learn--> test on what tree 1 adds --learn tree 1--> test on what tree 2 adds --learn--> ...
 
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tailora.evaluation import infilling
 from tailora.evaluation.infilling import Problem
 from tailora.evaluation.plot import Point, Series, line_plot
 from tailora.evaluation.trees import Tree, added_lines, write_tree
+from tailora.scratch_commits import commit_all
 from tailora_adapters import languages, paths
 from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.base.tokenizer import CodeTokenizer
@@ -48,6 +51,8 @@ Progress = Callable[[float, str], None]
 _BUDGET = PromptBudget(prefix=384, suffix=96, context=160)
 _MIX = SpanMix(line_end=0.35, line=0.40, block=0.25, random=0.0)
 _DRAWS = 2_000
+_LONG_AGO = timedelta(days=365)
+"""What is there at the beginning is not new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +201,11 @@ class _Measurement:
         for number, step in enumerate(self._holes):
             before = self._trees[number - 1] if number else None
             changed = write_tree(self._trees[number], self._root, before)
+            if not number:
+                commit_all(self._root, "before", when=datetime.now(UTC) - _LONG_AGO)
             done = self._learn(number, changed if number else ())
+            if number:
+                commit_all(self._root, f"step {number}")
             learned += done["seconds"]
             served = Store().project(self._root).serving()
             self._serving.append(served.version if served else None)
@@ -214,6 +223,7 @@ class _Measurement:
         training from the foundation."""
         last = len(self._holes)
         self._learn(last, write_tree(self._trees[-1], self._root, self._trees[-2]))
+        commit_all(self._root, f"step {last}")
         examples = make_examples(
             _sources(self._aside), self._settings.holes, seed=self._settings.seed, mix=_MIX
         )

@@ -80,6 +80,25 @@ def test_held_out_edits_are_in_no_training_text(repository: Path, tokenizer: Any
     assert seen
 
 
+def test_new_files_are_asked_about_too(repository: Path, tokenizer: Any) -> None:
+    found = read_learnable(repository)
+    every = sorted(file.path for file in found.selection.files)
+    asked = 0
+    for seed in range(6):
+        new = every[seed : seed + 6]
+        data = gather(
+            found, tokenizer, SETTINGS, changed=new, trained=set(every) - set(new), whole=False, seed=seed
+        )
+        newest = {data.held_out[place].example.path for place in data.newest}
+        rest = {one.example.path for place, one in enumerate(data.held_out) if place not in data.newest}
+        assert newest <= set(new)
+        assert not rest & set(new)
+        assert len(data.newest) <= SETTINGS.held_out // 2
+        assert not newest & paths(data.training)
+        asked += len(newest)
+    assert asked
+
+
 def test_recent_lines_come_up_more_often(repository: Path, tokenizer: Any) -> None:
     found = with_edits(repository)
     few = dataclasses.replace(SETTINGS, examples=12)

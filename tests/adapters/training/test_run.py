@@ -143,17 +143,14 @@ def test_a_scale_that_forgets_is_not_taken(learn: Learn, monkeypatch: pytest.Mon
     assert outcome.manifest.settings["scale"] == 0.6
 
 
-def test_an_increment_goes_all_the_way(learn: Learn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_increment_goes_on_from_what_serves(learn: Learn, monkeypatch: pytest.MonkeyPatch) -> None:
     assert learn().decision == "promoted"
-
-    def never(_exam: Any, _decoder: Any) -> None:
-        raise AssertionError("an increment chooses no scale")
-
-    monkeypatch.setattr(run_module.Exam, "quick", never)
+    answers = iter([(1.2, 0.0), (1.0, 0.0)])
+    monkeypatch.setattr(run_module.Exam, "quick", lambda _exam, _decoder: next(answers))
     outcome = learn(seed=2, changed=["book.py"])
     assert outcome.manifest is not None
     assert outcome.manifest.parent == "1"
-    assert outcome.manifest.settings["scale"] == 1.0
+    assert outcome.manifest.settings["scale"] == 0.6
     assert outcome.manifest.settings["anchors"] > 0
 
 

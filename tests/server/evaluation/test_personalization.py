@@ -1,5 +1,6 @@
 """The measurement with a tiny model: every step is tested before it is learned, and the document is whole."""
 
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from tailora.evaluation import personalization
 from tailora.evaluation.personalization import Settings, measure, plot
+from tailora_adapters.corpus.history import UNCOMMITTED, Edit, recent_edits
+from tailora_adapters.corpus.select import select_files
 from tailora_adapters.errors import TailoraError
 
 NOUNS = ("book", "shelf", "reader", "loan", "branch", "author", "title", "copy")
@@ -56,6 +59,25 @@ def test_the_document(tiny: Any, learned: list[tuple[str, ...]]) -> None:
     picture = plot({"package": "p", "from": "1", "to": "2", **result})
     assert ET.fromstring(picture).tag.endswith("svg")
     assert "own adapter" in picture
+
+
+def test_what_a_step_changed_is_new_and_what_was_there_before_is_not(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[tuple[str, bool]]] = []
+
+    def train(root: Path, model: str, **arguments: Any) -> dict[str, Any]:
+        edits = recent_edits(root, select_files(root).files).edits
+        seen.append(sorted({(edit.path, edit.commit == UNCOMMITTED) for edit in edits if _fresh(edit)}))
+        return {"decision": "too_little_data", "reason": "a test", "version": None, "gate": None}
+
+    def _fresh(edit: Edit) -> bool:
+        return time.time() - edit.when < 24 * 3600
+
+    monkeypatch.setattr(personalization, "train_in_worker", train)
+    measure([tree(edition) for edition in range(3)], Settings(tiny.name, holes=24))
+    changed = [(f"lib/{noun}.py", True) for noun in sorted(NOUNS[1::2])]
+    assert seen == [[], changed]
 
 
 def test_nothing_added(tiny: Any, learned: list[tuple[str, ...]]) -> None:
