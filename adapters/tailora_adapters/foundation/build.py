@@ -85,15 +85,17 @@ def main() -> None:
     parser.add_argument("--first-layer", type=int, default=0, help="layers below it are not trained")
     parser.add_argument("--start", type=Path, default=None, help="folder of an adapter to go on from")
     parser.add_argument("--seed", type=int, default=SEED, help="another one draws other examples")
+    parser.add_argument("--python", type=float, default=SHARES["python"], help="share of the examples")
     arguments = parser.parse_args()
     settle()
     bound_primitives()
     out = arguments.out or Path(__file__).parent / arguments.model
+    shares = _shares(arguments.python)
     parts = _parts()
     loaded = load_model(arguments.model)
     training = [
         sequence
-        for language, share in SHARES.items()
+        for language, share in shares.items()
         for sequence in _sequences(
             loaded.tokenizer,
             [part for part in parts if part.language == language and not part.package.held_out],
@@ -147,7 +149,7 @@ def main() -> None:
     bare = load_model(arguments.model)
     before = _measure(bare, make_decoder(bare.model, bare.model.config.num_hidden_layers), held_out)
     manifest = replace(
-        _manifest(lora, settings, training, held_out, report, arguments.start),
+        _manifest(lora, settings, shares, training, held_out, report, arguments.start),
         seed=arguments.seed,
         base=BaseInfo(arguments.model, loaded.record.source_sha256, loaded.record.tokenizer_sha256),
         weights_sha256=weights_sha256,
@@ -160,6 +162,13 @@ def main() -> None:
     write_atomic(out / "manifest.json", manifest.to_json().encode(), mode=0o644)
     checkpoint.remove()
     print(f"written to {out}")
+
+
+def _shares(python: float) -> dict[str, float]:
+    """``SHARES`` with another one of Python."""
+    rest = (1 - python) / (1 - SHARES["python"])
+    others = {language: round(share * rest, 4) for language, share in SHARES.items()}
+    return others | {"python": python}
 
 
 def _parts() -> list[_Part]:
@@ -218,6 +227,7 @@ def _figures(scores: Scores) -> dict[str, float]:
 def _manifest(
     lora: LoraSettings,
     settings: TrainSettings,
+    shares: Mapping[str, float],
     training: Sequence[TokenSequence],
     held_out: Mapping[str, Sequence[TokenSequence]],
     report: TrainReport,
@@ -234,7 +244,7 @@ def _manifest(
             "lora": lora.as_dict(),
             "train": settings.as_dict(),
             "max_prompt": MAX_PROMPT,
-            "mix": SHARES,
+            "mix": shares,
         },
         seed=SEED,
         data=DataInfo(
