@@ -15,9 +15,17 @@ from dataclasses import dataclass
 from tailora_adapters.manifest import Check, GateResult
 from tailora_adapters.training.evaluate import Scores
 
-__all__ = ["GateSettings", "decide", "probability_better", "probability_by_chance"]
+__all__ = [
+    "GateSettings",
+    "decide",
+    "may_pass_half_as_far",
+    "probability_better",
+    "probability_by_chance",
+]
 
 _DRAWS = 2_000
+_AGAINST = " against "
+"""In the names of the checks that compare answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,13 @@ def decide(
     )
 
 
+def may_pass_half_as_far(result: GateResult) -> bool:
+    """Whether a rejected candidate failed in comparisons alone: then half as far from its start it may be better. What
+    came out that must not come out, and what is forgotten or too large, is wrong at any scale."""
+    failed = [check.name for check in result.checks if not check.passed]
+    return bool(failed) and all(_AGAINST in name for name in failed)
+
+
 def probability_better(candidate: Scores, reference: Scores, *, draws: int = _DRAWS, seed: int = 0) -> float:
     """Share of bootstrap samples of the holes in which the candidate's mean loss a token is lower."""
     differences = [c - r for c, r in zip(candidate.nll_sums, reference.nll_sums, strict=True)]
@@ -133,7 +148,7 @@ def _better(
 ) -> Iterator[Check]:
     probability = probability_better(candidate, reference)
     yield Check(
-        f"loss against {name}",
+        f"loss{_AGAINST}{name}",
         candidate.nll < reference.nll and probability >= confidence,
         round(probability, 4),
         confidence,
@@ -147,7 +162,7 @@ def _better(
     ):
         chance = probability_by_chance(ours, theirs)
         yield Check(
-            f"{what} against {name}",
+            f"{what}{_AGAINST}{name}",
             chance >= significance,
             round(chance, 4),
             significance,
@@ -157,7 +172,7 @@ def _better(
         differences = [c - r for c, r in zip(candidate.similarity, reference.similarity, strict=True)]
         chance = 1 - _share_below_zero(differences)
         yield Check(
-            f"similarity against {name}",
+            f"similarity{_AGAINST}{name}",
             chance >= significance,
             round(chance, 4),
             significance,
@@ -171,7 +186,7 @@ def _newest(name: str, candidate: Scores, reference: Scores, newest: Collection[
 
     ours, theirs = loss(candidate), loss(reference)
     return Check(
-        f"newest edits against {name}",
+        f"newest edits{_AGAINST}{name}",
         ours < theirs,
         round(ours, 4),
         round(theirs, 4),

@@ -27,12 +27,12 @@ from tailora_adapters.manifest import Cost, DataInfo, FileInfo, GateResult, Mani
 from tailora_adapters.methods import LoraSettings
 from tailora_adapters.store import CHECKPOINT, AdapterVersion, ProjectStore, Store
 from tailora_adapters.training import leaks
-from tailora_adapters.training.adapters import Session, measure_alone, update_norm
+from tailora_adapters.training.adapters import Session, Values, measure_alone, update_norm
 from tailora_adapters.training.checkpoint import Checkpoint, key_of
 from tailora_adapters.training.data import DataSettings, RunData, gather, generic_sequences
 from tailora_adapters.training.energy import measured_energy
 from tailora_adapters.training.exam import Exam, Results
-from tailora_adapters.training.gate import GateSettings, decide
+from tailora_adapters.training.gate import GateSettings, decide, may_pass_half_as_far
 from tailora_adapters.training.loop import TrainReport, TrainSettings, anchor, train
 from tailora_adapters.training.memory import peak_rss_mb
 from tailora_adapters.training.plan import Plan, make_plan
@@ -73,7 +73,8 @@ class RunSettings:
     lower_share: float = 0.5
     """Share of the layers, from below, that are left as the foundation has them."""
     scales: tuple[float, ...] = (1.0, 0.6)
-    """How far to go from the start to what was trained; the one of the least held-out loss is taken."""
+    """How far to go from the start to what was trained; the one of the least held-out loss is taken. Where there is a
+    choice, a candidate that is rejected for its answers is asked once more half as far."""
     seed: int = 1
 
 
@@ -148,6 +149,9 @@ def run(
             checkpoint = work.train()
             work.choose_scale()
             gate = work.judge()
+            if may_pass_half_as_far(gate) and len(settings.scales) > 1:
+                work.go_half_as_far()
+                gate = work.judge()
         report("gating", 1.0, gate.reason)
         with writing(candidate.path):
             save_adapter(work.session.model, candidate.path)
@@ -232,6 +236,8 @@ class _Run:
     serving: Results | None = field(init=False, default=None)
     scale: float = field(init=False, default=1.0)
     _trained: TrainReport = field(init=False)
+    _learned: Values = field(init=False)
+    """As training left it, at the scale 1."""
     _canary: TokenSequence = field(init=False)
     _tokenizer: CodeTokenizer = field(init=False)
     _opened: list[Session] = field(init=False, default_factory=list)
@@ -361,7 +367,7 @@ class _Run:
         """Takes the scale of the least held-out loss that forgets no more than the gate allows, and leaves the model
         with it."""
         session = self.session
-        trained = session.values()
+        self._learned = trained = session.values()
         found: list[tuple[float, float, float]] = []  # excess of what is forgotten, held-out loss, scale
         scales = self.settings.scales if len(self.settings.scales) > 1 else ()
         for number, scale in enumerate(scales):
@@ -370,10 +376,17 @@ class _Run:
             forgotten = generic / self.base.generic.nll - 1 if generic and self.base.generic else 0.0
             found.append((max(0.0, forgotten - self.settings.gate.generic_margin), loss, scale))
             self.report("gating", 0.3 * (number + 1) / len(scales), "choosing the scale")
-        self.scale = min(found)[2] if found else self.settings.scales[0]
-        chosen = session.scaled(trained, self.scale)
+        self._take(min(found)[2] if found else self.settings.scales[0])
+
+    def go_half_as_far(self) -> None:
+        """Leaves the model with half the scale."""
+        self._take(self.scale / 2)
+
+    def _take(self, scale: float) -> None:
+        self.scale = scale
+        chosen = self.session.scaled(self._learned, scale)
         # As it will be saved: what is judged is what serves.
-        session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})
+        self.session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})
 
     def judge(self) -> GateResult:
         """Asks the candidate, and then the gate."""

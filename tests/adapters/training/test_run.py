@@ -14,7 +14,7 @@ from tailora_adapters import foundation
 from tailora_adapters.base import load
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.errors import TrainingBusy, TrainingFailed
-from tailora_adapters.manifest import Manifest
+from tailora_adapters.manifest import Check, GateResult, Manifest
 from tailora_adapters.methods import LoraSettings, attach
 from tailora_adapters.store import CHECKPOINT, Store
 from tailora_adapters.training import run as run_module
@@ -141,6 +141,28 @@ def test_a_scale_that_forgets_is_not_taken(learn: Learn, monkeypatch: pytest.Mon
     outcome = learn()
     assert outcome.manifest is not None
     assert outcome.manifest.settings["scale"] == 0.6
+
+
+@pytest.mark.parametrize(
+    "failed, tries, decision",
+    [
+        (["similarity against base", "loss against serving"], 2, "promoted"),
+        (["similarity against base", "canary"], 1, "rejected"),
+    ],
+)
+def test_a_candidate_that_answers_worse_is_asked_again_half_as_far(
+    learn: Learn, monkeypatch: pytest.MonkeyPatch, failed: list[str], tries: int, decision: str
+) -> None:
+    rejected = GateResult("rejected", "a test", tuple(Check(name, False, 1.0, 0.0, "") for name in failed))
+    results = [rejected, GateResult("promoted", "half as far")]
+    monkeypatch.setattr(run_module, "decide", lambda *_, **__: results.pop(0))
+    answers = iter([(1.2, 0.0), (1.0, 0.0)])
+    monkeypatch.setattr(run_module.Exam, "quick", lambda _exam, _decoder: next(answers))
+    outcome = learn()
+    assert len(results) == 2 - tries
+    assert outcome.decision == decision
+    assert outcome.manifest is not None
+    assert outcome.manifest.settings["scale"] == 0.6 / tries
 
 
 def test_an_increment_goes_on_from_what_serves(learn: Learn, monkeypatch: pytest.MonkeyPatch) -> None:
