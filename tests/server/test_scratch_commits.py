@@ -26,6 +26,20 @@ def test_each_is_a_commit_with_its_date(tmp_path: Path) -> None:
         repository.close()
 
 
+def test_another_repository_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    users, scratch = tmp_path / "users", tmp_path / "scratch"
+    for folder in (users, scratch):
+        folder.mkdir()
+        (folder / "a.py").write_text("a = 1\n")
+    commit_all(users, "the user's")
+    head = (users / ".git" / "logs" / "HEAD").read_text()
+    monkeypatch.setenv("GIT_DIR", str(users / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(users))
+    commit_all(scratch, "ours")
+    assert (scratch / ".git").is_dir()
+    assert (users / ".git" / "logs" / "HEAD").read_text() == head
+
+
 def test_without_git_nothing_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     assert not commit_all(tmp_path, "first")

@@ -149,8 +149,7 @@ def main() -> None:
     bare = load_model(arguments.model)
     before = _measure(bare, make_decoder(bare.model, bare.model.config.num_hidden_layers), held_out)
     manifest = replace(
-        _manifest(lora, settings, shares, training, held_out, report, arguments.start),
-        seed=arguments.seed,
+        _manifest(lora, settings, shares, arguments.seed, training, held_out, report, arguments.start),
         base=BaseInfo(arguments.model, loaded.record.source_sha256, loaded.record.tokenizer_sha256),
         weights_sha256=weights_sha256,
         figures={
@@ -228,6 +227,7 @@ def _manifest(
     lora: LoraSettings,
     settings: TrainSettings,
     shares: Mapping[str, float],
+    seed: int,
     training: Sequence[TokenSequence],
     held_out: Mapping[str, Sequence[TokenSequence]],
     report: TrainReport,
@@ -246,7 +246,7 @@ def _manifest(
             "max_prompt": MAX_PROMPT,
             "mix": shares,
         },
-        seed=SEED,
+        seed=seed,
         data=DataInfo(
             len(training) + (before.data.examples if before else 0),
             tokens + (before.data.tokens if before else 0),

@@ -65,8 +65,8 @@ class RunData:
     """Generic code, of which the model's answers are to stay as they are."""
     held_out: list[TokenSequence]
     newest: frozenset[int]
-    """Places in ``held_out`` of the holes in newest edits and in changed files: up to half of all, as what is written
-    next resembles them."""
+    """Places in ``held_out`` of the holes in newest edits and in changed files: up to half of all where there are
+    others, as what is written next resembles them."""
     files: tuple[SourceFile, ...]
     """That training examples came from."""
     shown: tuple[SourceFile, ...]
@@ -118,8 +118,12 @@ def gather(
         raise TooLittleData(len(examples), settings.min_examples)
     newest = _held_edits(parts.train, held, settings.held_out // 2, seed)
     asked_newer, asked_older = _apart(parts.held_out, changed)
-    newest += _questions(asked_newer, settings.held_out // 2 - len(newest), seed + 1)
-    by_files = _questions(asked_older, settings.held_out - len(newest), seed + 1)
+    left = settings.held_out - len(newest)
+    in_newer = _questions(asked_newer, left, seed + 1)
+    by_files = _questions(
+        asked_older, left - min(len(in_newer), settings.held_out // 2 - len(newest)), seed + 1
+    )
+    newest += in_newer[: left - len(by_files)]
     if len(newest) + len(by_files) < settings.min_held_out:
         raise TooLittleData(len(newest) + len(by_files), settings.min_held_out, "held-out examples")
     # A snippet must not show what is held out: training prompts draw on what is trained on only.

@@ -93,10 +93,18 @@ def test_new_files_are_asked_about_too(repository: Path, tokenizer: Any) -> None
         rest = {one.example.path for place, one in enumerate(data.held_out) if place not in data.newest}
         assert newest <= set(new)
         assert not rest & set(new)
-        assert len(data.newest) <= SETTINGS.held_out // 2
+        assert len(data.newest) <= SETTINGS.held_out // 2 or not rest
         assert not newest & paths(data.training)
         asked += len(newest)
     assert asked
+
+
+def test_where_everything_is_new_there_are_as_many_questions(repository: Path, tokenizer: Any) -> None:
+    found = read_learnable(repository)
+    every = [file.path for file in found.selection.files]
+    data = gather(found, tokenizer, SETTINGS, changed=every, seed=1)
+    assert len(data.held_out) == SETTINGS.held_out
+    assert data.newest == frozenset(range(len(data.held_out)))
 
 
 def test_recent_lines_come_up_more_often(repository: Path, tokenizer: Any) -> None:
