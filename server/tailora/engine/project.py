@@ -154,6 +154,8 @@ class Project:
         self.clients: dict[str, OpenBy] = {}
         self.watcher: Watcher | None = None
         self.watch_note: str | None = None
+        self.is_watched = False
+        """Whether no change is missed from now on: what its state says of changes is true only then."""
         self.watch_lock = asyncio.Lock()
         self.has_news = False
         """Whether the event loop is about to look at the journal."""
@@ -320,6 +322,8 @@ class Project:
         if snapshot.disabled:
             return "idle", "this project's adapter is turned off, the foundation adapter serves"
         decision = self._scheduled(moment, rules)
+        if decision.in_s is None and not self.is_watched:
+            return "waiting", "starts to watch the files"
         if decision.in_s is None:
             return "idle", self.message or decision.why
         if decision.start:

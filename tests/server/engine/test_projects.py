@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,19 @@ async def test_a_changed_file_is_learned(harness: Harness, root: Path) -> None:
     assert status["changed_files"] == 0
     assert "training" in {state for state, _ in harness.seen}
     assert json.loads((root / ".worker.json").read_text())["files"] == ["a.py"]
+
+
+async def test_nothing_is_called_idle_before_its_changes_are_seen(
+    harness: Harness, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    monkeypatch.setattr(Project, "catch_up", lambda _project, _now: looked.wait(30))
+    await harness.open(root)
+    status = await harness.until(root, lambda status: status["state"] != "off")
+    assert (status["state"], status["message"]) == ("waiting", "starts to watch the files")
+    looked.set()
+    await harness.until(root, lambda status: status["state"] == "idle")
+    assert is_watched(harness.project(root))
 
 
 @pytest.mark.parametrize(
