@@ -52,18 +52,26 @@ class Exam:
         progress: Callable[[float], None] = lambda _: None,
         *,
         adapter: str | None = None,
+        generic: Scores | None = None,
     ) -> Results:
-        """Asks a model everything, or what ``adapter``, which names it, was not asked before."""
+        """Asks a model everything, or what ``adapter``, which names it, was not asked before.
+
+        ``generic``: what ``generic`` gave for it already.
+        """
         held_out = self._ask(decoder, self.held_out, adapter, lambda done: progress(0.8 * done), write=True)
         probes = self._ask(decoder, self._probes, None)
-        generic = self._ask(decoder, self._generic, adapter) if self._generic else None
+        if generic is None and self._generic:
+            generic = self._ask(decoder, self._generic, adapter)
         progress(1.0)
         return Results(held_out, probes, generic)
 
-    def quick(self, decoder: Decoder) -> tuple[float, float | None]:
-        """Mean losses, nats a token, of a third of the held-out middles and of generic code, where there is any."""
-        generic = evaluate(decoder, self._of(self._generic)).nll if self._generic else None
-        return evaluate(decoder, self._of(self.held_out), every=3).nll, generic
+    def sample(self, decoder: Decoder) -> float:
+        """Mean loss of a third of the held-out middles, nats a token."""
+        return evaluate(decoder, self._of(self.held_out), every=3).nll
+
+    def generic(self, decoder: Decoder) -> Scores | None:
+        """Answers on generic code, where this machine has any."""
+        return self._ask(decoder, self._generic, None) if self._generic else None
 
     def learn(self, adapter: str, results: Results) -> None:
         """Notes what a model answered under a name that it was given afterwards."""

@@ -26,7 +26,7 @@ from tailora_adapters.errors import AdapterCorrupt, TooLittleData
 from tailora_adapters.manifest import Cost, DataInfo, FileInfo, GateResult, Manifest, encode
 from tailora_adapters.methods import LoraSettings
 from tailora_adapters.store import CHECKPOINT, AdapterVersion, ProjectStore, Store
-from tailora_adapters.training import leaks
+from tailora_adapters.training import leaks, scale
 from tailora_adapters.training.adapters import Session, Values, measure_alone, update_norm
 from tailora_adapters.training.checkpoint import Checkpoint, key_of
 from tailora_adapters.training.data import DataSettings, RunData, gather, generic_sequences
@@ -234,10 +234,10 @@ class _Run:
     exam: Exam = field(init=False)
     base: Results = field(init=False)
     serving: Results | None = field(init=False, default=None)
-    scale: float = field(init=False, default=1.0)
     _trained: TrainReport = field(init=False)
     _learned: Values = field(init=False)
     """As training left it, at the scale 1."""
+    _choice: scale.Choice = field(init=False)
     _canary: TokenSequence = field(init=False)
     _tokenizer: CodeTokenizer = field(init=False)
     _opened: list[Session] = field(init=False, default_factory=list)
@@ -364,27 +364,25 @@ class _Run:
         return replace(settings, learning_rate=settings.learning_rate * self.settings.increment_rate)
 
     def choose_scale(self) -> None:
-        """Takes the scale of the least held-out loss that forgets no more than the gate allows, and leaves the model
-        with it."""
-        session = self.session
-        self._learned = trained = session.values()
-        found: list[tuple[float, float, float]] = []  # excess of what is forgotten, held-out loss, scale
-        scales = self.settings.scales if len(self.settings.scales) > 1 else ()
-        for number, scale in enumerate(scales):
-            session.put(session.scaled(trained, scale))
-            loss, generic = self.exam.quick(session.decoder)
-            forgotten = generic / self.base.generic.nll - 1 if generic and self.base.generic else 0.0
-            found.append((max(0.0, forgotten - self.settings.gate.generic_margin), loss, scale))
-            self.report("gating", 0.3 * (number + 1) / len(scales), "choosing the scale")
-        self._take(min(found)[2] if found else self.settings.scales[0])
+        """Leaves the model with the scale that is best."""
+        self._learned = self.session.values()
+        self._choice = scale.choose(
+            self.exam,
+            self.session.decoder,
+            self._put,
+            self.settings.scales,
+            base=self.base.generic,
+            margin=self.settings.gate.generic_margin,
+            progress=lambda done: self.report("gating", 0.3 * done, "choosing the scale"),
+        )
 
     def go_half_as_far(self) -> None:
         """Leaves the model with half the scale."""
-        self._take(self.scale / 2)
+        self._choice = scale.Choice(self._choice.scale / 2)
+        self._put(self._choice.scale)
 
-    def _take(self, scale: float) -> None:
-        self.scale = scale
-        chosen = self.session.scaled(self._learned, scale)
+    def _put(self, value: float) -> None:
+        chosen = self.session.scaled(self._learned, value)
         # As it will be saved: what is judged is what serves.
         self.session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})
 
@@ -392,7 +390,9 @@ class _Run:
         """Asks the candidate, and then the gate."""
         session = self.session
         self._results = self.exam.take(
-            session.decoder, lambda done: self.report("gating", 0.3 + 0.6 * done, "measuring the candidate")
+            session.decoder,
+            lambda done: self.report("gating", 0.3 + 0.6 * done, "measuring the candidate"),
+            generic=self._choice.generic,
         )
         return self.decide(self._results, update_norm(session.model))
 
@@ -441,7 +441,7 @@ class _Run:
                 "steps": trained.steps,
                 "anchors": len(data.anchors),
                 "max_prompt": self.settings.data.max_prompt,
-                "scale": self.scale,
+                "scale": self._choice.scale,
                 "full": self.plan.full,
             },
             seed=self.settings.seed,
