@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["interference_tables", "tables", "training_tables"]
+__all__ = ["interference_tables", "promotion_tables", "tables", "training_tables"]
 
 _ROWS = (
     ("p50", "keystroke to suggestion, p50", "ms"),
@@ -127,6 +127,22 @@ def training_tables(value: dict[str, Any]) -> Iterator[Table]:
     for key, name in _LOSSES:
         losses = ("-" if side[key] is None else f"{side[key]:.3f}" for side in (ours, plain))
         table.add_row(name, *losses, "", "")
+    yield table
+
+
+def promotion_tables(value: dict[str, Any]) -> Iterator[Table]:
+    """Of ``tailora bench promotion``."""
+    quiet, promoted = value["quiet_s"], value["promoted_s"]
+    found = "none was promoted" if promoted is None else f"{promoted:.0f} s from saving to promotion (median)"
+    table = Table(
+        "saved", "lines", "seconds", "training run", "decision", title=f"{value['package']}: {found}"
+    )
+    for row in value["saves"]:
+        decision = row["decision"] if row["has_seen_it"] else f"{row['decision']}; has not seen the file"
+        table.add_row(
+            row["file"], str(row["lines"]), f"{row['seconds']:.0f}", f"{row['worker_s']:.0f} s", decision
+        )
+    table.caption = f"{quiet:.0f} s of it: quiet that is waited for"
     yield table
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: latency, interference, training.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: latency, interference, training, promotion.", no_args_is_help=True)
 
 _QUICK_PLACES = 8
 
@@ -143,6 +143,26 @@ def training(
     if plot is not None:
         plot.write_text(training_figures.plot(value), encoding="utf-8")
     _print(value, training_tables, json=json)
+
+
+@app.command()
+def promotion(
+    model: Annotated[str, typer.Option(help="Base model. Default: that of your settings.")] = "",
+    package: Annotated[
+        str, typer.Option(help="Installed package whose source is learned. Default: cattrs.")
+    ] = "",
+    saves: Annotated[int, typer.Option(min=1, help="Files that are saved, one after the other.")] = 3,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Saves changed files of a small repository: time until an adapter that has seen them is promoted."""
+    from tailora.bench.promotion import Plan, measure
+    from tailora.bench.report import promotion_tables
+    from tailora.demo.repository import DEFAULT_PACKAGE
+
+    plan = Plan(_model(model), package or DEFAULT_PACKAGE, saves)
+    with progress_bar() as progress:
+        value = measure(plan, progress, lambda text: err.print(text, soft_wrap=True))
+    _print(value, promotion_tables, json=json)
 
 
 def _model(name: str) -> str:

@@ -122,8 +122,8 @@ def personalization(
         low, high = result["delta_ci95"][name]
         out.print(f"{name} against {result['compared_with']}: {value:+.1%} ({low:+.1%} to {high:+.1%})")
     out.print(
-        f"{len(result['runs'])} runs, {result['train_seconds']:.0f} s, {result['train_tokens']:,} tokens, "
-        f"{result['peak_rss_mb']:.0f} MB at most"
+        f"{len(result['runs'])} runs, {result['train_seconds']:.0f} s ({result['step_seconds']:.0f} s of training "
+        f"proper), {result['train_tokens']:,} tokens, {result['peak_rss_mb']:.0f} MB at most"
     )
     if fresh:
         told = result["fresh"]

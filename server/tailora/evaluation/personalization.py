@@ -317,6 +317,12 @@ class _Measurement:
                 "nll": _relative_interval(ours, rows[best]),
             },
             "train_seconds": round(sum(run["seconds"] for run in self._runs), 1),
+            "step_seconds": round(
+                sum(
+                    run["tokens"] / run["tokens_per_second"] for run in self._runs if run["tokens_per_second"]
+                ),
+                1,
+            ),
             "train_tokens": sum(run["tokens"] for run in self._runs),
             "peak_rss_mb": max(run["peak_rss_mb"] for run in self._runs),
             "runs": self._runs,

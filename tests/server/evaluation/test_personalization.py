@@ -54,7 +54,16 @@ def test_the_document(tiny: Any, learned: list[tuple[str, ...]]) -> None:
         assert 0 <= result[row]["edit_similarity"] < 1
     assert result["adapter"] == result["shared"], "nothing was promoted, so the foundation serves"
     assert result["delta_ci95"]["exact_match"] == [0.0, 0.0]
-    assert {"delta", "generic_drop", "train_seconds", "train_tokens", "runs", "curve", "holes"} <= set(result)
+    assert {
+        "delta",
+        "generic_drop",
+        "train_seconds",
+        "step_seconds",
+        "train_tokens",
+        "runs",
+        "curve",
+        "holes",
+    } <= set(result)
     assert [point["seconds"] for point in result["curve"]] == sorted(p["seconds"] for p in result["curve"])
     picture = plot({"package": "p", "from": "1", "to": "2", **result})
     assert ET.fromstring(picture).tag.endswith("svg")
