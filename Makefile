@@ -31,9 +31,9 @@ format: $(VENV)/.installed  ## Format and mend what can be mended.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-foundation: $(VENV)/.installed  ## Train the foundation adapter anew (about 45 minutes on 2 cores).
-	$(BIN)/tailora model pull
-	$(BIN)/python -m tailora_adapters.foundation.build
+foundation: $(VENV)/.installed  ## Train a foundation adapter anew (about 45 minutes on 2 cores; MODEL=name: of another model).
+	$(BIN)/tailora model pull $(MODEL)
+	$(BIN)/python -m tailora_adapters.foundation.build $(if $(MODEL),--model $(MODEL))
 
 eval-infilling: $(VENV)/.installed  ## HumanEval single-line infilling: base against foundation adapter.
 	$(BIN)/tailora eval infilling --every 7

@@ -7,7 +7,7 @@ for a seed, up to the machine's arithmetic; a build that was ended goes on where
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.progress import Progress
@@ -32,7 +32,22 @@ from tailora_adapters.training.save import save_adapter
 __all__ = ["main"]
 
 SEED = 20261125
-LORA = LoraSettings(rank=8, alpha=16)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What differs from model to model: a larger one needs fewer examples, and its adapter has to stay small."""
+
+    examples: int = 2_100
+    rank: int = 8
+    first_layer: int = 0
+    """Layers below it are not trained."""
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "qwen2.5-coder-1.5b": Recipe(examples=800, rank=4, first_layer=14),
+}
+"""Of the adapters that ship, where they differ from the usual one."""
 TRAIN = TrainSettings(
     learning_rate=3e-4,
     warmup_share=0.05,
@@ -79,14 +94,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="qwen2.5-coder-0.5b")
     parser.add_argument("--out", type=Path, default=None, help="folder of the adapter")
-    parser.add_argument("--examples", type=int, default=2_100)
+    parser.add_argument("--examples", type=int, default=None)
     parser.add_argument("--held-out", type=int, default=40, help="of each language")
-    parser.add_argument("--rank", type=int, default=LORA.rank)
-    parser.add_argument("--first-layer", type=int, default=0, help="layers below it are not trained")
+    parser.add_argument("--rank", type=int, default=None)
+    parser.add_argument("--first-layer", type=int, default=None, help="layers below it are not trained")
     parser.add_argument("--start", type=Path, default=None, help="folder of an adapter to go on from")
     parser.add_argument("--seed", type=int, default=SEED, help="another one draws other examples")
     parser.add_argument("--python", type=float, default=SHARES["python"], help="share of the examples")
     arguments = parser.parse_args()
+    recipe = RECIPES.get(arguments.model, Recipe())
+    for name, value in asdict(recipe).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
     settle()
     bound_primitives()
     out = arguments.out or Path(__file__).parent / arguments.model
@@ -114,7 +133,7 @@ def main() -> None:
         if any(part.language == language and part.package.held_out for part in parts)
     }
     settings = replace(TRAIN, first_layer=arguments.first_layer)
-    lora = replace(LORA, rank=arguments.rank, alpha=2 * arguments.rank)
+    lora = LoraSettings(rank=arguments.rank, alpha=2 * arguments.rank)
     model = resume(loaded.model, arguments.start) if arguments.start else attach(loaded.model, lora)
     decoder = make_decoder(model, arguments.first_layer)
     checkpoint = Checkpoint(

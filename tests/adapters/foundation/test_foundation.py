@@ -8,20 +8,15 @@ import pytest
 from tailora_adapters import foundation
 from tailora_adapters.errors import AdapterCorrupt
 
-FOLDER = Path(foundation.__file__).parent
-
 
 def test_nothing_ships_for_other_models() -> None:
     assert foundation.find("no-such-model") is None
     assert foundation.find("tiny") is None
 
 
-@pytest.mark.skipif(
-    not (FOLDER / "qwen2.5-coder-0.5b" / "manifest.json").is_file(),
-    reason="the foundation adapter is not built",
-)
-def test_shipped_adapter_is_whole_and_small() -> None:
-    found = foundation.find("qwen2.5-coder-0.5b")
+@pytest.mark.parametrize("model", ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"])
+def test_shipped_adapter_is_whole_and_small(model: str) -> None:
+    found = foundation.find(model)
     assert found is not None
     weights = found.path / "adapter_model.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == found.sha256
