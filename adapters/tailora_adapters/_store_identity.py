@@ -40,6 +40,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 _ID = re.compile(r"[0-9a-f]{32}")
 _SMALL = 4096
 """Bytes of a mark or of a ``.git`` file at most."""
+_LOOKS = 5
+"""A claim is a matter of milliseconds."""
 _LOCK_SECONDS = 10.0
 _LOCK_SECONDS_TO_READ = 1.0
 
@@ -121,7 +123,29 @@ class Found:
 
 
 def look(home: Path, root: Path) -> Found:
-    """Finds the project of the resolved ``root``. Writes nothing."""
+    """Finds the project of the resolved ``root``. Writes nothing.
+
+    Looks again where another process claimed it meanwhile: half of an old look and half of a new one would make two
+    projects of one.
+    """
+    found = _look(home, root)
+    for _ in range(_LOOKS):
+        if found.fresh() and not _overtaken(home, found):
+            break
+        found = _look(home, root)
+    return found
+
+
+def _overtaken(home: Path, found: Found) -> bool:
+    """Whether the place's mark leads to a record of this very place, which was not there a moment ago."""
+    mark = found.place.mark
+    if mark is None or found.directory.name == mark.project:
+        return False
+    record = read_record(home / mark.project)
+    return record is not None and (record.id, record.root) == (mark.id, found.place.root)
+
+
+def _look(home: Path, root: Path) -> Found:
     place = _place(root)
     mark = place.mark
     marked = read_record(home / mark.project) if mark else None

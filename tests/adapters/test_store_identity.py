@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tailora_adapters import paths
+from tailora_adapters import _store_identity, paths
 from tailora_adapters.errors import StoreError
 from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, FileInfo, Manifest
 from tailora_adapters.store import ProjectStore, Store
@@ -507,6 +507,31 @@ def test_processes_that_find_a_moved_repository_at_once(tmp_path: Path, home: Pa
         worker.stdin.close()
     assert [worker.wait(timeout=60) for worker in workers] == [0, 0, 0]
     assert [found.root for found in Store(home).projects()] == [new]
+
+
+@pytest.mark.parametrize("late", [("record",), ("mark", "record")])
+def test_a_look_while_another_process_claims_the_project(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, late: tuple[str, ...]
+) -> None:
+    root = git(tmp_path / "repository")
+    directory = learn(root, home).directory
+    files = {"mark": root / ".git" / "tailora" / "project", "record": directory / "project.json"}
+    contents = {name: files[name].read_bytes() for name in late}
+    for name in late:
+        files[name].unlink()
+    records = _store_identity._records
+
+    def claimed_meanwhile(home: Path) -> Iterator[_store_identity.Record]:
+        found = list(records(home))
+        for name, content in contents.items():
+            files[name].write_bytes(content)
+        contents.clear()
+        return iter(found)
+
+    monkeypatch.setattr(_store_identity, "_records", claimed_meanwhile)
+    store = Store(home)
+    assert store.project(root).directory == directory
+    assert store.project(root).serving() is not None
 
 
 def test_processes_that_store_at_once_are_one_project(tmp_path: Path, home: Path) -> None:
