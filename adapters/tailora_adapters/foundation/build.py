@@ -48,6 +48,7 @@ RECIPES: Mapping[str, Recipe] = {
     "qwen2.5-coder-1.5b": Recipe(examples=800, rank=4, first_layer=14),
 }
 """Of the adapters that ship, where they differ from the usual one."""
+
 TRAIN = TrainSettings(
     learning_rate=3e-4,
     warmup_share=0.05,

@@ -111,12 +111,15 @@ async def _measure(plan: Plan, root: Path, ends: list[End], progress: Progress) 
         rows = []
         for number, end in enumerate(ends):
             progress((number + 1) / (len(ends) + 1), f"learning the end of {end.path}")
-            await editor.wait(_is_idle, "the end of a run", seconds=_START_TIMEOUT_S)
-            before = await _gate(editor)
+            status = await editor.wait(_is_idle, "the end of a run", seconds=_START_TIMEOUT_S)
+            before = status["project"]["last_gate"]["version"]
             saved = time.monotonic()
             (root / end.path).write_text(end.whole, encoding="utf-8")
             gate = await _verdict(editor, before)
-            rows.append(_row(root, end, gate, time.monotonic() - saved))
+            seconds = round(time.monotonic() - saved, 1)
+            manifest = _manifest(root, gate)
+            seen = {"file": end.path, "lines": end.lines, "has_seen_it": _has_seen(manifest, end)}
+            rows.append({**seen, "seconds": seconds, **_run(gate, manifest)})
     finally:
         with contextlib.suppress(Exception):
             await editor.close()
@@ -127,27 +130,27 @@ async def _measure(plan: Plan, root: Path, ends: list[End], progress: Progress) 
         "spread": [min(promoted), max(promoted)] if promoted else None,
         "promoted": len(promoted),
         "saves": rows,
-        "first": _row(root, None, first, None),
+        "first": _run(first, _manifest(root, first)),
         "quiet_s": EngineOptions().quiet_s,
         "package": plan.package,
         "machine": describe_host(plan.model),
     }
 
 
-def _row(root: Path, end: End | None, gate: dict[str, Any], seconds: float | None) -> dict[str, Any]:
+def _manifest(root: Path, gate: dict[str, Any]) -> Manifest:
     manifest = Store().project(root).get(gate["version"]).manifest
     assert manifest is not None
-    row = {
+    return manifest
+
+
+def _run(gate: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+    return {
         "version": gate["version"],
         "decision": gate["decision"],
         "reason": gate["reason"],
         "worker_s": manifest.cost.seconds,
         "examples": manifest.data.examples,
     }
-    if end is None or seconds is None:
-        return row
-    seen = _has_seen(manifest, end)
-    return {"file": end.path, "lines": end.lines, "seconds": round(seconds, 1), "has_seen_it": seen, **row}
 
 
 def _has_seen(manifest: Manifest, end: End) -> bool:
@@ -160,13 +163,6 @@ def _has_seen(manifest: Manifest, end: End) -> bool:
 
 def _is_idle(status: dict[str, Any]) -> bool:
     return bool((status.get("project") or {}).get("state") == "idle")
-
-
-async def _gate(editor: Editor) -> str | None:
-    """The version that was judged last."""
-    status = await editor.wait(_is_idle, "a status", seconds=_START_TIMEOUT_S)
-    gate = status["project"].get("last_gate")
-    return gate["version"] if gate else None
 
 
 async def _verdict(editor: Editor, before: str | None) -> dict[str, Any]:

@@ -21,6 +21,10 @@ app = typer.Typer(help="Benchmarks: latency, interference, training, promotion."
 
 _QUICK_PLACES = 8
 
+_Model = Annotated[str, typer.Option(help="Base model. Default: that of your settings.")]
+_Package = Annotated[str, typer.Option(help="Installed package whose source is learned. Default: cattrs.")]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
 
 @app.callback()
 def _bench() -> None:
@@ -32,7 +36,7 @@ def latency(
     against: Annotated[
         Literal["llama.cpp"] | None, typer.Option(help="Play the same against llama.cpp's server.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Base model. Default: that of your settings.")] = "",
+    model: _Model = "",
     places: Annotated[int, typer.Option(min=1, help="Places to type at.")] = 30,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; the sides take turns.")] = 2,
     seed: Annotated[int, typer.Option(help="Draws places, keys and times.")] = 1,
@@ -48,7 +52,7 @@ def latency(
     quick: Annotated[bool, typer.Option("--quick", help=f"{_QUICK_PLACES} places, one round.")] = False,
     only: Annotated[str, typer.Option(help="Parts, separated by commas: trace, raw, processes.")] = "",
     moments: Annotated[Path | None, typer.Option(help="File for every single moment, as JSON.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json: _Json = False,
 ) -> None:
     """Replays typing in real files through the language server: time from keystroke to suggestion."""
     from tailora.bench.latency import PARTS, Plan, measure
@@ -78,7 +82,7 @@ def latency(
 
 @app.command()
 def interference(
-    model: Annotated[str, typer.Option(help="Base model. Default: that of your settings.")] = "",
+    model: _Model = "",
     places: Annotated[int, typer.Option(min=1, help="Places to type at, idle and while training.")] = 20,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; the order is swapped in every other.")] = 2,
     seed: Annotated[int, typer.Option(help="Draws places, keys and times.")] = 1,
@@ -87,7 +91,7 @@ def interference(
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help=f"{_QUICK_PLACES} places, one round.")] = False,
     moments: Annotated[Path | None, typer.Option(help="File for every single moment, as JSON.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json: _Json = False,
 ) -> None:
     """Types at the same places when idle and while training runs: p95 of the one over that of the other."""
     from tailora.bench.interference import Plan, measure
@@ -108,10 +112,8 @@ def interference(
 
 @app.command()
 def training(
-    model: Annotated[str, typer.Option(help="Base model. Default: that of your settings.")] = "",
-    package: Annotated[
-        str, typer.Option(help="Installed package whose source is learned. Default: cattrs.")
-    ] = "",
+    model: _Model = "",
+    package: _Package = "",
     examples: Annotated[int, typer.Option(min=24, help="Training examples.")] = 160,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; the order is swapped in every other.")] = 1,
     seed: Annotated[int, typer.Option(help="Draws examples and their order.")] = 1,
@@ -120,7 +122,7 @@ def training(
     ] = 0.0,
     quick: Annotated[bool, typer.Option("--quick", help="24 examples, one round: does it work?")] = False,
     plot: Annotated[Path | None, typer.Option(help="An SVG file of loss against time.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json: _Json = False,
 ) -> None:
     """Trains as transformers.Trainer with peft would, then our way: time to the same held-out loss."""
     from tailora.bench import training_figures
@@ -147,12 +149,10 @@ def training(
 
 @app.command()
 def promotion(
-    model: Annotated[str, typer.Option(help="Base model. Default: that of your settings.")] = "",
-    package: Annotated[
-        str, typer.Option(help="Installed package whose source is learned. Default: cattrs.")
-    ] = "",
+    model: _Model = "",
+    package: _Package = "",
     saves: Annotated[int, typer.Option(min=1, help="Files that are saved, one after the other.")] = 3,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json: _Json = False,
 ) -> None:
     """Saves changed files of a small repository: time until an adapter that has seen them is promoted."""
     from tailora.bench.promotion import Plan, measure

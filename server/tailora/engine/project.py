@@ -153,9 +153,8 @@ class Project:
         """Why nothing can be learned here whatever the clients allow, or None."""
         self.clients: dict[str, OpenBy] = {}
         self.watcher: Watcher | None = None
+        """Once no change is missed any more: what the state says of changes is true only then."""
         self.watch_note: str | None = None
-        self.is_watched = False
-        """Whether no change is missed from now on: what its state says of changes is true only then."""
         self.watch_lock = asyncio.Lock()
         self.has_news = False
         """Whether the event loop is about to look at the journal."""
@@ -322,7 +321,7 @@ class Project:
         if snapshot.disabled:
             return "idle", "this project's adapter is turned off, the foundation adapter serves"
         decision = self._scheduled(moment, rules)
-        if decision.in_s is None and not self.is_watched:
+        if decision.in_s is None and self.watcher is None:
             return "waiting", "starts to watch the files"
         if decision.in_s is None:
             return "idle", self.message or decision.why

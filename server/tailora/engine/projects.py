@@ -244,14 +244,13 @@ class Projects:
         async with project.watch_lock:
             watcher = project.watcher
             if project.watchable and watcher is None and not self._closing.is_set():
-                project.watcher = watcher = self._make_watcher(project)
+                watcher = self._make_watcher(project)
                 project.watch_note = await asyncio.to_thread(watcher.start)
                 await asyncio.to_thread(project.catch_up, self._around.clock())
-                project.is_watched = True
+                project.watcher = watcher
             elif watcher is not None and (self._closing.is_set() or not project.watchable):
                 await asyncio.to_thread(self._save_now, project, at_end=True)
                 project.watcher = project.watch_note = None
-                project.is_watched = False
                 await asyncio.to_thread(watcher.stop)
             if not project.clients and project.worker is None:
                 await asyncio.to_thread(self._save_now, project)

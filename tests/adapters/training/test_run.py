@@ -135,6 +135,22 @@ def test_the_scale_is_chosen_and_written_down(
         torch.testing.assert_close(saved[name].float(), 0.6 * value, rtol=0.01, atol=1e-6)
 
 
+def test_a_scale_that_forgets_is_not_taken(learn: Learn, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, factors = iter([1.0, 1.2]), iter([1e3, 1.0])
+    ask = run_module.Exam.generic
+
+    def generic(exam: Any, decoder: Any) -> Any:
+        scores, factor = ask(exam, decoder), next(factors)
+        assert scores is not None
+        return dataclasses.replace(scores, nll_sums=tuple(factor * loss for loss in scores.nll_sums))
+
+    monkeypatch.setattr(run_module.Exam, "sample", lambda _exam, _decoder: next(samples))
+    monkeypatch.setattr(run_module.Exam, "generic", generic)
+    outcome = learn()
+    assert outcome.manifest is not None
+    assert outcome.manifest.settings["scale"] == 0.6
+
+
 @pytest.mark.parametrize(
     "failed, tries, decision",
     [
