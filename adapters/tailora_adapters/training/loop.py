@@ -32,7 +32,7 @@ _USUAL_STEPS = 5
 _SUSPENDED = 3.0
 """Times the median of the last steps."""
 
-__all__ = ["Anchors", "Kept", "StepReport", "TrainReport", "TrainSettings", "anchor", "train"]
+__all__ = ["Anchors", "Kept", "Learn", "StepReport", "TrainReport", "TrainSettings", "anchor", "train"]
 
 Anchors = Mapping[int, Tensor]
 """By index of a sequence: the last hidden states, (labels, hidden), at the places ``predicting`` names."""
@@ -96,6 +96,10 @@ class TrainReport:
     """Sequence positions trained on, repeated epochs included."""
     seconds: float
     final_loss: float
+
+
+Learn = Callable[..., TrainReport]
+"""Called as ``train`` is."""
 
 
 def train(
@@ -182,11 +186,11 @@ def _batches(
 
 def _parts(sequences: Sequence[TokenSequence], indices: Sequence[int]) -> list[list[int]]:
     """A batch in parts whose activations are in memory one after the other."""
-    parts: list[list[int]] = [[]]
+    parts: list[list[int]] = []
     size = 0
     for index in indices:
         length = len(sequences[index].ids)
-        if parts[-1] and size + length > _PART_TOKENS:
+        if not parts or size + length > _PART_TOKENS:
             parts.append([])
             size = 0
         parts[-1].append(index)

@@ -33,7 +33,7 @@ from tailora_adapters.training.data import DataSettings, RunData, gather, generi
 from tailora_adapters.training.energy import measured_energy
 from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.gate import GateSettings, decide, may_pass_half_as_far
-from tailora_adapters.training.loop import TrainReport, TrainSettings, anchor, train
+from tailora_adapters.training.loop import Learn, TrainReport, TrainSettings, anchor, train
 from tailora_adapters.training.memory import peak_rss_mb
 from tailora_adapters.training.plan import Plan, make_plan
 from tailora_adapters.training.readable import unreadable
@@ -116,6 +116,7 @@ def run(
     changed: Collection[str] = (),
     full: bool = False,
     store: Store | None = None,
+    learn: Learn = train,
     progress: Progress = lambda _stage, _fraction, _message: None,
 ) -> Outcome:
     """Trains a candidate for the repository at ``root`` and promotes it if the gate lets it.
@@ -123,6 +124,7 @@ def run(
     Args:
         changed: Paths of files that changed since the last run.
         full: Begins from the foundation again, over the whole repository.
+        learn: What trains; another than usual shows what the gate makes of it.
 
     Raises:
         TrainingBusy: another process trains this project.
@@ -140,7 +142,7 @@ def run(
         )
         replay = Reservoir(project.directory / FILE_NAME, seed=settings.seed)
         try:
-            work = _Run(project, model, plan, settings, report)
+            work = _Run(project, model, plan, settings, report, learn)
             work.gather(changed, replay)
         except TooLittleData as error:
             return Outcome("too_little_data", str(error))
@@ -230,6 +232,7 @@ class _Run:
     plan: Plan
     settings: RunSettings
     report: _Reporter
+    learn: Learn = train
     data: RunData = field(init=False)
     exam: Exam = field(init=False)
     base: Results = field(init=False)
@@ -341,7 +344,7 @@ class _Run:
         with session.holding(session.base):
             known = range(len(self.data.training), len(sequences))
             anchors = anchor(session.decoder, sequences, known)
-        self._trained = train(
+        self._trained = self.learn(
             session.model,
             session.decoder,
             sequences,

@@ -10,7 +10,7 @@ from tailora.cli.output import err, out, print_json, progress_bar
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: infilling, personalization.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: infilling, personalization, gate.", no_args_is_help=True)
 
 
 @app.callback()
@@ -133,3 +133,44 @@ def personalization(
         )
     if result["generic_drop"] is not None:
         out.print(f"HumanEval infilling: {result['generic_drop']:+.1%} lost")
+
+
+@app.command()
+def gate(
+    package: Annotated[str, typer.Option(help="A package of the registry, as NAME==RELEASE.")] = "",
+    repo: Annotated[Path | None, typer.Option(help="A git repository, as its last commit has it.")] = None,
+    seconds: Annotated[
+        float, typer.Option(help="Time for training proper of the run that is meant well; 0: no limit.")
+    ] = 0.0,
+    model: Annotated[str, typer.Option(help="Base model.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Planted secrets, and candidates made bad on purpose: does any get past the gate? Then the exit code is 1."""
+    from dataclasses import replace
+
+    from tailora.evaluation import gate as experiment
+    from tailora.evaluation import trees
+    from tailora_adapters.training.run import RunSettings
+
+    name, _, release = package.partition("==")
+    if bool(release) == bool(repo) or bool(package) == bool(repo):
+        raise typer.BadParameter("give --package NAME==RELEASE or --repo")
+    tree = trees.release(name, release) if repo is None else trees.between_commits(repo, "HEAD", "HEAD", 0)[0]
+    usual = RunSettings(seed=seed)
+    if seconds:
+        usual = replace(usual, train=replace(usual.train, max_seconds=seconds))
+    settings = experiment.Settings(model or default_model(), run=usual, seed=seed)
+    with progress_bar() as progress:
+        result = experiment.measure(tree, settings, progress=progress)
+    if json:
+        print_json(result)
+    else:
+        learned = result["learned"]
+        out.print(f"learned: {learned['decision']}, {learned['reason']}")
+        for name, rows in (("kept", result["stored"]), ("told by the adapter", result["reproduced"])):
+            out.print(f"of {result['planted']} secrets {name}: {len(rows)}   {'; '.join(rows)}")
+        for name, row in result["candidates"].items():
+            out.print(f"{name:<16} {row['decision']}: {', '.join(row['failed'])}")
+    if not result["passed"]:
+        raise typer.Exit(1)

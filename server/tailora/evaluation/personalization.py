@@ -11,10 +11,8 @@ trained on other repositories (the foundation adapter), with the same prompts. F
 that ends them. Knows nothing of engines or editors.
 """
 
-import contextlib
 import itertools
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,13 +20,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tailora.environment import environment
 from tailora.evaluation import infilling
 from tailora.evaluation.infilling import Problem
 from tailora.evaluation.plot import Point, Series, line_plot
+from tailora.evaluation.scratch import scratch
 from tailora.evaluation.trees import Tree, added_lines, write_tree
 from tailora.scratch_commits import commit_all
-from tailora_adapters import languages, paths
+from tailora_adapters import languages
 from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.context import neighbour_snippets
@@ -108,7 +106,7 @@ def measure(
     """
     if len(trees) < 2:
         raise TailoraError("there is nothing between the two points: choose others")
-    with _scratch() as folder:
+    with scratch() as folder:
         plan = _Measurement(trees, settings, folder / "repository", progress)
         plan.static_rows()
         plan.learn_and_test()
@@ -148,16 +146,6 @@ def _generic(
     before, after = found.get("foundation"), found["adapter"]
     drop = round(before["first_line"] - after["first_line"], 4) if before else None
     return {"generic_drop": drop, "infilling": {"before": before, "after": after}}
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder and a ``TAILORA_HOME`` of its own; the models are shared."""
-    with tempfile.TemporaryDirectory(prefix="tailora-eval-", ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
-        variables = {"TAILORA_MODELS": str(paths.models_dir()), "TAILORA_HOME": str(folder / "home")}
-        with environment(variables):
-            yield folder
 
 
 class _Measurement:

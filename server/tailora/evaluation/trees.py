@@ -16,7 +16,7 @@ from tailora_adapters.errors import TailoraError
 from tailora_adapters.foundation import archives, registries
 from tailora_adapters.paths import cache_dir
 
-__all__ = ["Tree", "added_lines", "between_commits", "between_releases", "write_tree"]
+__all__ = ["Tree", "added_lines", "between_commits", "between_releases", "release", "write_tree"]
 
 Tree = Mapping[str, str]
 """Path (with ``/``) to text, source files only."""
@@ -30,6 +30,20 @@ class _Blob:
     identifier: str
 
 
+def release(package: str, version: str) -> Tree:
+    """A release of a package.
+
+    Raises:
+        FetchFailed: it is not to be had as a wheel.
+    """
+    folder = cache_dir() / "releases" / f"{package}-{version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not list(folder.glob("*.whl")):
+        registries.pypi_wheel(f"{package}=={version}", folder)
+    texts = archives.read_texts(next(folder.glob("*.whl")), lambda path: languages.by_path(path) is not None)
+    return {path: text for path, text in texts if _usable(text)}
+
+
 def between_releases(package: str, old: str, new: str, steps: int, *, seed: int) -> list[Tree]:
     """``steps`` + 1 trees, from one release to the other. Between releases there is no history: the files that changed
     are dealt out in random order, and those that are gone go last.
@@ -37,7 +51,7 @@ def between_releases(package: str, old: str, new: str, steps: int, *, seed: int)
     Raises:
         FetchFailed: a release is not to be had as a wheel.
     """
-    before, after = _release(package, old), _release(package, new)
+    before, after = release(package, old), release(package, new)
     changed = [path for path in sorted(after) if before.get(path) != after[path]]
     random.Random(seed).shuffle(changed)
     trees: list[Tree] = [before]
@@ -70,15 +84,6 @@ def between_commits(root: Path, old: str, new: str, steps: int) -> list[Tree]:
         return [_commit_tree(repository, commit.tree) for commit in chosen]
     finally:
         repository.close()
-
-
-def _release(package: str, version: str) -> Tree:
-    folder = cache_dir() / "releases" / f"{package}-{version}"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not list(folder.glob("*.whl")):
-        registries.pypi_wheel(f"{package}=={version}", folder)
-    texts = archives.read_texts(next(folder.glob("*.whl")), lambda path: languages.by_path(path) is not None)
-    return {path: text for path, text in texts if _usable(text)}
 
 
 def _commit_tree(repository: Repository, tree: str) -> Tree:

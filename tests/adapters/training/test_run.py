@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from tailora_adapters import foundation
 from tailora_adapters.base import load
+from tailora_adapters.corpus import generic
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.errors import TrainingBusy, TrainingFailed
 from tailora_adapters.manifest import Check, GateResult, Manifest
@@ -182,6 +183,14 @@ def test_an_increment_goes_on_from_what_serves(learn: Learn, monkeypatch: pytest
     assert outcome.manifest.parent == "1"
     assert outcome.manifest.settings["scale"] == 0.6
     assert outcome.manifest.settings["anchors"] > 0
+
+
+def test_a_machine_without_generic_code(learn: Learn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generic, "_modules", lambda _names: [])
+    outcome = learn()
+    assert outcome.decision == "promoted", outcome.reason
+    assert outcome.manifest is not None
+    assert outcome.manifest.settings["anchors"] == 0
 
 
 def test_a_full_run_that_is_promoted_fulfils_what_was_asked(
