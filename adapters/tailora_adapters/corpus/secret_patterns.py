@@ -1,4 +1,8 @@
-"""What secrets look like: the tables of ``corpus.secrets``, which says how they are used."""
+"""What secrets look like: the tables of ``corpus.secrets``, which says how they are used.
+
+Invariant: white space of any length costs time in proportion. Where two repeats meet that both take it, the first is
+possessive (``*+``: it gives nothing back).
+"""
 
 import re
 
@@ -129,13 +133,13 @@ NAMES = (
 )
 ASSIGNED = re.compile(
     rf"""(?:{NAMES})[\w-]{{0,60}}["'\])]{{0,3}}            # the name, maybe quoted or in brackets
-    \s*(?::\s*[\w.\[\]|&<>?,'\ ]{{1,40}}?)?\s*       # a type annotation
-    (?::=|=>|==|[:=,(]|(?<=\s))\s*\(?\s*&?  # assignment, dictionary item, argument, macro, setter
-    (?P<quote>["'`])(?:Bearer\s+|Basic\s+|token\s+)?(?P<value>[^"'`\n\\{{]{{10,200}})(?P=quote)""",
+    \s*+(?::\s*+[\w.\[\]|&<>?,'\ ]{{1,40}}?)?\s*+       # a type annotation
+    (?::=|=>|==|[:=,(]|(?<=\s))\s*+\(?\s*+&?  # assignment, dictionary item, argument, macro, setter
+    (?P<quote>["'`])(?:(?:Bearer|Basic|token)\s++)?(?P<value>[^"'`\n\\{{]{{10,200}})(?P=quote)""",
     re.IGNORECASE | re.VERBOSE,
 )
 BARE = re.compile(
-    rf"""(?:{NAMES})[\w-]{{0,60}}(?:\s+is)?\s*[:=]\s*
+    rf"""(?:{NAMES})[\w-]{{0,60}}(?:\s++is)?\s*+[:=]\s*+
     (?P<value>[^\s"'`,;()\[\]{{}}<>&|\\]{{10,200}})(?=[\s"'`&;\\]|$)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -148,7 +152,7 @@ EXPRESSION = re.compile(
 """Numbers, names of several words, attributes, formats, paths."""
 PREFIX = re.compile(r"""(?<![\w"'`])[rbufRBUFL@$]{1,2}(?=["'`])""")
 """Of a string."""
-TYPED = re.compile(r"(?<=[\w\"'])\s*:\s*[\w.\[\]|&<>?, ]{1,40}?\s*=(?!=)|:=")
+TYPED = re.compile(r"(?<=[\w\"'])\s*+:\s*+[\w.\[\]|&<>?, ]{1,40}?\s*+=(?!=)|:=")
 """``: str =`` and ``:=``, read as ``=``."""
 LONG_WORD = re.compile(r"[\w-]{24,}")
 KEY_BODY = re.compile(r"BEGIN[^\n]*(?:\n(?![^\n]*END )[^\n]*){0,200}")
@@ -182,7 +186,7 @@ CREDENTIALS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("Authorization Header", re.compile(r"Bearer\s+(?P<value>[\w.~+/-]{16,}={0,2})")),
     (
         "Command Credentials",
-        re.compile(r"curl\b[^\n]{0,300}\s(?:-u|--user)[\s'\"=]+[^\s:'\"]+:(?P<value>[^\s'\"$]{6,})"),
+        re.compile(r"curl\b[^\n]{0,300}\s(?:-u|--user)[\s'\"=]++[^\s:'\"]+:(?P<value>[^\s'\"$]{6,})"),
     ),
     ("Token in Address", re.compile(r"https?://(?P<value>[\w-]{20,200})@[\w.-]+")),
 )
@@ -194,8 +198,8 @@ BASE64_LINES = re.compile(
 PUBLIC = re.compile(r"BEGIN (?:CERTIFICATE|[A-Z ]*PUBLIC KEY|X509 CRL|SSH SIGNATURE|PGP SIGNATURE)[^\n]*\n\Z")
 JOINED = re.compile(
     r"""(?P<quote>["'`])[^"'`\n]*(?P=quote)
-    (?:\s*[+\\.]?[ \t]*\\?\n\s*[+.]?\s*[rbfuRBFU]{0,2}(?P=quote)[^"'`\n]*(?P=quote)){1,20}""",
+    (?:[^\S\n]*+[+\\.]?[^\S\n]*+\\?\n\s*+[+.]?\s*+[rbfuRBFU]{0,2}(?P=quote)[^"'`\n]*(?P=quote)){1,20}""",
     re.VERBOSE,
 )
 """Strings that are joined over several lines."""
-JOINT = re.compile(r"""(["'`])\s*[+\\.]?[ \t]*\\?\n\s*[+.]?\s*[rbfuRBFU]{0,2}\1""")
+JOINT = re.compile(r"""(["'`])[^\S\n]*+[+\\.]?[^\S\n]*+\\?\n\s*+[+.]?\s*+[rbfuRBFU]{0,2}\1""")

@@ -99,6 +99,24 @@ def test_few_files_of_real_packages_are_rejected() -> None:
     assert len(rejected) <= 0.02 * len(files), rejected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            f"{name}{' ' * 1_900}x"
+            for name in ("token", "password:", "secret =", "api_key", "curl -u", "Bearer")
+        ),
+        f"curl -u {'=' * 1_900}",
+        'text = "abc"' + "\n" * 5_000,
+        'text = "abc" +' + "\n        " * 3_000,
+    ],
+    ids=lambda text: text[:14].strip(),
+)
+def test_much_white_space_holds_nothing_up(text: str) -> None:
+    """Where time grows with a power of its length, this takes hours."""
+    assert scan(f"{text}\ny = 1\n", "a.py") == ()
+
+
 def test_lines_are_counted_from_one_and_kinds_once() -> None:
     key = some(string.ascii_uppercase, 16)
     text = f'\na = "AK{"IA" + key}"\nb = "AK{"IA" + key}"\n'
