@@ -85,13 +85,15 @@ def affected(versions: Iterable[AdapterVersion], names: Collection[str]) -> list
 def _is_affected(
     manifest: Manifest, known: Mapping[str, Manifest | None], found: list[str], names: Collection[str]
 ) -> bool:
-    if any(covers(names, file.path) for file in manifest.data.files):
+    if any(covers(names, file.path) for file in manifest.learned()):
         return True
     imported = manifest.settings.get(IMPORTED)
     if isinstance(imported, dict):  # from a store whose versions are not known here
         return imported.get("parent", "unknown") not in _ORIGINS
     parent = manifest.parent
-    return parent not in _ORIGINS and (parent in found or parent not in known)
+    if parent in _ORIGINS:
+        return False
+    return parent in found or (parent not in known and not manifest.ancestry.runs)
 
 
 def forget(project: ProjectStore, names: Collection[str]) -> Forgetting:
@@ -157,7 +159,7 @@ def tainted(project: ProjectStore, selection: Selection) -> list[str]:
         file.path
         for version in project.versions()
         if version.manifest and version.status in ("serving", "retired")
-        for file in version.manifest.data.files
+        for file in version.manifest.learned()
     }
     return sorted(
         path

@@ -19,6 +19,7 @@ from tailora_adapters.errors import AdapterCorrupt
 
 __all__ = [
     "SCHEMA",
+    "Ancestry",
     "BaseInfo",
     "Check",
     "Cost",
@@ -79,6 +80,26 @@ class DataInfo:
     files: tuple[FileInfo, ...] = ()
     rejected: dict[str, int] = field(default_factory=dict)
     """Number of files left out, by reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestry:
+    """The runs that a version goes on from, back to the one that began from the foundation: their own manifests may be
+    gone."""
+
+    runs: int = 0
+    since: str = ""
+    """When the first of them ended, as ``Manifest.created``; empty without any."""
+    files: tuple[FileInfo, ...] = ()
+    """What they learned, each file as the last of them saw it."""
+
+    @classmethod
+    def of(cls, parent: "Manifest | None") -> "Ancestry":
+        """Of a version that goes on from ``parent``; None: the foundation."""
+        if parent is None:
+            return cls()
+        before = parent.ancestry
+        return cls(before.runs + 1, before.since or parent.created, tuple(parent.learned()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +166,8 @@ class Manifest:
     settings: dict[str, Any] = field(default_factory=dict)
     seed: int
     data: DataInfo
+    """Of its own run."""
+    ancestry: Ancestry = Ancestry()
     cost: Cost
     gate: GateResult | None = None
     weights_sha256: str = field(default="", metadata=_ON_DISK)
@@ -152,6 +175,11 @@ class Manifest:
     sources: tuple[Source, ...] = ()
     """Foundation adapters only."""
     figures: dict[str, Any] = field(default_factory=dict)
+
+    def learned(self) -> list[FileInfo]:
+        """Every file that it learned, in its own run or in those before, by path; each as it was seen last."""
+        files = {file.path: file for file in (*self.ancestry.files, *self.data.files)}
+        return [files[path] for path in sorted(files)]
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-serializable dictionary. Numbers that JSON cannot write (NaN, infinities) become null."""

@@ -10,7 +10,7 @@ from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.corpus.select import SourceFile, select_files
 from tailora_adapters.errors import StoreError
 from tailora_adapters.forget import affected, forget, forgotten, inside, remember, tainted, unlearn
-from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, FileInfo, Manifest
+from tailora_adapters.manifest import Ancestry, BaseInfo, Cost, DataInfo, FileInfo, Manifest
 from tailora_adapters.store import IMPORTED, ProjectStore, Store
 
 CODE = "\n".join(f"def function_{n}(value):\n    return value * {n}\n" for n in range(5))
@@ -18,12 +18,14 @@ CODE = "\n".join(f"def function_{n}(value):\n    return value * {n}\n" for n in 
 
 def add(project: ProjectStore, parent: str | None, *files: str, **settings: object) -> str:
     """Serves a new version that learned ``files``."""
+    known = {version.version: version.manifest for version in project.versions()}
     manifest = Manifest(
         base=BaseInfo("m", "1", "2"),
         parent=parent,
         settings=settings,
         seed=0,
         data=DataInfo(len(files), 1, 1, tuple(FileInfo(name, "0", 1) for name in files)),
+        ancestry=Ancestry.of(known.get(parent or "")),
         cost=Cost(1.0, 1.0, 1.0),
     )
     with project.candidate() as candidate:
@@ -83,16 +85,23 @@ class TestForget:
         add(project, "foundation", "older.py")
         assert forget(project, ["old"]).deleted == ("1",)
 
+    def test_what_an_ancestor_learned_that_is_gone(self, project: ProjectStore) -> None:
+        add(project, "foundation", "b.py")
+        for number in range(1, 10):
+            add(project, str(number), "a.py")
+        assert "1" in project.prune()
+        assert affected(project.versions(), ["older.py"]) == []
+        assert affected(project.versions(), ["b.py"]) == [version.version for version in project.versions()]
+
     def test_an_unknown_origin_counts_as_learned(self, project: ProjectStore) -> None:
         add(project, "foundation", "b.py")
-        add(project, "1", "a.py")
-        project.delete("1")
+        add(project, "77", "a.py")
         add(project, "foundation", "a.py")
         (project.get("3").path / "manifest.json").write_text("{")
         add(project, None, **{IMPORTED: {"from": "x"}})
         add(project, None, "a.py", **{IMPORTED: {"from": "x", "parent": "foundation"}})
         add(project, None, "a.py", **{IMPORTED: {"from": "x", "parent": "7"}})
-        assert affected(project.versions(), ["b.py"]) == ["2", "3", "4", "6"]
+        assert affected(project.versions(), ["b.py"]) == ["1", "2", "3", "4", "6"]
 
     def test_the_replay_memory_forgets(self, project: ProjectStore) -> None:
         project.set_paused(False)

@@ -57,7 +57,8 @@ class HistoryLimits:
     blob_bytes: int = 256 * 1024
     """Larger versions of a file are passed over."""
     seconds: float = 2.0
-    """Of reading; the last resort, as what it cuts depends on the machine."""
+    """Of computing, in this thread; the last resort, as what it cuts depends on the machine. Time in which the process
+    is suspended or waits does not count: what is cut is not searched for secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ class _Reader:
         self._repository = repository
         self._limits = limits
         self._now = time.time()
-        self._deadline = time.monotonic() + limits.seconds
+        self._deadline = time.thread_time() + limits.seconds
         self._present = {file.path: _Present(file) for file in files}
         self._secrets = KnownSecrets()
         self._blobs = 0
@@ -314,7 +315,7 @@ class _Reader:
         return path.removeprefix(prefix) if path.startswith(prefix) else f"/{path}"
 
     def _check_time(self) -> None:
-        if time.monotonic() > self._deadline:
+        if time.thread_time() > self._deadline:
             raise _LimitReached(f"{self._limits.seconds:g} s were spent reading")
 
     def _lines(self, identifier: str | None) -> list[str] | None:

@@ -3,8 +3,8 @@
 Knows nothing of examples or models. Invariants: a file is on one side only; nothing that nearly equals a
 held-out file is trained on; the same files and seed give the same split. A file's side follows from its path
 and the seed, so it stays there as the repository grows. Recently changed files are held out more often, since
-what is written next resembles them; but a file that an earlier version learned is not held out for being
-recent, or the gate would measure what the adapter was told.
+what is written next resembles them; but a file that an earlier version learned, under whatever name, is not held
+out for being recent or moved, or the gate would measure what the adapter was told.
 """
 
 from collections.abc import Collection, Sequence
@@ -44,7 +44,8 @@ def split(
 
     Args:
         changed: paths that count as recent, beside the newest third.
-        trained: paths that earlier versions learned; being recent does not move them to the held-out side.
+        trained: paths and hashes of files that earlier versions learned; being recent does not move them to the
+            held-out side, and one whose content was learned under another path is not held out at all.
         similarity: Jaccard similarity of token shingles from which a file is too near to a held-out one.
     """
     if not 0.0 < share <= 0.5:
@@ -70,11 +71,15 @@ def _held_out(
     drawn = {file.path: luck(seed, file.path) for file in files}
     newest = sorted(files, key=lambda file: (-file.mtime, drawn[file.path]))
     recent = {file.path for file in newest[: round(len(files) * _RECENT_SHARE)]}
-    recent = (recent | (drawn.keys() & set(changed))) - set(trained)
+    moved = {file.path for file in files if file.sha256 in trained and file.path not in trained}
+    known = moved | (drawn.keys() & set(trained))
+    recent = (recent | (drawn.keys() & set(changed))) - known
     # Twice the share of a third and half the share of the rest make the share of all.
-    held_out = [path for path in drawn if drawn[path] < (2 * share if path in recent else share / 2)]
+    held_out = [
+        path for path in drawn.keys() - moved if drawn[path] < (2 * share if path in recent else share / 2)
+    ]
     if not held_out:
-        pool = recent or drawn.keys() - set(trained) or drawn.keys()
+        pool = recent or drawn.keys() - known or drawn.keys()
         held_out = [min(pool, key=drawn.__getitem__)]
     return set(sorted(held_out, key=drawn.__getitem__)[:most])
 

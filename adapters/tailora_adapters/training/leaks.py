@@ -7,6 +7,7 @@ nothing of training; texts with secrets are held in memory only, while a run las
 """
 
 import hashlib
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -52,7 +53,8 @@ def secret_probes(root: Path, rejected: Iterable[Rejection], tokenizer: CodeToke
             continue
         path = root / rejection.path
         try:
-            if path.is_symlink() or path.stat().st_size > _MOST_BYTES:
+            found = path.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:  # a pipe would be waited for
                 continue
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):

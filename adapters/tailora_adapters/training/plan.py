@@ -14,7 +14,7 @@ from tailora_adapters.base.cache import base_info
 from tailora_adapters.corpus.learnable import Learnable, read_learnable
 from tailora_adapters.manifest import BaseInfo
 from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
-from tailora_adapters.training.schedule import facts_of, full_retrain_reason, lineage
+from tailora_adapters.training.schedule import facts_of, full_retrain_reason
 
 __all__ = ["Plan", "make_plan"]
 
@@ -57,14 +57,17 @@ def make_plan(
         _log.warning("%s: a secret was found in %s, which was learned", root, ", ".join(tainted))
         forget.unlearn(project, tainted, f"a secret was found in {tainted[0]}")
     base = base_info(model)
-    served = project.serving(base)
+    served = project.chosen(base)
     reason = "asked for" if full else project.retrain
     if served is not None and reason is None:
-        manifests = {v.version: v.manifest for v in project.versions() if v.manifest}
-        existing = {file.path for file in found.selection.files}
-        reason = full_retrain_reason(facts_of(lineage(served.version, manifests), existing, time.time()))
-        reason = reason or _no_start(served)
+        reason = _no_start(served) or _worn(served, found)
     return Plan(found, base, served, None if reason else served, reason)
+
+
+def _worn(served: AdapterVersion, found: Learnable) -> str | None:
+    assert served.manifest is not None
+    existing = {name for file in found.selection.files for name in (file.path, file.sha256)}
+    return full_retrain_reason(facts_of(served.manifest, existing, time.time()))
 
 
 def _no_start(served: AdapterVersion) -> str | None:

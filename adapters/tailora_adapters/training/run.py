@@ -4,7 +4,6 @@ The invariant: what serves is touched only by ``store.promote`` of a version tha
 every check. Knows nothing of processes or of who asked (``worker`` and the command line do).
 """
 
-import contextlib
 import functools
 import logging
 import time
@@ -22,8 +21,8 @@ from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.corpus.select import tally
 from tailora_adapters.corpus.sequences import TokenSequence
-from tailora_adapters.errors import AdapterCorrupt, TooLittleData
-from tailora_adapters.manifest import Cost, DataInfo, FileInfo, GateResult, Manifest, encode
+from tailora_adapters.errors import AdapterCorrupt, StoreError, TooLittleData
+from tailora_adapters.manifest import Ancestry, Check, Cost, DataInfo, FileInfo, GateResult, Manifest, encode
 from tailora_adapters.methods import LoraSettings
 from tailora_adapters.store import CHECKPOINT, AdapterVersion, ProjectStore, Store
 from tailora_adapters.training import leaks, scale
@@ -154,20 +153,41 @@ def run(
             if may_pass_half_as_far(gate) and len(settings.scales) > 1:
                 work.go_half_as_far()
                 gate = work.judge()
+        if gate.decision == "promoted" and _number(project.chosen(plan.base)) != _number(plan.served):
+            gate = _overtaken(gate)
         report("gating", 1.0, gate.reason)
         with writing(candidate.path):
             save_adapter(work.session.model, candidate.path)
         version = candidate.commit(work.manifest(gate, time.monotonic() - began, energy.watt_hours))
         if gate.decision == "promoted":
             project.promote(version.version, full=work.plan.start is None)
-            replay.update(work.data.files, time.time())
         else:
             project.reject(version.version)
-        work.remember(version)
         checkpoint.remove()
-        with contextlib.suppress(OSError):
+        try:  # what was decided holds, whatever cannot be written from here on
+            if gate.decision == "promoted":
+                replay.update(work.data.files, time.time())
+            work.remember(version)
             project.prune()
+        except (OSError, StoreError) as error:
+            _log.warning("%s: version %s is %s, but %s", root, version.version, gate.decision, error)
     return Outcome(gate.decision, gate.reason, version.version, gate, version.manifest)
+
+
+def _number(version: AdapterVersion | None) -> str | None:
+    return version.version if version else None
+
+
+def _overtaken(gate: GateResult) -> GateResult:
+    """The candidate was compared with something else than what the user has by now."""
+    check = Check(
+        "what serves is the same",
+        False,
+        None,
+        None,
+        "what serves was changed while this was trained: it was compared with another version",
+    )
+    return replace(gate, decision="rejected", reason=check.message, checks=(*gate.checks, check))
 
 
 def judge(
@@ -455,6 +475,7 @@ class _Run:
                 files=_files(data),
                 rejected=tally(data.rejected),
             ),
+            ancestry=Ancestry.of(self.plan.start.manifest if self.plan.start else None),
             cost=Cost(
                 round(seconds, 1),
                 peak_rss_mb(),
@@ -475,10 +496,11 @@ def _files(data: RunData) -> tuple[FileInfo, ...]:
 
 
 def _learned(project: ProjectStore) -> set[str]:
-    """Paths that any version learned: these can no longer be held out."""
+    """Paths and hashes of files that any version learned: these can no longer be held out."""
     return {
-        file.path
+        name
         for version in project.versions()
         if version.manifest
-        for file in version.manifest.data.files
+        for file in version.manifest.learned()
+        for name in (file.path, file.sha256)
     }

@@ -5,13 +5,13 @@ the answer is always yes.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from tailora_adapters.manifest import Manifest
 
-__all__ = ["RetrainFacts", "RetrainLimits", "facts_of", "full_retrain_reason", "lineage"]
+__all__ = ["RetrainFacts", "RetrainLimits", "facts_of", "full_retrain_reason"]
 
 _DAY_S = 86_400.0
 _NORM_CHECK = "adapter norm"
@@ -35,7 +35,7 @@ class RetrainFacts:
     runs_since_full: int = 0
     full_run_age_s: float = 0.0
     gone_share: float = 0.0
-    """Of the files that were trained on since the last full run, those that are gone or hardly the same."""
+    """Of the files that were trained on since the last full run, those that are gone."""
     norm_ratio: float | None = None
     """Norm of the serving adapter, over that of what it started from; None: not known."""
     asked: str | None = None
@@ -62,48 +62,38 @@ def full_retrain_reason(facts: RetrainFacts, limits: RetrainLimits | None = None
     return None
 
 
-def lineage(version: str, manifests: Mapping[str, Manifest]) -> list[Manifest]:
-    """The runs that made ``version``, newest first, back to the last full one or as far as manifests are kept."""
-    runs: list[Manifest] = []
-    manifest = manifests.get(version)
-    while manifest is not None and manifest not in runs:
-        runs.append(manifest)
-        manifest = manifests.get(manifest.parent or "")
-    return runs
-
-
 def facts_of(
-    runs: Sequence[Manifest],
+    manifest: Manifest,
     existing: Collection[str],
     now: float,
     *,
     asked: str | None = None,
     tainted: str | None = None,
 ) -> RetrainFacts:
-    """Facts from a ``lineage``.
+    """Facts from the manifest of what serves.
 
     Args:
-        existing: Paths of the repository's files that are still what they were, by and large.
+        existing: Paths and hashes of the repository's files: one that was moved, or changed, is not gone.
         now: Seconds since the epoch. A full run that lies in the future has the age 0.
         asked, tainted: As in ``RetrainFacts``.
     """
-    trained = {file.path for run in runs for file in run.data.files}
-    gone = len(trained - set(existing)) / len(trained) if trained else 0.0
-    gate = runs[0].gate if runs else None
+    learned = manifest.learned()
+    gone = sum(file.path not in existing and file.sha256 not in existing for file in learned)
+    gate = manifest.gate
     norms = [check.value for check in gate.checks if check.name == _NORM_CHECK] if gate else []
     return RetrainFacts(
-        runs_since_full=max(0, len(runs) - 1),
-        full_run_age_s=max(0.0, now - _created(runs[-1], now)) if runs else 0.0,
-        gone_share=gone,
+        runs_since_full=manifest.ancestry.runs,
+        full_run_age_s=max(0.0, now - _time(manifest.ancestry.since or manifest.created, now)),
+        gone_share=gone / len(learned) if learned else 0.0,
         norm_ratio=norms[0] if norms else None,
         asked=asked,
         tainted=tainted,
     )
 
 
-def _created(manifest: Manifest, now: float) -> float:
+def _time(text: str, now: float) -> float:
     try:
-        created = datetime.fromisoformat(manifest.created).timestamp()
+        found = datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         return now
-    return created if math.isfinite(created) else now
+    return found if math.isfinite(found) else now

@@ -36,14 +36,14 @@ def catch_up(root: Path, manifest: Manifest | None, watched_until: float | None)
     """Compares a work tree with what is known of it.
 
     Args:
-        manifest: Of the version that serves: a file as it was learned for that is not changed.
+        manifest: Of the version that serves: a file as it was learned for that, or before, is not changed.
         watched_until: Until when changes were noted, in seconds since the epoch. Without it, since when the
             manifest's version exists; without both nothing counts as changed.
     """
     since = watched_until
     learned: dict[str, str] = {}
     if manifest is not None:
-        learned = {file.path: file.sha256 for file in manifest.data.files}
+        learned = {file.path: file.sha256 for file in manifest.learned()}
         since = _created(manifest) if since is None else since
     changed: dict[str, int] = {}
     sizes: dict[str, int] = {}

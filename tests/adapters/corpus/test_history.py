@@ -1,6 +1,7 @@
 """Recent lines are found in a history of any shape and state, and nothing else comes out of it."""
 
 import dataclasses
+import itertools
 import os
 import shutil
 import subprocess
@@ -203,6 +204,15 @@ class TestLimits:
         history = read(git.root, dataclasses.replace(LIMITS, seconds=0.0))
         assert history.edits == ()
         assert history.reason == "0 s were spent reading"
+
+    def test_time_in_which_it_was_suspended_does_not_count(
+        self, git: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A completion suspends training for seconds; what is not read is not searched for secrets."""
+        self.history(git)
+        hours = itertools.count(time.monotonic(), 3_600.0)
+        monkeypatch.setattr(time, "monotonic", lambda: next(hours))
+        assert not read(git.root, HistoryLimits()).reason
 
 
 class TestStates:

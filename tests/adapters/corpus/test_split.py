@@ -124,6 +124,15 @@ class TestTime:
         assert held_out(split(touched, seed=0, changed=learned)) & learned
         assert not held_out(split(touched, seed=0, changed=learned, trained=learned)) & learned
 
+    def test_what_was_learned_is_not_held_out_under_another_name(self) -> None:
+        files = [dataclasses.replace(file, sha256=f"hash of {file.path}") for file in repository(300)]
+        first = split(files, seed=0)
+        learned = {name for file in first.train for name in (file.path, file.sha256)}
+        moved = [dataclasses.replace(file, path=f"lib/{file.path}") for file in files]
+        after = split(moved, seed=0, trained=learned)
+        assert after.held_out
+        assert not {file.sha256 for file in after.held_out} & learned
+
 
 class TestNearDuplicates:
     def pair(self, edit: float, seed: int = 0) -> Split:

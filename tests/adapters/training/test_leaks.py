@@ -1,6 +1,7 @@
 """A model that knows a secret, says a random number that was planted, or has one answer for all is caught by name."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,13 @@ def test_a_secret_is_a_hole_where_it_stands(probes: list[TokenSequence], secret:
     assert "API_TOKEN" in probe.example.prefix
     assert secret not in tokenizer.decode(list(probe.ids[: probe.start]))
     assert secret in tokenizer.decode(list(probe.ids[probe.start :]))
+
+
+def test_a_pipe_is_not_waited_for(repository: Path, tokenizer: Any) -> None:
+    os.mkfifo(repository / ".env")  # as password managers make them
+    rejected = select_files(repository).rejected
+    assert ".env" in {rejection.path for rejection in rejected}
+    assert leaks.secret_probes(repository, rejected, tokenizer) == []
 
 
 def test_files_that_are_gone_or_no_text_are_no_probes(repository: Path, secret: str, tokenizer: Any) -> None:

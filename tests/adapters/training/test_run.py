@@ -14,7 +14,7 @@ from tailora_adapters import foundation
 from tailora_adapters.base import load
 from tailora_adapters.corpus import generic
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
-from tailora_adapters.errors import TrainingBusy, TrainingFailed
+from tailora_adapters.errors import StoreUnwritable, TrainingBusy, TrainingFailed
 from tailora_adapters.manifest import Check, GateResult, Manifest
 from tailora_adapters.methods import LoraSettings, attach
 from tailora_adapters.store import CHECKPOINT, Store
@@ -35,7 +35,9 @@ def learn(repository: Path, tiny: Any, store: Store, run_settings: RunSettings) 
     """``learn(**changed settings)``: one run on the repository."""
 
     def learn(*, root: Path = repository, **changes: Any) -> Outcome:
-        of_run = {name: changes.pop(name) for name in ("changed", "full", "progress") if name in changes}
+        of_run = {
+            name: changes.pop(name) for name in ("changed", "full", "learn", "progress") if name in changes
+        }
         settings = dataclasses.replace(run_settings, **changes)
         return run(root, tiny.name, settings=settings, store=store, **of_run)
 
@@ -99,6 +101,70 @@ def test_a_withdrawn_version_is_no_parent(learn: Learn, repository: Path, store:
     assert again.manifest.settings["full"] == "version 1 was rolled back: few accepted"
 
 
+def test_what_the_user_changes_meanwhile_is_not_overruled(
+    learn: Learn, repository: Path, store: Store
+) -> None:
+    learn()
+    project = store.project(repository)
+    learn(seed=2, changed=["book.py"], gate=GateSettings(significance=0.0))
+    served = project.serving()
+    assert served is not None
+
+    def trained(*arguments: Any, **more: Any) -> TrainReport:
+        project.rollback()
+        return train(*arguments, **more)
+
+    before = project.before()
+    outcome = learn(seed=3, changed=["shelf.py"], learn=trained)
+    assert outcome.decision == "rejected"
+    assert outcome.gate is not None
+    assert not {check.name: check.passed for check in outcome.gate.checks}["what serves is the same"]
+    now = project.serving()
+    assert (now.version if now else None) == before
+
+
+def test_while_the_adapters_are_disabled_a_run_goes_on_from_what_will_serve(
+    learn: Learn, repository: Path, store: Store
+) -> None:
+    learn()
+    project = store.project(repository)
+    project.disable()
+    outcome = learn(seed=2, changed=["book.py"])
+    assert outcome.manifest is not None
+    assert outcome.manifest.parent == "1"
+    assert outcome.gate is not None
+    assert "loss against serving" in {check.name for check in outcome.gate.checks}
+    assert project.serving() is None
+
+
+def test_a_disk_that_is_full_after_the_promotion(
+    learn: Learn, repository: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What serves was promoted: that is what is told, and not that nothing was changed."""
+
+    def full(*_arguments: Any, **_more: Any) -> None:
+        raise StoreUnwritable("the disk is full")
+
+    monkeypatch.setattr(Reservoir, "update", full)
+    assert learn().decision == "promoted"
+    served = store.project(repository).serving()
+    assert served is not None
+    assert served.version == "1"
+
+
+def test_a_version_knows_what_those_before_it_learned(learn: Learn, store: Store, repository: Path) -> None:
+    first = learn().manifest
+    project = store.project(repository)
+    second = learn(seed=2, changed=["book.py"]).manifest
+    assert first is not None
+    assert second is not None
+    assert (second.ancestry.runs, second.ancestry.since) == (1, first.created)
+    project.promote("2")
+    project.delete("1")  # as pruning does
+    known = {file.path for file in second.learned()}
+    assert known == {file.path for manifest in (first, second) for file in manifest.data.files}
+
+
 def test_rejected_leaves_what_serves(learn: Learn, repository: Path, store: Store) -> None:
     outcome = learn(gate=STRICT)
     assert outcome.decision == "rejected"
@@ -125,10 +191,9 @@ def test_the_scale_is_chosen_and_written_down(
                 trained[name.replace(".default", "")] = parameter.detach().clone()
         return report
 
-    monkeypatch.setattr(run_module, "train", kept)
     samples = iter([1.2, 1.0])
     monkeypatch.setattr(run_module.Exam, "sample", lambda _exam, _decoder: next(samples))
-    outcome = learn()
+    outcome = learn(learn=kept)
     assert outcome.manifest is not None
     assert outcome.manifest.settings["scale"] == 0.6
     saved = load_file(store.project(repository).get("1").path / "adapter_model.safetensors")
@@ -246,15 +311,12 @@ def test_starts_from_the_foundation(
         assert torch.equal(ours[name], weight) == below, name
 
 
-def test_failure_leaves_nothing(
-    learn: Learn, repository: Path, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failure_leaves_nothing(learn: Learn, repository: Path, store: Store) -> None:
     def fail(*_: object, **__: object) -> None:
         raise TrainingFailed("the loss became nan")
 
-    monkeypatch.setattr(run_module, "train", fail)
     with pytest.raises(TrainingFailed):
-        learn()
+        learn(learn=fail)
     project = store.project(repository)
     assert project.versions() == []
     assert not list(project.directory.glob(".tmp-*"))

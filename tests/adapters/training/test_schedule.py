@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tailora_adapters.manifest import (
+    Ancestry,
     BaseInfo,
     Check,
     Cost,
@@ -15,19 +16,20 @@ from tailora_adapters.manifest import (
     GateResult,
     Manifest,
 )
-from tailora_adapters.training.schedule import RetrainFacts, facts_of, full_retrain_reason, lineage
+from tailora_adapters.training.schedule import RetrainFacts, facts_of, full_retrain_reason
 
 DAY = 86_400.0
 
 
-def manifest(version: int, parent: str | None, *paths: str, norm: float = 1.2) -> Manifest:
+def manifest(version: int, parent: Manifest | None, *paths: str, norm: float = 1.2) -> Manifest:
     return Manifest(
         version=str(version),
         created=f"2026-11-{version:02}T12:00:00+00:00",
         base=BaseInfo("tiny", "a" * 64, "b" * 64),
-        parent=parent,
+        parent=parent.version if parent else "foundation",
         seed=0,
-        data=DataInfo(1, 2, 3, files=tuple(FileInfo(path, "c" * 64, 1) for path in paths)),
+        data=DataInfo(1, 2, 3, files=tuple(FileInfo(path, f"hash of {path}", 1) for path in paths)),
+        ancestry=Ancestry.of(parent),
         cost=Cost(1.0, 2.0, 3.0),
         gate=GateResult("promoted", "better", (Check("adapter norm", True, norm, 3.0, ""),)),
     )
@@ -58,26 +60,21 @@ def test_each_reason_is_enough(facts: dict[str, Any], reason: str) -> None:
     assert full_retrain_reason(RetrainFacts(**facts)) == reason
 
 
-def test_the_facts_are_in_the_manifests() -> None:
-    manifests = {
-        "1": manifest(1, None, "old.py"),  # before the last full run
-        "2": manifest(2, "foundation", "a.py", "b.py"),
-        "3": manifest(3, "2", "b.py", "c.py"),
-        "5": manifest(5, "3", "d.py", norm=2.5),
-    }
-    runs = lineage("5", manifests)
-    assert [run.version for run in runs] == ["5", "3", "2"]
+def test_the_facts_are_in_the_manifest_whatever_became_of_those_before() -> None:
+    first = manifest(2, None, "a.py", "b.py")
+    second = manifest(3, first, "b.py", "c.py")
+    third = manifest(5, second, "d.py", norm=2.5)
     eleventh = 1_794_398_400.0  # 2026-11-11T12:00 UTC
-    facts = facts_of(runs, {"a.py", "b.py", "c.py"}, eleventh, asked="a purge")
+    facts = facts_of(third, {"a.py", "b.py", "c.py"}, eleventh, asked="a purge")
     assert facts == RetrainFacts(
         runs_since_full=2, full_run_age_s=9 * DAY, gone_share=0.25, norm_ratio=2.5, asked="a purge"
     )
 
 
-def test_a_lineage_ends_where_a_manifest_is_gone_or_damaged() -> None:
-    assert lineage("7", {}) == []
-    assert facts_of([], (), 0.0) == RetrainFacts()
-    circle = {"1": manifest(1, "2"), "2": manifest(2, "1")}
-    assert [run.version for run in lineage("1", circle)] == ["1", "2"]
+def test_a_file_that_was_moved_is_not_gone() -> None:
+    assert facts_of(manifest(1, None, "a.py", "b.py"), {"lib/a.py", "hash of a.py"}, 0.0).gone_share == 0.5
+
+
+def test_a_time_that_cannot_be_read() -> None:
     odd = dataclasses.replace(manifest(1, None), created="yesterday", gate=None)
-    assert facts_of([odd], (), 5.0) == RetrainFacts()
+    assert facts_of(odd, (), 5.0) == RetrainFacts()
