@@ -17,7 +17,7 @@ from tailora.engine import outcomes
 from tailora.engine import worker as worker_module
 from tailora.engine.agenda import Agenda
 from tailora.engine.project import OpenBy, Project, agenda_of, closed_status
-from tailora.engine.roots import problem_of, real_root, size_of
+from tailora.engine.roots import problem_of, real_root
 from tailora.engine.schedule import Rules
 from tailora.engine.surroundings import Surroundings
 from tailora.engine.watcher import Watcher
@@ -270,10 +270,8 @@ class Projects:
                 project.has_news = True
                 post(lambda: self._news(project))
 
-        def on_files(paths: set[str]) -> None:
-            project.agenda.journal.note(
-                {path: size_of(project.path / path) for path in paths}, self._around.clock()
-            )
+        def on_files(sizes: Mapping[str, int]) -> None:
+            project.agenda.journal.note(sizes, self._around.clock())
             news()
 
         def on_head() -> None:

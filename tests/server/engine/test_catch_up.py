@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tailora.engine import catch_up as module
 from tailora.engine.catch_up import catch_up
 from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, FileInfo, Manifest
 
@@ -61,9 +60,11 @@ def test_a_project_that_was_never_learned_or_watched_has_no_changes(root: Path) 
     assert catch_up(root, None, None).changed == {}
 
 
-def test_the_look_is_bounded(root: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LIMIT", 2)
-    assert len(catch_up(root, manifest, None).sizes) <= 2
+def test_what_is_ignored_is_no_change(root: Path, manifest: Manifest) -> None:
+    put(root / ".gitignore", "out/\nnew.*\n", CREATED)
+    put(root / "out/app.js", "built", CREATED + 200)
+    put(root / "env/a.py", "new", CREATED + 200)
+    assert catch_up(root, manifest, None).changed == {"other.py": 7, "env/a.py": 3}
 
 
 def test_a_folder_that_is_gone_has_no_changes(tmp_path: Path, manifest: Manifest) -> None:
