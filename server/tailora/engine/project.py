@@ -215,7 +215,7 @@ class Project:
             serving = self.store.serving(self._find_base())
             manifest = serving.manifest if serving is not None else None
         missed = catch_up(self.path, manifest, self.agenda.watched_until)
-        self.agenda.journal.note(missed.changed, now)
+        self.agenda.journal.note(missed.changed, now, many=missed.many)
         self.agenda.journal.know(missed.sizes)
 
     def look_at_git(self) -> None:

@@ -41,7 +41,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
 ]
 _LIMIT = 300_000
-"""Files looked at in one round."""
+"""Files of any kind that are looked at in one round."""
 
 
 def is_relevant(path: str) -> bool:
@@ -187,15 +187,11 @@ def _too_many_folders(root: Path) -> bool:
 
 
 class Look:
-    """The files of a work tree that may be learned, by all but the ignore rules for single files; once through.
+    """The files of a work tree that may be learned, by all but the ignore rules for single files; once through."""
 
-    Args:
-        limit: Files of any kind that are seen.
-    """
-
-    def __init__(self, root: Path, limit: int = _LIMIT) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self._left = limit
+        self._left = _LIMIT
         self.rules = PathRules(root)
         """For what ignore rules say of a single file: too dear to ask for all of them."""
         self.complete = True
