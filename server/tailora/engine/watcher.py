@@ -67,7 +67,7 @@ class Watcher:
         root: A real path: no symbolic link in it.
         on_files: Called on a thread with the files that changed and may be learned, and their sizes in bytes; 0: gone.
         on_head: Called on a thread when git's HEAD moved.
-        on_gone: Called on a thread when the folder is deleted.
+        on_gone: Called on a thread when the folder is deleted, or is found to be another one.
         poll_s: Seconds between two looks where there are no notifications.
     """
 
@@ -86,12 +86,16 @@ class Watcher:
         self._on_gone = on_gone
         self._poll_s = poll_s
         self._rules = PathRules(root)
+        self._folder: tuple[int, int] | None = None
+        """Which one is watched."""
+        self._gone = False
         self._observer: BaseObserver | None = None
         self._stopping = threading.Event()
         self._poller: threading.Thread | None = None
 
     def start(self) -> str | None:
         """Starts to watch; returns what to tell the user if it is by looking only."""
+        self._folder = _identity(self._root)
         why = "it has more folders than the system can watch"
         if not _too_many_folders(self._root):
             try:
@@ -133,12 +137,21 @@ class Watcher:
             observer.stop()
             observer.join(timeout=5.0)
 
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the folder at the root is no longer watched: notifications follow the old one wherever it goes."""
+        return self._gone or (self._observer is not None and self._folder != _identity(self._root))
+
+    def _lose(self) -> None:
+        self._gone = True  # for good: a folder made anew may get the number of a deleted one
+        self._on_gone()
+
     def event(self, path: str, *, is_folder: bool) -> None:
         """Takes an absolute path that something happened to. The observer's thread."""
         relative = os.path.relpath(path, self._root).replace(os.sep, "/")
         if is_folder:
             if relative == ".":
-                self._on_gone()
+                self._lose()
         elif is_head_move(relative):
             self._on_head()
         elif not relative.startswith("../"):
@@ -149,7 +162,10 @@ class Watcher:
         sizes = {
             path: _size(self._root / path) for path in paths if is_relevant(path) and rules.learnable(path)
         }
-        if known := {path: size for path, size in sizes.items() if size is not None}:
+        known = {path: size for path, size in sizes.items() if size is not None}
+        if known and self.is_deaf:
+            self._lose()
+        elif known:
             self._on_files(known)
 
     def _poll(self, before: dict[str, int]) -> None:
@@ -157,7 +173,7 @@ class Watcher:
             look = Look(self._root)
             now = _times(look)
             if not now and not self._root.exists():
-                self._on_gone()
+                self._lose()
                 return
             self._tell({path for path, _ in before.items() ^ now.items()}, look.rules)
             before = now
@@ -171,6 +187,15 @@ class _Handler(FileSystemEventHandler):
         for path in (event.src_path, event.dest_path):
             if path:
                 self._watcher.event(os.fsdecode(path), is_folder=event.is_directory)
+
+
+def _identity(root: Path) -> tuple[int, int] | None:
+    """Which folder is there, whatever its name; None: none."""
+    try:
+        found = root.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _too_many_folders(root: Path) -> bool:

@@ -1,6 +1,7 @@
 """Which changes are noticed."""
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -151,6 +152,16 @@ def test_a_deleted_folder_is_told(root: Path, seen: Seen) -> None:
             Path(folder, name).unlink()
         Path(folder).rmdir()
     assert seen.gone.wait(20)
+
+
+@pytest.mark.parametrize("seen", [False], indirect=True, ids=["notified"])
+def test_what_happens_in_a_folder_that_was_moved_away_is_not_told(root: Path, seen: Seen) -> None:
+    old = root.with_name("old")
+    root.rename(old)
+    shutil.copytree(old, root)
+    write(old, "a.py")
+    assert seen.gone.wait(20)
+    assert seen.files == set()
 
 
 def test_a_head_move_is_told(root: Path, home: Path) -> None:
