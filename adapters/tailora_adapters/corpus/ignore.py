@@ -12,10 +12,11 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-__all__ = ["IgnoreRules", "git_directories"]
+__all__ = ["IGNORE_FILES", "IgnoreRules", "git_directories"]
 
 _GIT = ".gitignore"
 _TAILORA = ".tailoraignore"
+IGNORE_FILES = (_GIT, _TAILORA)
 _LIMIT = 1024 * 1024
 
 

@@ -40,8 +40,8 @@ class SecretFinding:
 def is_secret_file(path: str) -> bool:
     """Whether a file is a secret by its name alone. ``path`` is relative, with ``/``."""
     name = PurePosixPath(path).name.lower()
-    if languages.by_path(name) is not None:  # such as ``credentials.py``, which is code
-        name = name if name.startswith(".env") else ""
+    if languages.by_path(name) is not None and not name.startswith(".env"):
+        return False  # such as ``credentials.py``, which is code
     return any(fnmatchcase(name, pattern) for pattern in patterns.FILES)
 
 

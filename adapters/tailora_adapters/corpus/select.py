@@ -17,6 +17,13 @@ from tailora_adapters import languages
 from tailora_adapters.corpus import secrets
 from tailora_adapters.corpus.generated import generated, generated_by_name
 from tailora_adapters.corpus.ignore import IgnoreRules
+from tailora_adapters.corpus.rules import (
+    MAX_FILE_BYTES,
+    file_reason,
+    folder_reason,
+    inner_reason,
+    name_reason,
+)
 from tailora_adapters.errors import CorpusError
 
 __all__ = [
@@ -47,7 +54,7 @@ class SelectOptions:
     """Files to keep; the most recently modified ones where there are more."""
     max_bytes: int = 32 * 1024 * 1024
     """Source text to keep in all."""
-    max_file_bytes: int = 256 * 1024
+    max_file_bytes: int = MAX_FILE_BYTES
     min_lines: int = 5
     """Lines that are not blank."""
     max_listed: int = 1_000
@@ -114,7 +121,7 @@ def foreign_reason(path: str, text: str) -> str:
     """
     *folders, name = path.split("/")
     for folder in folders:
-        if reason := _name_reason(folder):
+        if reason := name_reason(folder):
             return reason
     return "generated" if generated_by_name(name) or generated(text) else ""
 
@@ -170,17 +177,6 @@ class _Candidate:
     mtime: float
 
 
-_VENDORED = frozenset(
-    (
-        "node_modules", "bower_components", "jspm_packages", "vendor", "vendors", "vendored", "third_party",
-        "third-party", "thirdparty", "3rdparty", "site-packages", "dist-packages", ".venv", "venv", ".tox",
-        ".virtualenv", ".nox", ".eggs", "__pypackages__", "dist", "build", "pods", "carthage", ".gradle",
-    )
-)  # fmt: skip
-_BUILT_BESIDE = {"target": {"Cargo.toml", "pom.xml", "build.sbt"}, "out": {"build.gradle", "gradlew"}}
-"""Folders that hold build products only beside one of these files."""
-
-
 class _Walk:
     """Depth-first over the folders; yields files whose content is worth reading."""
 
@@ -219,10 +215,8 @@ class _Walk:
                 self._rejected.add(prefix, "unreadable", _cause(error))
                 continue
             names = {entry.name for entry in entries}
-            if ".git" in names:
-                self._rejected.add(prefix, "nested repository")
-            elif "pyvenv.cfg" in names:
-                self._rejected.add(prefix, "vendored")
+            if reason := inner_reason(names):
+                self._rejected.add(prefix, reason)
             else:
                 yield from self._inside(prefix, entries, rules, pending)
 
@@ -252,7 +246,7 @@ class _Walk:
                         continue
                     if path in self._forgotten:
                         self._rejected.add(path + "/", FORGOTTEN)
-                    elif reason := _folder_reason(path, entry.name, rules, names):
+                    elif reason := folder_reason(path, entry.name, rules, names):
                         self._rejected.add(path + "/", reason)
                     else:
                         pending.append((path + "/", rules))
@@ -262,40 +256,18 @@ class _Walk:
                 self._rejected.add(path, "unreadable", _cause(error))
 
     def _file(self, entry: "os.DirEntry[str]", path: str, rules: IgnoreRules) -> _Candidate | None:
-        if path in self._forgotten:
-            self._rejected.add(path, FORGOTTEN)
-        elif secrets.is_secret_file(path):
-            self._rejected.add(path, "secret", "its name")
-        elif generated_by_name(entry.name):
-            self._rejected.add(path, "generated", "its name")
-        elif languages.by_path(entry.name) is None:
-            self._rejected.add(path, "language unknown")
-        elif rules.ignored(path):
-            self._rejected.add(path, "ignored")
+        reason, detail = (FORGOTTEN, "") if path in self._forgotten else file_reason(path, entry.name, rules)
+        if reason:
+            self._rejected.add(path, reason, detail)
+            return None
+        status = entry.stat(follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            self._rejected.add(path, "not a regular file")
+        elif status.st_size > self._options.max_file_bytes:
+            self._rejected.add(path, "too large", f"{status.st_size:,} bytes")
         else:
-            status = entry.stat(follow_symlinks=False)
-            if not stat.S_ISREG(status.st_mode):
-                self._rejected.add(path, "not a regular file")
-            elif status.st_size > self._options.max_file_bytes:
-                self._rejected.add(path, "too large", f"{status.st_size:,} bytes")
-            else:
-                return _Candidate(path, status.st_mtime)
+            return _Candidate(path, status.st_mtime)
         return None
-
-
-def _folder_reason(path: str, name: str, rules: IgnoreRules, siblings: set[str]) -> str:
-    if not siblings.isdisjoint(_BUILT_BESIDE.get(name, ())):
-        return "vendored"
-    return _name_reason(name) or ("ignored" if rules.ignored(path + "/") else "")
-
-
-def _name_reason(folder: str) -> str:
-    """Why nothing in a folder of this name is learned; empty if its name is no reason."""
-    if folder == "__pycache__":
-        return "generated"
-    if folder.lower() in _VENDORED or folder.endswith(".egg-info"):
-        return "vendored"
-    return "hidden folder" if folder.startswith(".") else ""
 
 
 def _list(path: Path) -> "list[os.DirEntry[str]]":

@@ -1,35 +1,34 @@
 """What changed in a project while no engine watched it.
 
-Reads the work tree, at most ``_LIMIT`` files of it, and follows no symbolic links; what vanishes meanwhile is left
-out. Knows nothing of schedules. Blocks, so call it off the event loop.
+Reads the work tree and follows no symbolic links; what vanishes meanwhile is left out. Knows nothing of schedules.
+Blocks, so call it off the event loop.
 """
 
 import hashlib
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tailora.engine.watcher import look
+from tailora.engine.journal import LIMIT
+from tailora.engine.watcher import Look
 from tailora_adapters.manifest import Manifest
 
 __all__ = ["Missed", "catch_up"]
 
-_LIMIT = 5_000
-_LARGEST_BYTES = 256 * 1024
-"""Larger files are not learned."""
 _SLACK_S = 2.0
 """Some file systems' times are that coarse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """The files of a work tree with their sizes in bytes."""
+    """Files of a work tree with their sizes in bytes, at most ``LIMIT`` of either kind."""
 
     changed: Mapping[str, int]
     sizes: Mapping[str, int]
-    """Of all that were looked at."""
+    """Of those that were looked at, changed or not."""
+    many: bool
+    """Whether more may have changed: there were too many, or not all was looked at."""
 
 
 def catch_up(root: Path, manifest: Manifest | None, watched_until: float | None) -> Missed:
@@ -47,14 +46,17 @@ def catch_up(root: Path, manifest: Manifest | None, watched_until: float | None)
         since = _created(manifest) if since is None else since
     changed: dict[str, int] = {}
     sizes: dict[str, int] = {}
-    for path, found in look(root, _LIMIT):
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_BYTES:
+    look = Look(root)
+    for path, found in look:
+        if len(sizes) < LIMIT:
+            sizes[path] = found.st_size
+        if since is None or found.st_mtime <= since - _SLACK_S or not look.rules.learnable(path):
             continue
-        sizes[path] = found.st_size
-        newer = since is not None and found.st_mtime > since - _SLACK_S
-        if newer and _differs(root / path, learned.get(path)):
+        if _differs(root / path, learned.get(path)):
+            if len(changed) == LIMIT:
+                return Missed(changed, sizes, many=True)
             changed[path] = found.st_size
-    return Missed(changed, sizes)
+    return Missed(changed, sizes, many=since is not None and not look.complete)
 
 
 def _created(manifest: Manifest) -> float | None:

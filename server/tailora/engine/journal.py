@@ -2,7 +2,7 @@
 
 Pure bookkeeping: knows nothing of file systems or of processes, and takes the time as an argument. Written by
 a watcher's thread and read by the event loop, so every method takes the lock. Invariant: a noted file stays until
-a run that was given it had its say; beyond ``LIMIT`` files only that there are more is kept.
+a run that was given it had its say; beyond ``LIMIT`` files that wait only that there are more is kept.
 """
 
 import math
@@ -84,9 +84,15 @@ class Journal:
         with self._lock:
             self._sizes.update(sizes)
 
-    def note(self, sizes: Mapping[str, int], now: float) -> None:
-        """Files (relative paths) that were written, moved or deleted, with their sizes now (0: gone)."""
+    def note(self, sizes: Mapping[str, int], now: float, *, many: bool = False) -> None:
+        """Files (relative paths) that were written, moved or deleted, with their sizes now (0: gone).
+
+        Args:
+            many: There may be more.
+        """
         with self._lock:
+            if many:
+                self._last_event, self._many = now, True
             for path, size in sizes.items():
                 self._last_event = now
                 known = self._fresh.get(path)
@@ -101,8 +107,8 @@ class Journal:
             self.revision += 1
 
     def _is_full(self, path: str) -> bool:
-        held = len(self._fresh) + len(self._earlier) + len(self._running)
-        return held >= LIMIT and path not in self._earlier and path not in self._running
+        # What a run was given takes no places: an edit while it goes on is the next one's.
+        return len(self._fresh) + len(self._earlier) >= LIMIT and path not in self._earlier
 
     def disturb(self, now: float) -> None:
         """Something that prolongs the quiet period but is nothing to learn, such as a git HEAD move."""
@@ -179,8 +185,9 @@ class Journal:
         """The run ended. ``learned``: it had its say on what it was given."""
         with self._lock:
             if not learned:
-                self._earlier = _union(self._earlier, self._running)
-                self._many |= self._running_many
+                given = _union(self._earlier, self._running)
+                self._earlier = _newest(given, LIMIT - len(self._fresh))
+                self._many |= self._running_many or len(self._earlier) < len(given)
                 self._committed |= self._running_committed
             self._running = {}
             self._running_many = self._running_committed = False
@@ -190,7 +197,8 @@ class Journal:
         """What must not be lost, a run on its way counted as one that will fail."""
         with self._lock:
             changes = _union(self._running, self._earlier, self._fresh)
-            return Kept(changes, self._many or self._running_many, self._committed or self._running_committed)
+            many = self._many or self._running_many or len(changes) > LIMIT
+            return Kept(_newest(changes, LIMIT), many, self._committed or self._running_committed)
 
     def restore(self, kept: Kept, now: float) -> None:
         """Takes what an earlier process kept; the quiet time begins anew."""
@@ -209,6 +217,13 @@ def _union(*parts: Mapping[str, Change]) -> dict[str, Change]:
         for path, change in part.items():
             result[path] = change.after(result.get(path))
     return result
+
+
+def _newest(changes: Mapping[str, Change], most: int) -> dict[str, Change]:
+    """At most so many of them, the latest."""
+    if len(changes) <= most:
+        return dict(changes)
+    return dict(sorted(changes.items(), key=lambda item: item[1].last, reverse=True)[:most])
 
 
 def _tokens(changes: Iterable[Change]) -> int:

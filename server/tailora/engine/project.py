@@ -208,15 +208,16 @@ class Project:
             self._snapshot = (stamp, snapshot_of(store, base))
         return self._snapshot[1]
 
-    def catch_up(self, now: float) -> None:
-        """Notes what changed while the project was not watched. Blocks; any thread."""
+    def catch_up(self, moment: Moment) -> None:
+        """Notes what changed while the project was not watched, until ``moment``. Blocks; any thread."""
         manifest = None
         with contextlib.suppress(TailoraError, OSError):
             serving = self.store.serving(self._find_base())
             manifest = serving.manifest if serving is not None else None
         missed = catch_up(self.path, manifest, self.agenda.watched_until)
-        self.agenda.journal.note(missed.changed, now)
+        self.agenda.journal.note(missed.changed, moment.now, many=missed.many)
         self.agenda.journal.know(missed.sizes)
+        self.agenda.watched_until = moment.wall
 
     def look_at_git(self) -> None:
         """Learns whether git is in the middle of something, and whether something was committed."""

@@ -17,7 +17,7 @@ from tailora.engine import outcomes
 from tailora.engine import worker as worker_module
 from tailora.engine.agenda import Agenda
 from tailora.engine.project import OpenBy, Project, agenda_of, closed_status
-from tailora.engine.roots import problem_of, real_root, size_of
+from tailora.engine.roots import problem_of, real_root
 from tailora.engine.schedule import Rules
 from tailora.engine.surroundings import Surroundings
 from tailora.engine.watcher import Watcher
@@ -32,7 +32,7 @@ __all__ = ["Projects"]
 _log = logging.getLogger(__name__)
 
 _CHECK_S = 30.0
-"""How often open projects are looked at for being gone without a notification."""
+"""How often open projects are looked at for being gone or replaced without a notification."""
 _CHECK_TRAINING_S = 10.0
 """How often a run is taken off the day's budget: what a kill of the engine forgets of it at most."""
 
@@ -242,16 +242,18 @@ class Projects:
 
     async def _sync_watcher(self, project: Project) -> None:
         async with project.watch_lock:
+            wanted = project.watchable and not self._closing.is_set()
             watcher = project.watcher
-            if project.watchable and watcher is None and not self._closing.is_set():
-                watcher = self._make_watcher(project)
-                project.watch_note = await asyncio.to_thread(watcher.start)
-                await asyncio.to_thread(project.catch_up, self._around.clock())
-                project.watcher = watcher
-            elif watcher is not None and (self._closing.is_set() or not project.watchable):
+            if watcher is not None and (watcher.is_deaf or not wanted):
                 await asyncio.to_thread(self._save_now, project, at_end=True)
                 project.watcher = project.watch_note = None
                 await asyncio.to_thread(watcher.stop)
+            if wanted and project.watcher is None:
+                watcher = self._make_watcher(project)
+                moment = self._around.moment()
+                project.watch_note = await asyncio.to_thread(watcher.start)
+                await asyncio.to_thread(project.catch_up, moment)
+                project.watcher = watcher
             if not project.clients and project.worker is None:
                 await asyncio.to_thread(self._save_now, project)
                 if not project.clients and self._projects.get(project.path) is project:
@@ -270,10 +272,8 @@ class Projects:
                 project.has_news = True
                 post(lambda: self._news(project))
 
-        def on_files(paths: set[str]) -> None:
-            project.agenda.journal.note(
-                {path: size_of(project.path / path) for path in paths}, self._around.clock()
-            )
+        def on_files(sizes: Mapping[str, int]) -> None:
+            project.agenda.journal.note(sizes, self._around.clock())
             news()
 
         def on_head() -> None:
@@ -314,7 +314,8 @@ class Projects:
         if project.agenda.is_dirty or (at_end and project.store.directory.exists()):
             # Where the project is only looked through now and then, what changed since is not noted yet.
             slack_s = 2 * self._poll_s if project.watch_note is not None else 0.0
-            watched = project.watcher is not None
+            watcher = project.watcher
+            watched = watcher is not None and not watcher.is_deaf
             project.agenda.save(self._around.moment(), watched=watched, slack_s=slack_s)
 
     # Training
@@ -354,6 +355,8 @@ class Projects:
             if project.store.directory != project.agenda.directory:
                 self._spawn(self._begin_anew(project), "watch")
                 continue
+            if project.watcher is not None and project.watcher.is_deaf:
+                self._spawn(self._sync_watcher(project), "watch")
             if project.watchable:
                 project.look_at_git()
             before = project.decision

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tailora.engine.wire import BadRequest
 
-__all__ = ["problem_of", "real_root", "size_of"]
+__all__ = ["problem_of", "real_root"]
 
 
 def real_root(root: str) -> Path:
@@ -21,14 +21,6 @@ def real_root(root: str) -> Path:
     if path.is_symlink():
         raise BadRequest(f"{root} is a loop of symbolic links")
     return path
-
-
-def size_of(path: Path) -> int:
-    """In bytes; 0 where the file is gone."""
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
 
 
 def problem_of(path: Path) -> str | None:

@@ -92,7 +92,7 @@ _Hindrance = tuple[float, str] | None
 
 def decide(conditions: Conditions, rules: Rules) -> Decision:
     """Whether training starts now; if not, why not and when to ask again."""
-    if not conditions.changed_files and conditions.full_retrain is None:
+    if not conditions.changed_files and not conditions.many and conditions.full_retrain is None:
         return Decision(False, None, "nothing new to learn")
     what = _what(conditions)
     for rule in (_git, _power, _budget, _gap, _patience, _load):
@@ -108,7 +108,7 @@ def _what(conditions: Conditions) -> str:
     if conditions.full_retrain is None:
         return files
     anew = f"everything is learned anew ({conditions.full_retrain})"
-    return f"{files}; {anew}" if conditions.changed_files else anew
+    return f"{files}; {anew}" if conditions.changed_files or conditions.many else anew
 
 
 def _git(conditions: Conditions, _rules: Rules) -> _Hindrance:
@@ -184,7 +184,7 @@ def _load(conditions: Conditions, rules: Rules) -> _Hindrance:
 def count_files(count: int, *, many: bool = False) -> str:
     """In words; ``many``: there are more."""
     if many:
-        return f"more than {count:,} changed files"
+        return f"more than {count:,} changed files" if count else "more changed files than were looked at"
     return "1 changed file" if count == 1 else f"{count:,} changed files"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tailora.engine import catch_up as module
+from tailora.engine import watcher as watcher_module
 from tailora.engine.catch_up import catch_up
 from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, FileInfo, Manifest
 
@@ -61,9 +62,38 @@ def test_a_project_that_was_never_learned_or_watched_has_no_changes(root: Path) 
     assert catch_up(root, None, None).changed == {}
 
 
-def test_the_look_is_bounded(root: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LIMIT", 2)
-    assert len(catch_up(root, manifest, None).sizes) <= 2
+def test_what_is_ignored_is_no_change(root: Path, manifest: Manifest) -> None:
+    put(root / ".gitignore", "out/\nnew.*\n", CREATED)
+    put(root / "out/app.js", "built", CREATED + 200)
+    put(root / "env/a.py", "new", CREATED + 200)
+    assert catch_up(root, manifest, None).changed == {"other.py": 7, "env/a.py": 3}
+
+
+def test_files_of_other_kinds_hide_no_changes(
+    root: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT", 3)
+    for number in range(50):
+        put(root / f"assets/{number}.png", "", CREATED + 200)
+    missed = catch_up(root, manifest, None)
+    assert (missed.changed, missed.many) == ({"other.py": 7, "src/new.py": 3}, False)
+    assert len(missed.sizes) == 3
+
+
+def test_more_changes_than_are_named_are_told(
+    root: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT", 1)
+    missed = catch_up(root, manifest, None)
+    assert (len(missed.changed), missed.many) == (1, True)
+
+
+def test_that_not_all_was_looked_at_is_told(
+    root: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher_module, "_LIMIT", 2)
+    assert catch_up(root, manifest, None).many
+    assert not catch_up(root, None, None).many
 
 
 def test_a_folder_that_is_gone_has_no_changes(tmp_path: Path, manifest: Manifest) -> None:

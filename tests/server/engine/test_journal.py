@@ -102,6 +102,34 @@ def test_a_branch_switch_is_bounded_by_the_limit_whatever_fails() -> None:
     assert (len(journal), journal.many) == (0, False)
 
 
+def test_edits_during_a_run_on_a_large_branch_are_the_next_runs() -> None:
+    journal = Journal()
+    journal.note({f"{number}.py": 1 for number in range(LIMIT + 1)}, 0)
+    journal.begin(10, HOT_S)
+    journal.note({"edited.py": 1, "0.py": 1}, 20)
+    assert {"edited.py", "0.py"} <= set(journal.kept().changes)
+    assert (len(journal.kept().changes), journal.kept().many) == (LIMIT, True)
+    journal.end(learned=True)
+    assert (journal.changed(), journal.many) == (("0.py", "edited.py"), False)
+
+
+def test_what_a_failed_run_gives_back_displaces_no_newer_edit() -> None:
+    journal = Journal()
+    journal.note({f"{number}.py": 1 for number in range(LIMIT)}, 0)
+    journal.begin(10, HOT_S)
+    journal.note({"edited.py": 1}, 20)
+    journal.end(learned=False)
+    assert "edited.py" in journal.begin(30, HOT_S)
+    assert (len(journal), journal.many) == (LIMIT, True)
+
+
+def test_that_there_may_be_more_is_something_to_learn() -> None:
+    journal = Journal()
+    journal.note({}, 7, many=True)
+    news = journal.news(10, HOT_S)
+    assert (news.files, news.many, news.quiet_since) == (0, True, 7)
+
+
 def test_what_is_kept_includes_a_run_on_its_way() -> None:
     journal = Journal()
     journal.note({"a.py": 3}, 0)

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import shutil
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,35 @@ async def test_a_folder_deleted_while_open_is_told_and_may_come_back(harness: Ha
     rename(moved, root)
     await harness.open(root)
     assert harness.projects.status(str(root))["state"] == "idle"
+
+
+def move_and_copy_back(root: Path) -> None:
+    root.rename(root.with_name("old"))
+    shutil.copytree(root.with_name("old"), root)
+
+
+def delete_and_restore(root: Path) -> None:
+    shutil.copytree(root, root.with_name("backup"))
+    shutil.rmtree(root)
+    shutil.copytree(root.with_name("backup"), root)
+
+
+@pytest.mark.parametrize("replace", [move_and_copy_back, delete_and_restore])
+async def test_a_folder_replaced_while_open_is_watched_anew(
+    harness: Harness, root: Path, replace: Callable[[Path], None]
+) -> None:
+    await harness.open(root)
+    await harness.watching(root)
+    await asyncio.to_thread(replace, root)
+    put(root / "unseen.py")
+    harness.projects._changed()  # the schedule looks now, not in half a minute
+    await harness.until(root, is_idle)
+    assert json.loads((root / ".worker.json").read_text())["files"] == ["unseen.py"]
+    await harness.watching(root)
+    put(root / "new.py")
+    await harness.until(
+        root, lambda _: json.loads((root / ".worker.json").read_text())["files"] == ["new.py"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "loop", "home"])

@@ -13,6 +13,7 @@ import pytest
 from engine_harness import AT_ONCE, Harness, put
 
 from tailora.engine import agenda as agenda_module
+from tailora.engine import watcher as watcher_module
 from tailora.engine.machine import OtherWork
 from tailora.engine.schedule import Rules
 from tailora.engine.surroundings import Surroundings
@@ -63,6 +64,22 @@ async def test_what_waits_survives_the_engine_and_what_changed_without_one_is_fo
         assert files_of_last_run(root) == ["a.py", "b.py"]
     kept = json.loads((Store().project(root).directory / "changed.json").read_text())
     assert kept["files"] == {}
+
+
+async def test_a_work_tree_too_large_to_look_through_is_learned_as_a_whole(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with engine(AT_ONCE) as harness:
+        await harness.open(root)
+        await harness.watching(root)
+        put(root / "a.py")
+        await harness.until(root, says("version 4 serves"))
+    put(root / "b.py")
+    monkeypatch.setattr(watcher_module, "_LIMIT", 0)
+    async with engine(AT_ONCE) as harness:
+        await harness.open(root)
+        await harness.until(root, says("version 4 serves"))
+        assert files_of_last_run(root) == []
 
 
 async def test_nothing_is_kept_of_a_workspace_that_is_not_trusted(root: Path) -> None:

@@ -28,6 +28,11 @@ def test_enough_and_quiet_starts() -> None:
     assert (decision.start, decision.why) == (True, "3 changed files; training starts")
 
 
+def test_changes_that_nobody_named_start_a_run() -> None:
+    decision = decide(Conditions(now=1_000.0, many=True, quiet_since=900.0), RULES)
+    assert (decision.start, decision.why) == (True, "more changed files than were looked at; training starts")
+
+
 def test_nothing_changed_is_nothing_to_wait_for() -> None:
     decision = decide(Conditions(now=0.0), RULES)
     assert (decision.start, decision.in_s, decision.why) == (False, None, "nothing new to learn")
@@ -70,6 +75,11 @@ def test_nothing_changed_is_nothing_to_wait_for() -> None:
             {"changed_files": 5_000, "many": True, "quiet_since": 10_000.0},
             20,
             "more than 5,000 changed files; waits for 20 s of quiet",
+        ),
+        (
+            {"changed_files": 0, "many": True, "waiting_since": math.inf, "quiet_since": 9_995.0},
+            15,
+            "more changed files than were looked at; waits for 20 s of quiet",
         ),
         (
             {"waiting_since": 0.0, "resting_files": 0, "quiet_since": 10_000.0},

@@ -61,7 +61,7 @@ class World:
         agenda = Agenda.read(self.store.directory, self.moment())
         project = Project(self.root, lambda: self.store, agenda)
         project.clients["c"] = OpenBy(True, True)
-        project.catch_up(self.now)
+        project.catch_up(self.moment())
         return project
 
     def save(self) -> None:

@@ -1,8 +1,9 @@
 """Which changes are noticed."""
 
 import os
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,15 @@ class Seen:
 
     def __init__(self) -> None:
         self.files: set[str] = set()
+        self.sizes: dict[str, int] = {}
         self.heads = 0
         self.gone = threading.Event()
         self._condition = threading.Condition()
 
-    def on_files(self, paths: set[str]) -> None:
+    def on_files(self, sizes: Mapping[str, int]) -> None:
         with self._condition:
-            self.files |= paths
+            self.files |= sizes.keys()
+            self.sizes |= sizes
             self._condition.notify_all()
 
     def on_head(self) -> None:
@@ -81,6 +84,57 @@ def test_what_cannot_be_learned_is_not_told(root: Path, seen: Seen) -> None:
     assert seen.files == {"last.py"}
 
 
+def write(root: Path, path: str, text: str = "1") -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+def test_folders_that_are_learned_whatever_their_name_are_told(root: Path, seen: Seen) -> None:
+    write(root, "rust/Cargo.toml")
+    for path in ("rust/target/a.rs", "src/env/config.py", "core/target/select.py"):
+        write(root, path)
+    seen.until("src/env/config.py", "core/target/select.py")
+    assert seen.files == {"src/env/config.py", "core/target/select.py"}
+
+
+def test_what_is_ignored_or_too_large_is_not_told(root: Path, seen: Seen) -> None:
+    write(root, ".gitignore", "out/\n*.out.js\n")
+    write(root, "web/.gitignore", "/local.js\n")
+    write(root, ".tailoraignore", "legacy/\n")
+    for path in ("out/app.js", "web/x.out.js", "web/local.js", "legacy/a.py"):
+        write(root, path)
+    write(root, "large.py", "x" * 300_000)
+    write(root, "last.py")
+    seen.until("last.py")
+    assert seen.files == {"last.py"}
+
+
+def test_a_rule_that_changes_holds_from_then_on(root: Path, seen: Seen) -> None:
+    write(root, ".gitignore", "out/\n")
+    write(root, "out/a.js")
+    write(root, "first.py")
+    seen.until("first.py")
+    write(root, ".gitignore", "*.ts\n")
+    write(root, "out/b.js")
+    seen.until("out/b.js")
+    write(root, "c.ts")
+    write(root, "last.py")
+    seen.until("last.py")
+    assert "c.ts" not in seen.files
+
+
+def test_sizes_are_told(root: Path, seen: Seen) -> None:
+    write(root, "a.py", "12345")
+    seen.until("a.py")
+    write(root, "a.py", "1234567")
+    write(root, "b.py")
+    seen.until("b.py")
+    (root / "a.py").unlink()
+    write(root, "last.py")
+    seen.until("last.py")
+    assert (seen.sizes["a.py"], seen.sizes["last.py"]) == (0, 1)
+
+
 def test_links_are_not_followed(root: Path, seen: Seen, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -98,6 +152,16 @@ def test_a_deleted_folder_is_told(root: Path, seen: Seen) -> None:
             Path(folder, name).unlink()
         Path(folder).rmdir()
     assert seen.gone.wait(20)
+
+
+@pytest.mark.parametrize("seen", [False], indirect=True, ids=["notified"])
+def test_what_happens_in_a_folder_that_was_moved_away_is_not_told(root: Path, seen: Seen) -> None:
+    old = root.with_name("old")
+    root.rename(old)
+    shutil.copytree(old, root)
+    write(old, "a.py")
+    assert seen.gone.wait(20)
+    assert seen.files == set()
 
 
 def test_a_head_move_is_told(root: Path, home: Path) -> None:
@@ -127,12 +191,12 @@ def test_the_systems_limit_means_polling(root: Path, home: Path, monkeypatch: py
     watching.stop()
 
 
-@pytest.mark.parametrize("path", ["a.py", "src/b.TS", "a/b/c.go", "env.py", "build.rs"])
+@pytest.mark.parametrize("path", ["a.py", "src/b.TS", "a/b/c.go", "build.rs", "env/a.py"])
 def test_relevant(path: str) -> None:
     assert is_relevant(path)
 
 
-@pytest.mark.parametrize("path", ["", "a", "a.txt", ".a.py", "venv/a.py", "x/.y/a.py", "target/debug/a.rs"])
+@pytest.mark.parametrize("path", ["", "a", "a.txt", ".a.py", "venv/a.py", "x/.y/a.py", "dist/a.js"])
 def test_irrelevant(path: str) -> None:
     assert not is_relevant(path)
 
