@@ -80,6 +80,10 @@ class Store:
         self._projects[root] = found, project
         return project
 
+    def knows(self, root: Path) -> bool:
+        """Whether something is stored for the repository at ``root``. Writes nothing."""
+        return _store_identity.look(self.home, root.resolve()).record is not None
+
     def projects(self) -> list["ProjectStore"]:
         """Every project that something was written for, by root; unreadable or others' ones are logged and left out."""
         try:

@@ -9,11 +9,12 @@ from tailora.cli import adapter_data
 from tailora.cli.adapter_tables import facts, outcomes_table, versions_table
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json
+from tailora.cli.project import ProjectOption, project_store
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.forget import forgotten
 from tailora_adapters.outcomes import VersionOutcomes
-from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore, Store
+from tailora_adapters.store import IMPORTED, AdapterVersion
 
 __all__ = ["app"]
 
@@ -22,13 +23,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Project = Annotated[Path, typer.Option("--project", "-p", help="The repository.")]
 Version = Annotated[str, typer.Argument(help="A version of `tailora adapter list`.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-
-
-def _store(path: Path) -> ProjectStore:
-    return Store().project(path.resolve())
 
 
 def _figures(outcomes: VersionOutcomes | None) -> dict[str, Any]:
@@ -70,9 +66,9 @@ def _row(version: AdapterVersion, outcomes: VersionOutcomes | None) -> dict[str,
 
 
 @app.command("list")
-def list_(project: Project = Path(), json: Json = False) -> None:
+def list_(project: ProjectOption = Path(), json: Json = False) -> None:
     """All versions of this repository, with what the gate said."""
-    store = _store(project)
+    store = project_store(project)
     outcomes = store.outcomes.summary()
     versions = store.versions()
     rows = [_row(version, outcomes.get(version.version)) for version in versions]
@@ -119,9 +115,9 @@ def list_(project: Project = Path(), json: Json = False) -> None:
 
 
 @app.command()
-def show(version: Version, project: Project = Path(), json: Json = False) -> None:
+def show(version: Version, project: ProjectOption = Path(), json: Json = False) -> None:
     """One version's manifest: data, settings, cost, gate."""
-    store = _store(project)
+    store = project_store(project)
     found = store.get(version)
     if found.manifest is None:
         raise TailoraError(f"version {version} cannot be read: {found.problem}")
@@ -137,30 +133,30 @@ def show(version: Version, project: Project = Path(), json: Json = False) -> Non
 
 
 @app.command()
-def use(version: Version, project: Project = Path()) -> None:
+def use(version: Version, project: ProjectOption = Path()) -> None:
     """Serve this version from the next keystroke."""
-    _store(project).use(version)
+    project_store(project).use(version)
     out.print(f"version {version} serves now")
 
 
 @app.command()
-def rollback(project: Project = Path()) -> None:
+def rollback(project: ProjectOption = Path()) -> None:
     """Back to the version that served before."""
-    served = _store(project).rollback()
+    served = project_store(project).rollback()
     out.print(f"version {served.version} serves now" if served else "the foundation adapter serves now")
 
 
 @app.command()
-def disable(project: Project = Path()) -> None:
+def disable(project: ProjectOption = Path()) -> None:
     """Serve the foundation adapter only; nothing is deleted."""
-    _store(project).disable()
+    project_store(project).disable()
     out.print("the foundation adapter serves now; `tailora adapter enable` undoes it")
 
 
 @app.command()
-def enable(project: Project = Path()) -> None:
+def enable(project: ProjectOption = Path()) -> None:
     """Serve the repository's own adapter again."""
-    store = _store(project)
+    store = project_store(project)
     store.enable()
     served = store.serving()
     out.print(
@@ -171,9 +167,9 @@ def enable(project: Project = Path()) -> None:
 
 
 @app.command()
-def export(version: Version, target: Path, project: Project = Path()) -> None:
+def export(version: Version, target: Path, project: ProjectOption = Path()) -> None:
     """Copy a version to a folder that peft, vLLM and others can load."""
-    _store(project).export(version, target)
+    project_store(project).export(version, target)
     out.print(f"version {version} was copied to {target}")
 
 
@@ -182,12 +178,12 @@ def delete(
     version: Annotated[
         str, typer.Argument(help="A version; without it: everything of this repository.")
     ] = "",
-    project: Project = Path(),
+    project: ProjectOption = Path(),
     forget: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A file or folder of the repository: every version that learned from it goes, and it is left out "
-            "from now on. Repeatable."
+            help="A file or folder of the repository, relative to --project or else to the current folder: every "
+            "version that learned from it goes, and it is left out from now on. Repeatable."
         ),
     ] = None,
     retrain: Annotated[
@@ -197,11 +193,13 @@ def delete(
     json: Json = False,
 ) -> None:
     """Delete what was learned, for good."""
-    store = _store(project)
+    store = project_store(project)
     if forget:
         if version:
             raise typer.BadParameter("either a version or --forget")
-        adapter_data.forget_files(store, forget, ask=not yes, retrain=retrain, json=json)
+        adapter_data.forget_files(
+            store, [project / path for path in forget], ask=not yes, retrain=retrain, json=json
+        )
         return
     what = f"version {version}" if version else f"everything that was learned of {store.root}"
     deleted = [version] if version else [found.version for found in store.versions()]
