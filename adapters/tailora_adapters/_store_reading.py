@@ -69,6 +69,10 @@ class Reading:
         self._served = ((state, _weights_stamp(version), base), version)
         return version
 
+    def chosen(self, base: BaseInfo | None = None) -> AdapterVersion | None:
+        """As ``serving``, and where the adapters are disabled, what serves once they no longer are."""
+        return self._newest(self._state.read(), base)
+
     def state_mtime(self) -> int:
         """When the state last changed, in nanoseconds; differs after every change. 0 without a state."""
         stamp = file_stamp(self._state.path)

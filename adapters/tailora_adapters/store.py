@@ -159,7 +159,7 @@ class ProjectStore(Training):
         return self.promote(version)
 
     def rollback(self, base: BaseInfo | None = None) -> AdapterVersion | None:
-        """Serves what served before the present version; None means the foundation adapter. Repeatable.
+        """Chooses what served before the present version; None means the foundation adapter. Repeatable.
 
         With ``base``, as in ``serving``, what serves with that model is stepped back from.
         """
@@ -171,7 +171,7 @@ class ProjectStore(Training):
                 state.step_back(self._problem)
             version = state.serving
         if base:
-            return self.serving(base)
+            return self.chosen(base)
         return None if version is None else self.get(version)
 
     def withdraw(self, version: str, reason: str, base: BaseInfo | None = None) -> bool:

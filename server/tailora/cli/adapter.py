@@ -7,14 +7,14 @@ import typer
 
 from tailora.cli import adapter_data
 from tailora.cli.adapter_tables import facts, outcomes_table, versions_table
-from tailora.cli.model import default_model
+from tailora.cli.model import default_base, default_model
 from tailora.cli.output import out, print_json
 from tailora.cli.project import ProjectOption, project_store
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.forget import forgotten
 from tailora_adapters.outcomes import VersionOutcomes
-from tailora_adapters.store import IMPORTED, AdapterVersion
+from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
 
 __all__ = ["app"]
 
@@ -100,12 +100,9 @@ def list_(project: ProjectOption = Path(), json: Json = False) -> None:
             out.print(row["withdrawn"])
         elif row["status"] in ("rejected", "corrupt"):
             out.print(f"version {row['version']} {row['status']}: {row['reason']}")
-    base = base_info(default_model())
     for version in versions:
-        if version.status == "serving" and version.manifest and not version.manifest.base.fits(base):
-            out.print(
-                f"version {version.version} serves with {version.manifest.base.name}, not with {base.name}"
-            )
+        if version.status == "serving" and (models := _other_model(version)):
+            out.print(f"version {version.version} serves {models}")
     if store.disabled:
         out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
     if store.retrain:
@@ -132,18 +129,42 @@ def show(version: Version, project: ProjectOption = Path(), json: Json = False) 
         out.print(f"  {file.path} ({file.examples})")
 
 
+def _other_model(version: AdapterVersion) -> str | None:
+    """With which model a version serves, if that is not the one of the settings."""
+    base = base_info(default_model())
+    if version.manifest is None or version.manifest.base.fits(base):
+        return None
+    name = version.manifest.base.name
+    return f"with another build of {name}" if name == base.name else f"with {name}, not with {base.name}"
+
+
+def _tell(store: ProjectStore, version: AdapterVersion | None) -> None:
+    """Says what serves now that ``version`` is chosen, or what it takes until that does."""
+    if version is None:
+        out.print("the foundation adapter serves now")
+        return
+    lacking = ["after `tailora adapter enable`"] if store.disabled else []
+    if models := _other_model(version):
+        lacking.append(f"only {models}")
+    out.print(
+        f"version {version.version} is chosen, and serves {', '.join(lacking)}"
+        if lacking
+        else f"version {version.version} serves now"
+    )
+
+
 @app.command()
 def use(version: Version, project: ProjectOption = Path()) -> None:
     """Serve this version from the next keystroke."""
-    project_store(project).use(version)
-    out.print(f"version {version} serves now")
+    store = project_store(project)
+    _tell(store, store.use(version))
 
 
 @app.command()
 def rollback(project: ProjectOption = Path()) -> None:
     """Back to the version that served before."""
-    served = project_store(project).rollback()
-    out.print(f"version {served.version} serves now" if served else "the foundation adapter serves now")
+    store = project_store(project)
+    _tell(store, store.rollback(default_base()))
 
 
 @app.command()
@@ -158,12 +179,10 @@ def enable(project: ProjectOption = Path()) -> None:
     """Serve the repository's own adapter again."""
     store = project_store(project)
     store.enable()
-    served = store.serving()
-    out.print(
-        f"version {served.version} serves now"
-        if served
-        else "the foundation adapter serves: nothing was promoted yet"
-    )
+    if chosen := store.chosen(default_base()) or store.chosen():
+        _tell(store, chosen)
+    else:
+        out.print("the foundation adapter serves: nothing was promoted yet")
 
 
 @app.command()
