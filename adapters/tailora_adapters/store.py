@@ -27,7 +27,7 @@ from tailora_adapters._store_files import CONFIG, MANIFEST, WEIGHTS, writing
 from tailora_adapters._store_state import State, StateFile, Status
 from tailora_adapters._store_training import Candidate, Training
 from tailora_adapters._store_versions import IMPORTED, AdapterVersion
-from tailora_adapters.errors import StoreError
+from tailora_adapters.errors import StoreError, StoreUnwritable
 from tailora_adapters.manifest import BaseInfo
 
 __all__ = [
@@ -280,14 +280,19 @@ class ProjectStore(Training):
         Raises:
             VersionUnknown, AdapterCorrupt: as in ``verify``.
             StoreError: ``target`` exists and is not an empty folder.
+            StoreUnwritable: ``target`` cannot be made or written.
         """
         self.verify(version)
-        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-            raise StoreError(f"{target} exists and is not an empty folder: choose another one")
-        with writing(target):
+        try:
+            if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+                raise StoreError(f"{target} exists and is not an empty folder: choose another one")
             target.mkdir(parents=True, exist_ok=True)
             for name in (WEIGHTS, CONFIG, MANIFEST):
                 shutil.copyfile(self._path(version) / name, target / name)
+        except OSError as error:  # the user's own folder: not the advice that is meant for the store
+            raise StoreUnwritable(
+                f"{target} cannot be written: {error.strerror}; choose another folder"
+            ) from error
 
     # Internals
 

@@ -183,6 +183,11 @@ def test_export(adapter: Any, tmp_path: Path) -> None:
     again = adapter("export", "2", target)
     assert again.code == 1
     assert "not an empty folder" in again.err
+    for where in (tmp_path / ("n" * 300), target / "adapter_config.json" / "below"):
+        refused = adapter("export", "2", where)
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.startswith(f"error: {where} cannot be written: ")
+        assert refused.err.count("\n") == 1
 
 
 def test_delete(adapter: Any, project: ProjectStore) -> None:

@@ -32,6 +32,13 @@ def test_unknown_command(tailora: Any) -> None:
         ("model", "info", "qwen2.5-coder-0.5b"),
         ("eval", "infilling", "--data", "/no/such/file"),
         ("train", "/no/such/repository", "--explain"),
+        ("train", __file__, "--explain"),
+        ("train", "n" * 300),
+        ("status", "n" * 300),
+        ("adapter", "disable", "--project", "n" * 300),
+        ("adapter", "import", "n" * 300),
+        ("eval", "infilling", "--data", "n" * 300),
+        ("model", "info", "n" * 300),
     ],
 )
 def test_error_is_one_line(tailora: Any, arguments: tuple[str, ...]) -> None:
@@ -40,6 +47,21 @@ def test_error_is_one_line(tailora: Any, arguments: tuple[str, ...]) -> None:
     assert result.out == ""
     assert result.err.startswith("error: ")
     assert result.err.count("\n") == 1
+
+
+def test_a_plot_that_cannot_be_written_costs_no_result(
+    tailora: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tailora.evaluation import personalization, trees
+
+    monkeypatch.setattr(trees, "between_commits", lambda *_: [{}])
+    monkeypatch.setattr(personalization, "measure", lambda *_, **__: {"measured": 1})
+    monkeypatch.setattr(personalization, "plot", lambda _result: "<svg/>")
+    plot = tmp_path / "missing" / "plot.svg"
+    asked = ("eval", "personalization", "--repo", tmp_path, "--from", "v1", "--json", "--plot", plot)
+    done = tailora(*asked)
+    assert done.json["measured"] == 1
+    assert (done.code, done.err) == (1, f"error: {plot}: No such file or directory\n")
 
 
 def test_model_list(tailora: Any) -> None:
