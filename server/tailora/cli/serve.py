@@ -14,9 +14,12 @@ __all__ = ["demo", "engine", "status", "stop"]
 
 def engine() -> None:
     """The process that holds the model. `tailora lsp` starts it by itself."""
+    from tailora.engine import endpoint
     from tailora.engine.process import run
 
-    run()
+    if not run():
+        found = endpoint.read()
+        err.print("an engine runs already" + (f": process {found.pid}" if found else ""))
 
 
 def status(

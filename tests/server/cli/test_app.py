@@ -123,6 +123,15 @@ def test_train_too_little(tailora: Any, tiny: Any, tmp_path: Path) -> None:
     assert "selecting" in result.err
 
 
+def test_a_second_engine_says_that_one_runs(tailora: Any) -> None:
+    from tailora.engine import endpoint
+
+    with endpoint.acquire_lock():
+        endpoint.publish(endpoint.Endpoint(4321, __version__, endpoint.PROTOCOL, socket="engine.sock"))
+        done = tailora("engine")
+    assert (done.code, done.out, done.err) == (0, "", "an engine runs already: process 4321\n")
+
+
 def test_status_without_an_engine(tailora: Any) -> None:
     assert tailora("status", "--json").json == {"engine": None}
     assert "no engine is running" in tailora("status").out
