@@ -9,6 +9,8 @@ from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
 from tailora.cli.project import ProjectOption, project_store
 from tailora.cli.train import print_gate
+from tailora.options import kept_out
+from tailora_adapters.errors import TailoraError
 from tailora_adapters.manifest import GateResult
 from tailora_adapters.store import AdapterVersion, ProjectStore
 
@@ -59,12 +61,15 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
     if not json:
         out.print(f"left out from now on: {what}; `tailora adapter remember` undoes it")
         out.print(f"deleted: {gone}" if result.deleted else "no version learned from it")
-    if store.retrain is not None and retrain:
+    refused = kept_out(store.root) if store.retrain is not None and retrain else None
+    if store.retrain is not None and retrain and refused is None:
         found["training"] = _retrain(store, json)
     elif store.retrain is not None and not json:
         out.print("the next training begins from the foundation adapter again, without it")
     if json:
         print_json(found)
+    if refused is not None:
+        raise TailoraError(f"the rest was not learned anew: {refused}")
 
 
 def _retrain(store: ProjectStore, json: bool) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import typer
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
 from tailora.cli.project import project_root
+from tailora.options import kept_out
+from tailora_adapters.errors import TailoraError
 
 if TYPE_CHECKING:
     from tailora_adapters.corpus.history import History
@@ -34,6 +36,8 @@ def train(
 ) -> None:
     """Learn this repository now; the gate decides whether the result serves."""
     root = project_root(path)
+    if reason := kept_out(root):
+        raise TailoraError(reason)
     if explain:
         _explain(root, json)
         return

@@ -111,6 +111,16 @@ def test_train_explain(tailora: Any, tmp_path: Path) -> None:
     assert "secret.py" in shown
 
 
+@pytest.mark.parametrize("option", ["--json", "--explain"])
+def test_what_is_kept_out_is_not_trained(tailora: Any, tmp_path: Path, option: str) -> None:
+    (tmp_path / "tailora.toml").write_text("[learning]\nenabled = false\n")
+    (tmp_path / "main.py").write_text("def main():\n    return 1\n")
+    refused = tailora("train", tmp_path, option)
+    assert (refused.code, refused.out) == (1, "")
+    where = tmp_path / "tailora.toml"
+    assert refused.err == f"error: this repository is not learned: {where} sets learning.enabled = false\n"
+
+
 def test_train_too_little(tailora: Any, tiny: Any, tmp_path: Path) -> None:
     root = tmp_path / "repository"
     root.mkdir()
