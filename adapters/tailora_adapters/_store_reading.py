@@ -70,7 +70,7 @@ class Reading:
         return version
 
     def chosen(self, base: BaseInfo | None = None) -> AdapterVersion | None:
-        """As ``serving``, whether or not the project's adapters are disabled at the moment."""
+        """As ``serving``, and where the adapters are disabled, what serves once they no longer are."""
         return self._newest(self._state.read(), base)
 
     def state_mtime(self) -> int:

@@ -27,7 +27,7 @@ from tailora_adapters._store_files import CONFIG, MANIFEST, WEIGHTS, writing
 from tailora_adapters._store_state import State, StateFile, Status
 from tailora_adapters._store_training import Candidate, Training
 from tailora_adapters._store_versions import IMPORTED, AdapterVersion
-from tailora_adapters.errors import StoreError
+from tailora_adapters.errors import StoreError, StoreUnwritable
 from tailora_adapters.manifest import BaseInfo
 
 __all__ = [
@@ -79,6 +79,10 @@ class Store:
             project = known[1]
         self._projects[root] = found, project
         return project
+
+    def knows(self, root: Path) -> bool:
+        """Whether something is stored for the repository at ``root``. Writes nothing."""
+        return _store_identity.look(self.home, root.resolve()).record is not None
 
     def projects(self) -> list["ProjectStore"]:
         """Every project that something was written for, by root; unreadable or others' ones are logged and left out."""
@@ -155,7 +159,7 @@ class ProjectStore(Training):
         return self.promote(version)
 
     def rollback(self, base: BaseInfo | None = None) -> AdapterVersion | None:
-        """Serves what served before the present version; None means the foundation adapter. Repeatable.
+        """Chooses what served before the present version; None means the foundation adapter. Repeatable.
 
         With ``base``, as in ``serving``, what serves with that model is stepped back from.
         """
@@ -167,7 +171,7 @@ class ProjectStore(Training):
                 state.step_back(self._problem)
             version = state.serving
         if base:
-            return self.serving(base)
+            return self.chosen(base)
         return None if version is None else self.get(version)
 
     def withdraw(self, version: str, reason: str, base: BaseInfo | None = None) -> bool:
@@ -276,14 +280,19 @@ class ProjectStore(Training):
         Raises:
             VersionUnknown, AdapterCorrupt: as in ``verify``.
             StoreError: ``target`` exists and is not an empty folder.
+            StoreUnwritable: ``target`` cannot be made or written.
         """
         self.verify(version)
-        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-            raise StoreError(f"{target} exists and is not an empty folder: choose another one")
-        with writing(target):
+        try:
+            if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+                raise StoreError(f"{target} exists and is not an empty folder: choose another one")
             target.mkdir(parents=True, exist_ok=True)
             for name in (WEIGHTS, CONFIG, MANIFEST):
                 shutil.copyfile(self._path(version) / name, target / name)
+        except OSError as error:  # the user's own folder: not the advice that is meant for the store
+            raise StoreUnwritable(
+                f"{target} cannot be written: {error.strerror}; choose another folder"
+            ) from error
 
     # Internals
 

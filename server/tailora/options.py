@@ -25,6 +25,7 @@ __all__ = [
     "ModelOptions",
     "Options",
     "OutcomeOptions",
+    "kept_out",
     "load",
     "merge",
     "settings_table",
@@ -130,6 +131,15 @@ def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:
         return {}, []
     except (OSError, ValueError) as error:  # ValueError: no UTF-8 or no TOML
         return {}, [OptionError(path.name, f"cannot be read ({error}); all of it is ignored")]
+
+
+def kept_out(root: Path) -> str | None:
+    """Why nobody is to learn the repository at ``root``, if its own file says so."""
+    path = root / REPOSITORY_FILE
+    options, _ = merge({}, load(path)[0], {})
+    if options.learning.enabled:
+        return None
+    return f"this repository is not learned: {path} sets learning.enabled = false"
 
 
 def merge(

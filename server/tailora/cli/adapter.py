@@ -7,13 +7,14 @@ import typer
 
 from tailora.cli import adapter_data
 from tailora.cli.adapter_tables import facts, outcomes_table, versions_table
-from tailora.cli.model import default_model
+from tailora.cli.model import default_base, default_model
 from tailora.cli.output import out, print_json
+from tailora.cli.project import ProjectOption, project_store
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.forget import forgotten
 from tailora_adapters.outcomes import VersionOutcomes
-from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore, Store
+from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
 
 __all__ = ["app"]
 
@@ -22,13 +23,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Project = Annotated[Path, typer.Option("--project", "-p", help="The repository.")]
 Version = Annotated[str, typer.Argument(help="A version of `tailora adapter list`.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-
-
-def _store(path: Path) -> ProjectStore:
-    return Store().project(path.resolve())
 
 
 def _figures(outcomes: VersionOutcomes | None) -> dict[str, Any]:
@@ -70,9 +66,9 @@ def _row(version: AdapterVersion, outcomes: VersionOutcomes | None) -> dict[str,
 
 
 @app.command("list")
-def list_(project: Project = Path(), json: Json = False) -> None:
+def list_(project: ProjectOption = Path(), json: Json = False) -> None:
     """All versions of this repository, with what the gate said."""
-    store = _store(project)
+    store = project_store(project)
     outcomes = store.outcomes.summary()
     versions = store.versions()
     rows = [_row(version, outcomes.get(version.version)) for version in versions]
@@ -104,12 +100,9 @@ def list_(project: Project = Path(), json: Json = False) -> None:
             out.print(row["withdrawn"])
         elif row["status"] in ("rejected", "corrupt"):
             out.print(f"version {row['version']} {row['status']}: {row['reason']}")
-    base = base_info(default_model())
     for version in versions:
-        if version.status == "serving" and version.manifest and not version.manifest.base.fits(base):
-            out.print(
-                f"version {version.version} serves with {version.manifest.base.name}, not with {base.name}"
-            )
+        if version.status == "serving" and (models := _other_model(version)):
+            out.print(f"version {version.version} serves {models}")
     if store.disabled:
         out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
     if store.retrain:
@@ -119,9 +112,9 @@ def list_(project: Project = Path(), json: Json = False) -> None:
 
 
 @app.command()
-def show(version: Version, project: Project = Path(), json: Json = False) -> None:
+def show(version: Version, project: ProjectOption = Path(), json: Json = False) -> None:
     """One version's manifest: data, settings, cost, gate."""
-    store = _store(project)
+    store = project_store(project)
     found = store.get(version)
     if found.manifest is None:
         raise TailoraError(f"version {version} cannot be read: {found.problem}")
@@ -136,44 +129,66 @@ def show(version: Version, project: Project = Path(), json: Json = False) -> Non
         out.print(f"  {file.path} ({file.examples})")
 
 
-@app.command()
-def use(version: Version, project: Project = Path()) -> None:
-    """Serve this version from the next keystroke."""
-    _store(project).use(version)
-    out.print(f"version {version} serves now")
+def _other_model(version: AdapterVersion) -> str | None:
+    """With which model a version serves, if that is not the one of the settings."""
+    base = base_info(default_model())
+    if version.manifest is None or version.manifest.base.fits(base):
+        return None
+    name = version.manifest.base.name
+    return f"with another build of {name}" if name == base.name else f"with {name}, not with {base.name}"
 
 
-@app.command()
-def rollback(project: Project = Path()) -> None:
-    """Back to the version that served before."""
-    served = _store(project).rollback()
-    out.print(f"version {served.version} serves now" if served else "the foundation adapter serves now")
-
-
-@app.command()
-def disable(project: Project = Path()) -> None:
-    """Serve the foundation adapter only; nothing is deleted."""
-    _store(project).disable()
-    out.print("the foundation adapter serves now; `tailora adapter enable` undoes it")
-
-
-@app.command()
-def enable(project: Project = Path()) -> None:
-    """Serve the repository's own adapter again."""
-    store = _store(project)
-    store.enable()
-    served = store.serving()
+def _tell(store: ProjectStore, version: AdapterVersion | None) -> None:
+    """Says what serves now that ``version`` is chosen, or what it takes until that does."""
+    if version is None:
+        out.print("the foundation adapter serves now")
+        return
+    lacking = ["after `tailora adapter enable`"] if store.disabled else []
+    if models := _other_model(version):
+        lacking.append(f"only {models}")
     out.print(
-        f"version {served.version} serves now"
-        if served
-        else "the foundation adapter serves: nothing was promoted yet"
+        f"version {version.version} is chosen, and serves {', '.join(lacking)}"
+        if lacking
+        else f"version {version.version} serves now"
     )
 
 
 @app.command()
-def export(version: Version, target: Path, project: Project = Path()) -> None:
+def use(version: Version, project: ProjectOption = Path()) -> None:
+    """Serve this version from the next keystroke."""
+    store = project_store(project)
+    _tell(store, store.use(version))
+
+
+@app.command()
+def rollback(project: ProjectOption = Path()) -> None:
+    """Back to the version that served before."""
+    store = project_store(project)
+    _tell(store, store.rollback(default_base()))
+
+
+@app.command()
+def disable(project: ProjectOption = Path()) -> None:
+    """Serve the foundation adapter only; nothing is deleted."""
+    project_store(project).disable()
+    out.print("the foundation adapter serves now; `tailora adapter enable` undoes it")
+
+
+@app.command()
+def enable(project: ProjectOption = Path()) -> None:
+    """Serve the repository's own adapter again."""
+    store = project_store(project)
+    store.enable()
+    if chosen := store.chosen(default_base()) or store.chosen():
+        _tell(store, chosen)
+    else:
+        out.print("the foundation adapter serves: nothing was promoted yet")
+
+
+@app.command()
+def export(version: Version, target: Path, project: ProjectOption = Path()) -> None:
     """Copy a version to a folder that peft, vLLM and others can load."""
-    _store(project).export(version, target)
+    project_store(project).export(version, target)
     out.print(f"version {version} was copied to {target}")
 
 
@@ -182,12 +197,12 @@ def delete(
     version: Annotated[
         str, typer.Argument(help="A version; without it: everything of this repository.")
     ] = "",
-    project: Project = Path(),
+    project: ProjectOption = Path(),
     forget: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A file or folder of the repository: every version that learned from it goes, and it is left out "
-            "from now on. Repeatable."
+            help="A file or folder of the repository, relative to --project or else to the current folder: every "
+            "version that learned from it goes, and it is left out from now on. Repeatable."
         ),
     ] = None,
     retrain: Annotated[
@@ -197,11 +212,13 @@ def delete(
     json: Json = False,
 ) -> None:
     """Delete what was learned, for good."""
-    store = _store(project)
+    store = project_store(project)
     if forget:
         if version:
             raise typer.BadParameter("either a version or --forget")
-        adapter_data.forget_files(store, forget, ask=not yes, retrain=retrain, json=json)
+        adapter_data.forget_files(
+            store, [project / path for path in forget], ask=not yes, retrain=retrain, json=json
+        )
         return
     what = f"version {version}" if version else f"everything that was learned of {store.root}"
     deleted = [version] if version else [found.version for found in store.versions()]

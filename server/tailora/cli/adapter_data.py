@@ -7,27 +7,28 @@ import typer
 
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
+from tailora.cli.project import ProjectOption, project_store
 from tailora.cli.train import print_gate
+from tailora.options import kept_out
 from tailora_adapters.manifest import GateResult
-from tailora_adapters.store import AdapterVersion, ProjectStore, Store
+from tailora_adapters.store import AdapterVersion, ProjectStore
 
 __all__ = ["forget_files", "import_", "remember"]
 
-Project = Annotated[Path, typer.Option("--project", "-p", help="The repository.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 def import_(
     folder: Annotated[Path, typer.Argument(help="Folder with an adapter in the PEFT format (safetensors).")],
     base: Annotated[str, typer.Option(help="The base model that it belongs to, where it does not say.")] = "",
-    project: Project = Path(),
+    project: ProjectOption = Path(),
     json: Json = False,
 ) -> None:
     """Take in an adapter from a folder; it serves if the gate finds it better here."""
     from tailora_adapters.importing import admit, import_adapter
     from tailora_adapters.training.launch import gate_of, judge_in_worker
 
-    store, model = Store().project(project.resolve()), base or default_model()
+    store, model = project_store(project), base or default_model()
     done: dict[str, Any] = {}
 
     def judge(version: AdapterVersion) -> GateResult:
@@ -44,10 +45,10 @@ def import_(
 
 
 def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: bool, json: bool) -> None:
-    """``tailora adapter delete --forget``."""
+    """``tailora adapter delete --forget``. Relative paths are relative to the current folder."""
     from tailora_adapters.forget import affected, forget, inside
 
-    names = [inside(store.root, path) for path in files]
+    names = [inside(store.root, path.absolute()) for path in files]
     learned = affected(store.versions(), names)
     what = ", ".join(names)
     gone = f"version{'s' * (len(learned) > 1)} {', '.join(learned)} learned from it, or may have"
@@ -59,12 +60,17 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
     if not json:
         out.print(f"left out from now on: {what}; `tailora adapter remember` undoes it")
         out.print(f"deleted: {gone}" if result.deleted else "no version learned from it")
-    if store.retrain is not None and retrain:
+    refused = kept_out(store.root) if store.retrain is not None and retrain else None
+    if store.retrain is not None and retrain and refused is None:
         found["training"] = _retrain(store, json)
     elif store.retrain is not None and not json:
         out.print("the next training begins from the foundation adapter again, without it")
+    if refused is not None:
+        found["not_trained"] = refused
     if json:
         print_json(found)
+    elif refused is not None:
+        out.print(f"the rest was not learned anew: {refused}")
 
 
 def _retrain(store: ProjectStore, json: bool) -> dict[str, Any]:
@@ -81,15 +87,18 @@ def _retrain(store: ProjectStore, json: bool) -> dict[str, Any]:
 
 
 def remember(
-    files: Annotated[list[Path], typer.Argument(help="Files or folders, relative to the repository.")],
-    project: Project = Path(),
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders, relative to --project or else to the current folder."),
+    ],
+    project: ProjectOption = Path(),
     json: Json = False,
 ) -> None:
     """Let files be learned again that were forgotten with `delete --forget`."""
     from tailora_adapters import forget
 
-    store = Store().project(project.resolve())
-    names = [forget.inside(store.root, path) for path in files]
+    store = project_store(project)
+    names = [forget.inside(store.root, (project / path).absolute()) for path in files]
     found = forget.remember(store, names)
     if json:
         print_json({"remembered": list(found), "forgotten": list(forget.forgotten(store))})

@@ -13,6 +13,8 @@ from tailora_adapters.errors import TailoraError
 
 __all__ = ["app", "run"]
 
+_log = logging.getLogger(__name__)
+
 app = typer.Typer(
     name="tailora",
     help="A language server that tailors a code model to your repository. Nothing leaves this machine.",
@@ -57,14 +59,21 @@ app.add_typer(evaluate.app, name="eval")
 app.add_typer(bench.app, name="bench")
 
 
+def _failed(why: str) -> int:
+    err.print("[red]error:[/red] ", end="", markup=True)
+    err.print(why, soft_wrap=True)
+    return 1
+
+
 def run() -> int:
     """Runs the command in ``sys.argv``; returns the exit code."""
     try:
         app(standalone_mode=True)
     except TailoraError as error:
-        err.print("[red]error:[/red] ", end="", markup=True)
-        err.print(str(error), soft_wrap=True)
-        return 1
+        return _failed(str(error))
+    except OSError as error:  # mostly of a path that the user gave
+        _log.info("failed", exc_info=True)
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         err.print("interrupted")
         return 130

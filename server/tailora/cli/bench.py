@@ -142,9 +142,9 @@ def training(
         value = measure(
             plan.quickly() if quick else plan, progress, lambda text: err.print(text, soft_wrap=True)
         )
+    _print(value, training_tables, json=json)
     if plot is not None:
         plot.write_text(training_figures.plot(value), encoding="utf-8")
-    _print(value, training_tables, json=json)
 
 
 @app.command()
@@ -179,9 +179,9 @@ def _tell(
     moments: Path | None,
     json: bool,
 ) -> None:
+    _print(report.value, tables, json=json)
     if moments is not None:
         moments.write_text(json_module.dumps(report.moment_rows(), indent=1) + "\n", encoding="utf-8")
-    _print(report.value, tables, json=json)
 
 
 def _print(

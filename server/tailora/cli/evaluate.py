@@ -1,7 +1,7 @@
 """``tailora eval``: benchmarks."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -107,11 +107,16 @@ def personalization(
     with progress_bar() as progress:
         result = experiment.measure(found, settings, problems=problems, progress=progress)
     result = {"package": package or str(repo), "from": old, "to": new, **result}
-    if plot is not None:
-        plot.write_text(experiment.plot(result), encoding="utf-8")
     if json:
         print_json(result)
-        return
+    else:
+        _show(result)
+    if plot is not None:
+        plot.write_text(experiment.plot(result), encoding="utf-8")
+
+
+def _show(result: dict[str, Any]) -> None:
+    """What ``personalization`` measured, for people."""
     for row in ("base", "base_context", "shared", "adapter"):
         figures = result[row]
         out.print(
@@ -125,7 +130,7 @@ def personalization(
         f"{len(result['runs'])} runs, {result['train_seconds']:.0f} s ({result['step_seconds']:.0f} s of training "
         f"proper), {result['train_tokens']:,} tokens, {result['peak_rss_mb']:.0f} MB at most"
     )
-    if fresh:
+    if "fresh" in result:
         told = result["fresh"]
         out.print(
             f"unseen files: loss {told['incremental_nll']:.3f} after {told['increments']} increments, "

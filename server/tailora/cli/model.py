@@ -9,8 +9,9 @@ import typer
 from tailora.cli.output import err, out, print_json, progress_bar
 from tailora.errors import EngineError
 from tailora_adapters.base import cache, catalogue
+from tailora_adapters.manifest import BaseInfo
 
-__all__ = ["app", "default_model", "pull_model"]
+__all__ = ["app", "default_base", "default_model", "pull_model"]
 
 if TYPE_CHECKING:
     from tailora.engine.recommend import Calibration, Estimate, Recommendation
@@ -27,6 +28,12 @@ def default_model() -> str:
 
     options, _ = read_options()
     return options.model
+
+
+def default_base() -> BaseInfo | None:
+    """That model, as adapters name it; None where it is not on this machine."""
+    base = cache.base_info(default_model())
+    return base if base.sha256 else None
 
 
 def pull_model(name: str) -> None:

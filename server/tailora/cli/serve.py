@@ -7,25 +7,29 @@ from typing import Annotated
 import typer
 
 from tailora.cli.output import err, out, print_json
+from tailora.cli.project import project_root
 
 __all__ = ["demo", "engine", "status", "stop"]
 
 
 def engine() -> None:
     """The process that holds the model. `tailora lsp` starts it by itself."""
+    from tailora.engine import endpoint
     from tailora.engine.process import run
 
-    run()
+    if not run():
+        found = endpoint.read()
+        err.print("an engine runs already" + (f": process {found.pid}" if found else ""))
 
 
 def status(
-    path: Annotated[Path, typer.Argument(help="A folder of the project.")] = Path(),
+    path: Annotated[Path, typer.Argument(help="The repository, or a folder in it.")] = Path(),
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """What the engine is doing, and what it knows of this project."""
     from tailora.engine.client import status_now
 
-    root = path.resolve()
+    root = project_root(path)
     found = status_now(root)
     if json:
         print_json(found or {"engine": None})

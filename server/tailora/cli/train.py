@@ -7,6 +7,9 @@ import typer
 
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
+from tailora.cli.project import project_root
+from tailora.options import kept_out
+from tailora_adapters.errors import TailoraError
 
 if TYPE_CHECKING:
     from tailora_adapters.corpus.history import History
@@ -15,7 +18,7 @@ __all__ = ["print_gate", "train"]
 
 
 def train(
-    path: Annotated[Path, typer.Argument(help="The repository.")] = Path(),
+    path: Annotated[Path, typer.Argument(help="The repository, or a folder in it.")] = Path(),
     model: Annotated[str, typer.Option(help="Base model.")] = "",
     seconds: Annotated[float, typer.Option(help="Time for training proper; 0: no limit.")] = 0.0,
     full: Annotated[
@@ -32,14 +35,17 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Learn this repository now; the gate decides whether the result serves."""
+    root = project_root(path)
+    if reason := kept_out(root):
+        raise TailoraError(reason)
     if explain:
-        _explain(path, json)
+        _explain(root, json)
         return
     from tailora_adapters.training.launch import train_in_worker
 
     with progress_bar() as progress:
         done = train_in_worker(
-            path.resolve(),
+            root,
             model or default_model(),
             seconds=seconds or None,
             seed=seed,
@@ -68,15 +74,15 @@ def print_gate(done: dict[str, object]) -> None:
     out.print(f"version {done['version']} {done['decision']}: {done['reason']}")
 
 
-def _explain(path: Path, json: bool) -> None:
+def _explain(root: Path, json: bool) -> None:
     from tailora_adapters.corpus.learnable import read_learnable
     from tailora_adapters.corpus.select import tally
     from tailora_adapters.forget import forgotten
     from tailora_adapters.store import Store
 
-    left_alone = forgotten(Store().project(path))
+    left_alone = forgotten(Store().project(root))
     with progress_bar() as progress:
-        found = read_learnable(path.resolve(), forgotten=left_alone, progress=progress)
+        found = read_learnable(root, forgotten=left_alone, progress=progress)
     files, rejected, history = found.selection.files, found.selection.rejected, found.history
     counts = tally(rejected)
     if json:

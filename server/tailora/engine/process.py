@@ -54,8 +54,8 @@ class Parts:
     worker_command: Sequence[str] = worker.COMMAND
 
 
-def run(options: EngineOptions | None = None, parts: Parts | None = None) -> None:
-    """Runs the engine until it ends; returns at once where one runs already.
+def run(options: EngineOptions | None = None, parts: Parts | None = None) -> bool:
+    """Runs the engine until it ends; returns false at once where one runs already.
 
     Args:
         options: Default: the user's settings.
@@ -70,7 +70,7 @@ def run(options: EngineOptions | None = None, parts: Parts | None = None) -> Non
         options, problems = read_options()
     with endpoint.acquire_lock() as mine:
         if not mine:
-            return
+            return False
         _set_up_logging()
         for problem in problems:
             _log.warning("%s", problem)
@@ -85,6 +85,7 @@ def run(options: EngineOptions | None = None, parts: Parts | None = None) -> Non
         # The generation thread is deep in a load or a long step, which cannot be interrupted.
         logging.shutdown()
         os._exit(0)
+    return True
 
 
 def _main(

@@ -228,11 +228,11 @@ class Project:
 
     def decide(self, moment: Moment, rules: Rules) -> Decision:
         """Whether a run starts now."""
-        if self.worker is not None or self.problem is not None or not self.trusted:
+        if self.worker is not None or not self.watchable:
             self.decision = _NOTHING
         elif self.train_now:
             self.decision = Decision(True, 0.0, "training starts")
-        elif not self.learning or self.snapshot().paused or self.snapshot().disabled:
+        elif self.snapshot().paused or self.snapshot().disabled:
             self.decision = _NOTHING
         else:
             self.decision = self._scheduled(moment, rules)

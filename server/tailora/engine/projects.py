@@ -23,6 +23,7 @@ from tailora.engine.surroundings import Surroundings
 from tailora.engine.watcher import Watcher
 from tailora.engine.wire import BadRequest
 from tailora.engine.worker import Worker
+from tailora.options import kept_out
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.outcomes import Event
 from tailora_adapters.store import ProjectStore, Store
@@ -152,7 +153,7 @@ class Projects:
         """Trains as soon as no other project does.
 
         Raises:
-            BadRequest: the project is not open, not trusted, or cannot be learned.
+            BadRequest: the project is not open, not trusted, not to be learned, or cannot be learned.
         """
         project = self._projects.get(real_root(root))
         if project is None or not project.clients:
@@ -161,6 +162,9 @@ class Projects:
             raise BadRequest(project.problem, 409)
         if not project.trusted:
             raise BadRequest("nothing is learned from a workspace that is not trusted", 409)
+        if not project.learning:
+            why = kept_out(project.path) or "learning.enabled is false in your settings"
+            raise BadRequest(f"learning is turned off: {why}", 409)
         project.train_now = project.worker is None
         self._changed()
 
@@ -235,7 +239,7 @@ class Projects:
         """Makes watcher and training follow what the clients allow. A run may outlive its editor."""
         if project.problem is not None:
             self._end_training(project, project.problem)
-        if project.problem is not None or not project.trusted:
+        if not project.watchable:
             project.train_now = False
         self._spawn(self._sync_watcher(project), "watch")
         self._changed()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tailora_adapters.base.cache import base_info
 from tailora_adapters.manifest import BaseInfo, Check, Cost, DataInfo, FileInfo, GateResult, Manifest
 from tailora_adapters.outcomes import Accepted, Event, Kept, Shown
 from tailora_adapters.store import ProjectStore, Store
@@ -51,6 +52,12 @@ def adapter(tailora: Any, project: ProjectStore) -> Any:
     return lambda *arguments: tailora("adapter", *arguments, "--project", project.root)
 
 
+@pytest.fixture
+def its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings name the model that the versions belong to."""
+    monkeypatch.setenv("TAILORA_ENGINE_MODEL", "tiny")
+
+
 def test_list(adapter: Any, project: ProjectStore) -> None:
     found = adapter("list", "--json").json
     assert found["project"] == str(project.root)
@@ -92,7 +99,7 @@ def test_show(adapter: Any) -> None:
     assert "held-out [loss] lower" in shown
 
 
-def test_use_and_rollback(adapter: Any, project: ProjectStore) -> None:
+def test_use_and_rollback(adapter: Any, project: ProjectStore, its_model: None) -> None:
     assert adapter("use", "1").out == "version 1 serves now\n"
     assert project.serving().version == "1"  # type: ignore[union-attr]
     assert adapter("rollback").out == "version 2 serves now\n"
@@ -103,13 +110,70 @@ def test_use_and_rollback(adapter: Any, project: ProjectStore) -> None:
     assert "was rejected" in refused.err
 
 
-def test_disable_and_enable(adapter: Any, project: ProjectStore) -> None:
+def test_disable_and_enable(adapter: Any, project: ProjectStore, its_model: None) -> None:
     adapter("disable")
     assert project.serving() is None
     assert adapter("list", "--json").json["disabled"] is True
     assert "enable" in adapter("list").out
     assert adapter("enable").out == "version 2 serves now\n"
     assert project.serving() is not None
+
+
+def test_what_is_chosen_while_disabled_serves_later(
+    adapter: Any, project: ProjectStore, its_model: None
+) -> None:
+    adapter("disable")
+    assert adapter("use", "1").out == "version 1 is chosen, and serves after `tailora adapter enable`\n"
+    assert adapter("rollback").out == "version 2 is chosen, and serves after `tailora adapter enable`\n"
+    assert project.serving() is None
+    assert adapter("enable").out == "version 2 serves now\n"
+
+
+@pytest.fixture
+def two_models(
+    home: Path, tiny: Any, project: ProjectStore, make_lora: Any, monkeypatch: pytest.MonkeyPatch
+) -> ProjectStore:
+    """Version 4 of the model of the settings, and another one, 5; then version 2 of a model that is not here."""
+    monkeypatch.setenv("TAILORA_MODELS", str(tiny.models))
+    monkeypatch.setenv("TAILORA_ENGINE_MODEL", tiny.name)
+    for seed in (4, 5):
+        with project.candidate() as candidate:
+            for path in make_lora(seed).iterdir():
+                (candidate.path / path.name).write_bytes(path.read_bytes())
+            candidate.commit(
+                Manifest(
+                    base=base_info(tiny.name),
+                    parent="foundation",
+                    seed=seed,
+                    data=DataInfo(30, 900, 8),
+                    cost=Cost(12.0, 800.0, 100.0),
+                )
+            )
+        project.promote(str(seed))
+    project.promote("2")
+    return project
+
+
+def test_use_of_another_models_version_says_where_it_serves(adapter: Any, two_models: ProjectStore) -> None:
+    said = "version 1 is chosen, and serves only with another build of tiny\n"
+    assert adapter("use", "1").out == said
+    assert adapter("use", "4").out == "version 4 serves now\n"
+
+
+@pytest.mark.parametrize("disabled", [False, True])
+def test_rollback_steps_back_among_the_models_own(
+    adapter: Any, two_models: ProjectStore, tiny: Any, disabled: bool
+) -> None:
+    base = base_info(tiny.name)
+    assert two_models.serving(base).version == "5"  # type: ignore[union-attr]
+    if disabled:
+        adapter("disable")
+    assert adapter("rollback").out.startswith("version 4 ")
+    assert adapter("enable").out == "version 4 serves now\n"
+    assert two_models.serving(base).version == "4"  # type: ignore[union-attr]
+    assert two_models.serving().version == "2"  # type: ignore[union-attr]
+    assert adapter("rollback").out == "the foundation adapter serves now\n"
+    assert adapter("enable").out == "version 2 is chosen, and serves only with another build of tiny\n"
 
 
 def test_export(adapter: Any, tmp_path: Path) -> None:
@@ -119,6 +183,11 @@ def test_export(adapter: Any, tmp_path: Path) -> None:
     again = adapter("export", "2", target)
     assert again.code == 1
     assert "not an empty folder" in again.err
+    for where in (tmp_path / ("n" * 300), target / "adapter_config.json" / "below"):
+        refused = adapter("export", "2", where)
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.startswith(f"error: {where} cannot be written: ")
+        assert refused.err.count("\n") == 1
 
 
 def test_delete(adapter: Any, project: ProjectStore) -> None:

@@ -80,6 +80,17 @@ class TestForget:
         assert "forgotten: b.py" in shown
         assert adapter("list", "--json").json["forgotten"] == ["b.py", "gone"]
 
+    def test_what_is_kept_out_is_forgotten_and_not_trained(
+        self, adapter: Any, project: ProjectStore, runs: list[Any]
+    ) -> None:
+        (project.root / "tailora.toml").write_text("[learning]\nenabled = false\n")
+        done = adapter("delete", "--forget", "b.py", "-y", "--json")
+        assert (done.json["deleted"], done.json["training"]) == (["2"], None)
+        assert done.code == 0
+        assert f"{project.root / 'tailora.toml'} sets learning.enabled = false" in done.json["not_trained"]
+        assert runs == []
+        assert adapter("delete", "--forget", "a.py", "-y", "--no-retrain").code == 0
+
     def test_what_nothing_learned_costs_no_training(
         self, adapter: Any, project: ProjectStore, runs: list[Any]
     ) -> None:

@@ -32,6 +32,13 @@ def test_unknown_command(tailora: Any) -> None:
         ("model", "info", "qwen2.5-coder-0.5b"),
         ("eval", "infilling", "--data", "/no/such/file"),
         ("train", "/no/such/repository", "--explain"),
+        ("train", __file__, "--explain"),
+        ("train", "n" * 300),
+        ("status", "n" * 300),
+        ("adapter", "disable", "--project", "n" * 300),
+        ("adapter", "import", "n" * 300),
+        ("eval", "infilling", "--data", "n" * 300),
+        ("model", "info", "n" * 300),
     ],
 )
 def test_error_is_one_line(tailora: Any, arguments: tuple[str, ...]) -> None:
@@ -40,6 +47,21 @@ def test_error_is_one_line(tailora: Any, arguments: tuple[str, ...]) -> None:
     assert result.out == ""
     assert result.err.startswith("error: ")
     assert result.err.count("\n") == 1
+
+
+def test_a_plot_that_cannot_be_written_costs_no_result(
+    tailora: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tailora.evaluation import personalization, trees
+
+    monkeypatch.setattr(trees, "between_commits", lambda *_: [{}])
+    monkeypatch.setattr(personalization, "measure", lambda *_, **__: {"measured": 1})
+    monkeypatch.setattr(personalization, "plot", lambda _result: "<svg/>")
+    plot = tmp_path / "missing" / "plot.svg"
+    asked = ("eval", "personalization", "--repo", tmp_path, "--from", "v1", "--json", "--plot", plot)
+    done = tailora(*asked)
+    assert done.json["measured"] == 1
+    assert (done.code, done.err) == (1, f"error: {plot}: No such file or directory\n")
 
 
 def test_model_list(tailora: Any) -> None:
@@ -89,6 +111,16 @@ def test_train_explain(tailora: Any, tmp_path: Path) -> None:
     assert "secret.py" in shown
 
 
+@pytest.mark.parametrize("option", ["--json", "--explain"])
+def test_what_is_kept_out_is_not_trained(tailora: Any, tmp_path: Path, option: str) -> None:
+    (tmp_path / "tailora.toml").write_text("[learning]\nenabled = false\n")
+    (tmp_path / "main.py").write_text("def main():\n    return 1\n")
+    refused = tailora("train", tmp_path, option)
+    assert (refused.code, refused.out) == (1, "")
+    where = tmp_path / "tailora.toml"
+    assert refused.err == f"error: this repository is not learned: {where} sets learning.enabled = false\n"
+
+
 def test_train_too_little(tailora: Any, tiny: Any, tmp_path: Path) -> None:
     root = tmp_path / "repository"
     root.mkdir()
@@ -99,6 +131,15 @@ def test_train_too_little(tailora: Any, tiny: Any, tmp_path: Path) -> None:
     assert done["decision"] == "too_little_data"
     assert "needed" in done["reason"]
     assert "selecting" in result.err
+
+
+def test_a_second_engine_says_that_one_runs(tailora: Any) -> None:
+    from tailora.engine import endpoint
+
+    with endpoint.acquire_lock():
+        endpoint.publish(endpoint.Endpoint(4321, __version__, endpoint.PROTOCOL, socket="engine.sock"))
+        done = tailora("engine")
+    assert (done.code, done.out, done.err) == (0, "", "an engine runs already: process 4321\n")
 
 
 def test_status_without_an_engine(tailora: Any) -> None:
