@@ -391,11 +391,13 @@ class TestDelete:
 
     def test_delete_all_leaves_nothing_learned(self, three: ProjectStore) -> None:
         three.disable()
+        three.ask_retrain("keys.py is to be forgotten")
         (three.directory / "replay.json").write_text("{}")
         three.delete_all()
         assert three.versions() == []
         left = {path.name for path in three.directory.iterdir() if not path.name.startswith(".")}
         assert left - {"project.json", "state.json"} == set()
+        assert three.retrain is None
         assert three.disabled
         three.enable()
         assert serving(three) is None

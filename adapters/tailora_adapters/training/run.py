@@ -145,6 +145,7 @@ def run(
             work = _Run(project, model, plan, settings, report, learn)
             work.gather(changed, replay)
         except TooLittleData as error:
+            project.note_retrain_tried()
             return Outcome("too_little_data", str(error))
         with measured_energy() as energy:
             work.measure_references()
@@ -163,6 +164,7 @@ def run(
             replay.update(work.data.files, time.time())
         else:
             project.reject(version.version)
+            project.note_retrain_tried()
         work.remember(version)
         checkpoint.remove()
         with contextlib.suppress(OSError):

@@ -52,6 +52,8 @@ class Snapshot:
     last_gate: dict[str, Any] | None = None
     retrain: str | None = None
     """Why everything is to be learned anew, if so."""
+    retrain_tried: bool = False
+    """Whether that had its say, in vain."""
     damaged: str | None = None
     """Which version would serve if its files were whole, and what is wrong with them."""
     withdrawn: str | None = None
@@ -89,6 +91,7 @@ def snapshot_of(store: ProjectStore, base: BaseInfo | None = None) -> Snapshot:
             withdrawn=_withdrawn(versions, serving, base),
             foreign=_foreign(versions, base),
             retrain=store.retrain,
+            retrain_tried=store.retrain_tried,
         )
     except (TailoraError, OSError) as error:
         return Snapshot(problem=f"the adapters of this project cannot be read: {error}")
@@ -238,9 +241,13 @@ class Project:
         return self.decision
 
     def _scheduled(self, moment: Moment, rules: Rules) -> Decision:
-        retrain = self.snapshot().retrain
+        snapshot = self.snapshot()
         conditions = self.agenda.conditions(
-            moment, rules, git_at_work=self._git_at_work, full_retrain=retrain
+            moment,
+            rules,
+            git_at_work=self._git_at_work,
+            full_retrain=snapshot.retrain,
+            retrain_tried=snapshot.retrain_tried,
         )
         return decide(conditions, rules)
 
@@ -324,6 +331,8 @@ class Project:
         if decision.in_s is None and self.watcher is None:
             return "waiting", "starts to watch the files"
         if decision.in_s is None:
+            if self.message and decision != _NOTHING:
+                return "idle", f"{self.message}; {decision.why}"
             return "idle", self.message or decision.why
         if decision.start:
             return "waiting", f"{decision.why}{when}"

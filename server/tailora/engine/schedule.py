@@ -73,6 +73,8 @@ class Conditions:
     """Runs in a row that came to nothing."""
     full_retrain: str | None = None
     """Why everything has to be learned anew, if so."""
+    retrain_tried: bool = False
+    """Whether a run that did so had its say, in vain; the next one begins with what changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ def decide(conditions: Conditions, rules: Rules) -> Decision:
     """Whether training starts now; if not, why not and when to ask again."""
     if not conditions.changed_files and conditions.full_retrain is None:
         return Decision(False, None, "nothing new to learn")
+    if not conditions.changed_files and conditions.retrain_tried:
+        why = f"everything is learned anew when something changes ({conditions.full_retrain})"
+        return Decision(False, None, why)
     what = _what(conditions)
     for rule in (_git, _power, _budget, _gap, _patience, _load):
         hindrance = rule(conditions, rules)
@@ -162,7 +167,7 @@ def _patience(conditions: Conditions, rules: Rules) -> _Hindrance:
             return None
         return rules.hot_s, f"changes all the time; waits for {span(rules.hot_s)} without"
     enough = (
-        conditions.full_retrain is not None
+        (conditions.full_retrain is not None and not conditions.retrain_tried)
         or conditions.committed
         or conditions.many
         or conditions.new_tokens >= rules.min_new_tokens

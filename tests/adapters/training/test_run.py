@@ -200,6 +200,7 @@ def test_a_full_run_that_is_promoted_fulfils_what_was_asked(
     project.ask_retrain("book.py is to be forgotten")
     assert learn(gate=STRICT).decision == "rejected"
     assert project.retrain is not None
+    assert project.retrain_tried
     outcome = learn()
     assert outcome.decision == "promoted", outcome.reason
     assert outcome.manifest is not None
@@ -213,6 +214,7 @@ def test_too_little_data(learn: Learn, tmp_path: Path, store: Store) -> None:
     for name in ("one", "two", "three"):
         lines = [f"def {name}_{n}(width):\n    return width * {n} + {name}_{n}_limit" for n in range(3)]
         (root / f"{name}.py").write_text("\n".join(lines))
+    store.project(root).ask_retrain("old.py is to be forgotten")
     outcome = learn(root=root)
     assert outcome.decision == "too_little_data"
     assert "20 needed" in outcome.reason
@@ -224,6 +226,7 @@ def test_too_little_data(learn: Learn, tmp_path: Path, store: Store) -> None:
         "gate": None,
     }
     assert store.project(root).versions() == []
+    assert store.project(root).retrain_tried
 
 
 def test_starts_from_the_foundation(

@@ -182,6 +182,35 @@ async def test_what_has_to_be_forgotten_is_reason_enough(root: Path) -> None:
         assert files_of_last_run(root) == []
 
 
+async def test_what_was_learned_anew_in_vain_is_repeated_only_with_something_new(root: Path) -> None:
+    Store().project(root).ask_retrain("keys.py is to be forgotten")
+    (root / "plan").write_text("reject")
+    waits = "everything is learned anew when something changes (keys.py is to be forgotten)"
+    async with engine(AT_ONCE) as harness:
+        await harness.open(root)
+        status = await harness.until(root, says(waits))
+        assert status["state"] == "idle"
+        assert status["message"] == f"the new adapter was not better and was dropped: worse; {waits}"
+    (root / ".worker.json").unlink()
+    async with engine(AT_ONCE) as harness:
+        await harness.open(root)
+        await harness.watching(root)
+        status = harness.projects.status(str(root))
+        assert (status["state"], status["message"]) == ("idle", waits)
+        assert not (root / ".worker.json").exists()
+        put(root / "a.py")
+        await harness.until(root, says("was dropped: worse"))
+        assert files_of_last_run(root) == ["a.py"]
+
+
+async def test_learning_anew_is_tried_again_after_a_crash(root: Path) -> None:
+    Store().project(root).ask_retrain("keys.py is to be forgotten")
+    (root / "plan").write_text("silent")
+    async with engine(AT_ONCE) as harness:
+        await harness.open(root)
+        await harness.until(root, says("the last run came to nothing; the next is tried in"))
+
+
 def snapshot(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in root.rglob("*")}
 

@@ -131,6 +131,16 @@ def test_a_longer_gap_of_the_users_is_never_shortened() -> None:
     assert decide(conditions(last_run=10_000.0, failures=2, fresh_tokens=0), rules).in_s == 7_200
 
 
+def test_a_retrain_that_was_tried_waits_for_enough_that_is_new() -> None:
+    tried: dict[str, Any] = {"full_retrain": "a purge", "retrain_tried": True}
+    idle = decide(Conditions(now=0.0, **tried), RULES)
+    assert (idle.start, idle.in_s) == (False, None)
+    assert idle.why == "everything is learned anew when something changes (a purge)"
+    little = decide(conditions(changed_files=1, new_tokens=20, **tried), RULES)
+    assert "waits for more that is new" in little.why
+    assert decide(conditions(**tried), RULES).start
+
+
 def test_a_retrain_is_named() -> None:
     held = decide(conditions(full_retrain="a purge", git_at_work="the merge"), RULES)
     assert held.why == "3 changed files; everything is learned anew (a purge); waits for the merge to end"
