@@ -25,6 +25,8 @@ __all__ = ["OpenBy", "Project", "Snapshot", "agenda_of", "closed_status", "snaps
 
 _NOTHING = Decision(False, None, "nothing new to learn")
 _LONGEST_CHARGE_S = 60.0
+_LONGEST_HOLD_S = 300.0
+"""A run that is held keeps memory and the training lock."""
 _ENDINGS: dict[str, Ending] = {
     "promoted": "learned",
     "rejected": "rejected",
@@ -168,13 +170,14 @@ class Project:
         self.train_now = False
         self.worker: Worker | None = None
         self.was_asked = False
-        """Whether the user asked for the run that goes on."""
+        """Whether the user asked for the run that goes on, at its start or since."""
         self.held: str | None = None
         """Why the run that goes on is suspended for longer than a completion takes."""
         self.progress: dict[str, Any] = {}
         self.message: str | None = None
         """How the last run ended."""
         self.last_gate: dict[str, Any] | None = None
+        self._held_since = 0.0
         self._charged_s = 0.0
         self._head = git.Head()
         self._git_at_work: str | None = None
@@ -264,7 +267,20 @@ class Project:
         before, self.held = self.held, None
         if not self.was_asked:
             self.held = unpowered(moment.battery_percent, rules)
+        if before is None:
+            self._held_since = moment.now
         return self.held != before
+
+    def held_too_long(self, moment: Moment) -> bool:
+        """Whether the run that goes on has waited for power for so long that it had better be ended."""
+        return self.held is not None and moment.now - self._held_since > _LONGEST_HOLD_S
+
+    def ask_run(self) -> None:
+        """The user wants a run: the one that goes on, if there is one, and waits for no power."""
+        if self.worker is not None and not self.worker.ended_because:
+            self.was_asked = True
+        else:
+            self.train_now = True
 
     def charge(self, moment: Moment) -> None:
         """Takes what the worker ran since the last time off the day's budget."""

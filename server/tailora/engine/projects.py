@@ -149,7 +149,7 @@ class Projects:
             self.close(root, client)
 
     async def train(self, root: str) -> None:
-        """Trains as soon as no other project does.
+        """Trains as soon as no other project does; a run that waits for power goes on.
 
         Raises:
             BadRequest: the project is not open, not trusted, or cannot be learned.
@@ -161,7 +161,7 @@ class Projects:
             raise BadRequest(project.problem, 409)
         if not project.trusted:
             raise BadRequest("nothing is learned from a workspace that is not trusted", 409)
-        project.train_now = project.worker is None
+        project.ask_run()
         self._changed()
 
     async def pause(self, root: str) -> None:
@@ -345,6 +345,9 @@ class Projects:
             if self._training.hold(moment, self._rules):
                 self._halt_or_go_on()
                 self._on_change()
+            in_the_way = any(project.train_now for project in self._projects.values())
+            if self._training.held_too_long(moment) or (self._training.held and in_the_way):
+                self._end_training(self._training, "on battery; it goes on when back on mains")
             pause = _CHECK_TRAINING_S
         for project in list(self._projects.values()):
             problem = problem_of(project.path)

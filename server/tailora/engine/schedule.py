@@ -127,9 +127,9 @@ def unpowered(battery_percent: float | None, rules: Rules) -> str | None:
     if battery_percent is None:
         return None
     if not rules.on_battery:
-        return "paused: on battery (set engine.on_battery to learn on it, too)"
+        return "paused: on battery, goes on when back on mains (set engine.on_battery to learn on it, too)"
     if battery_percent < _LEAST_BATTERY:
-        return f"paused: the battery is at {battery_percent:.0f} %"
+        return f"paused: the battery is at {battery_percent:.0f} %, goes on when back on mains"
     return None
 
 

@@ -52,7 +52,8 @@ def test_nothing_changed_is_nothing_to_wait_for() -> None:
         (
             {"battery_percent": 90.0},
             15,
-            "3 changed files; paused: on battery (set engine.on_battery to learn on it, too)",
+            "3 changed files; paused: on battery, goes on when back on mains "
+            "(set engine.on_battery to learn on it, too)",
         ),
         ({"trained_today_s": 3_595.0}, 15, "3 changed files; today's budget of 60 min is used up"),
         ({"last_run": 9_967.0}, 87, "3 changed files; the next training is 87 s away"),
@@ -115,7 +116,7 @@ def test_settings_lift_their_limit(changes: dict[str, Any], rules: Rules) -> Non
 
 def test_an_empty_battery_holds_even_where_batteries_may_be_used() -> None:
     decision = decide(conditions(battery_percent=29.0), Rules(on_battery=True))
-    assert decision.why == "3 changed files; paused: the battery is at 29 %"
+    assert decision.why == "3 changed files; paused: the battery is at 29 %, goes on when back on mains"
 
 
 def test_the_pause_after_failures_doubles_up_to_an_hour() -> None:
