@@ -191,6 +191,7 @@ class Projects:
     async def rollback(self, root: str) -> None:
         """Serves what served before. Raises ``StoreError``: nothing was changed."""
         await self._act(root, lambda store: store.rollback(base_info(self._model)))
+        self._end_rolled_back(real_root(root))
 
     async def disable(self, root: str) -> None:
         """Serves the foundation adapter instead. Raises ``StoreError``: nothing was changed."""
@@ -209,9 +210,12 @@ class Projects:
         path = real_root(root)
         reason = await asyncio.to_thread(outcomes.note, self._store.project(path), self._model, events)
         if reason is not None:
-            if (project := self._projects.get(path)) is not None:
-                self._end_training(project, "the adapter was rolled back")  # which it may have started from
+            self._end_rolled_back(path)
             self._changed()
+
+    def _end_rolled_back(self, path: Path) -> None:
+        if (project := self._projects.get(path)) is not None:
+            self._end_training(project, "the adapter was rolled back")  # which it may have started from
 
     async def _act(self, root: str, action: Callable[[ProjectStore], object]) -> None:
         store = self._store.project(real_root(root))
