@@ -101,12 +101,12 @@ class Reading:
         self._state.admit()
         return Outcomes(self.directory / "outcomes.sqlite", self._state.ensure)
 
-    def before(self, base: BaseInfo | None = None) -> str | None:
-        """The version that a step back leads to; None means the foundation adapter. ``base`` as in ``serving``."""
+    def before(self, base: BaseInfo | None = None) -> list[str]:
+        """The versions that steps back lead to, one after another, and then to the foundation adapter. ``base`` as in
+        ``serving``."""
         state = self._state.read()
         sound = [found.version for found in self._line(state, base) if found.problem is None]
-        left = sound if state.serving is None else sound[1:]
-        return left[0] if left else None
+        return sound if state.serving is None else sound[1:]
 
     # Internals
 

@@ -46,6 +46,8 @@ class State:
     paused: bool = False
     retrain: str | None = None
     """Why the next training has to begin from the foundation again, or None."""
+    retrain_tried: bool = False
+    """Whether such a training has had its say since, in vain."""
 
     def to_json(self) -> str:
         """The file's text."""
@@ -74,6 +76,7 @@ class State:
             disabled=bool(value.get("disabled", False)),
             paused=bool(value.get("paused", False)),
             retrain=None if value.get("retrain") is None else str(value["retrain"]),
+            retrain_tried=bool(value.get("retrain_tried", False)),
         )
 
     def mark(self, version: str, status: Status, *, keep_serving: bool = False) -> None:
@@ -127,6 +130,7 @@ class State:
         self.statuses = {}
         self.problems = {}
         self.withdrawn = {}
+        self.retrain = None
 
 
 class StateFile:

@@ -108,6 +108,11 @@ class Training(Reading):
                 (self._path(other) / WEIGHTS).unlink(missing_ok=True)
         return self.get(version)
 
+    def note_retrain_tried(self) -> None:
+        """What ``ask_retrain`` asked for has had its say, in vain: the same again would come to the same."""
+        with self._state.changing() as state:
+            state.retrain_tried = state.retrain is not None
+
     def _write_gate(self, version: str, gate: GateResult | None) -> None:
         if gate is None:
             return

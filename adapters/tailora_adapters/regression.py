@@ -1,15 +1,18 @@
 """Whether users accept, or keep, fewer of a version's suggestions than of those before it, beyond chance.
 
 Pure figures: knows nothing of stores, models or editors. Two shares are compared by Fisher's exact test, one-sided: of
-the suggestions shown those accepted, and of the accepted ones those still there later. The figures are looked
-at again and again, so the level of each look is a part of ``Rules.level`` that all looks together never exceed; the
-share of versions that are no worse and are withdrawn all the same is below that level, however long they serve.
+the suggestions shown those accepted, and of the accepted ones those still there later. Where what served right before
+has too few, what served before that is counted with it; how far back says the number of trials alone, never how they
+went. The figures are looked at again and again, so the level of each look is a part of ``Rules.level`` that all looks
+together never exceed; the share of versions that are no worse and are withdrawn all the same is below that level,
+however long they serve.
 
     R. A. Fisher (1922), On the interpretation of χ² from contingency tables, and the calculation of P.
     Journal of the Royal Statistical Society 85, 87-94.
 """
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tailora_adapters.outcomes import VersionOutcomes
@@ -41,14 +44,18 @@ class Verdict:
     now: tuple[int, int]
     """Successes and trials of the version that serves."""
     before: tuple[int, int]
+    """Those of what it was compared with."""
+    names: tuple[str, ...]
+    """What that is."""
     p: float
     """Probability of a drop like this one if nothing had changed."""
 
-    def text(self, name: str, name_before: str) -> str:
-        """For a person; the names are of the versions."""
+    def text(self, name: str) -> str:
+        """For a person; the name is of the version that serves."""
+        before = " and ".join(self.names)
         return (
             f"{name} was rolled back by itself: {self.now[0]} of {self.now[1]} {self.what}, "
-            f"{self.before[0]} of {self.before[1]} with {name_before} (p = {self.p:.1g})"
+            f"{self.before[0]} of {self.before[1]} with {before} (p = {self.p:.1g})"
         )
 
 
@@ -75,22 +82,23 @@ def look_due(shown: int, new: int, rules: Rules = Rules()) -> bool:
 
 
 def judge(
-    now: VersionOutcomes, before: VersionOutcomes, shown: int, rules: Rules = Rules()
+    now: VersionOutcomes, before: Mapping[str, VersionOutcomes], shown: int, rules: Rules = Rules()
 ) -> Verdict | None:
     """What has dropped under the version that serves, or None.
 
     Args:
         now: Its outcomes within the window.
-        before: Those of what served before it.
+        before: Those of what served before it, by name, the latest first.
         shown: All suggestions that the version ever showed: says how many looks there have been.
     """
     look = max(1, shown // rules.every)
     # 1/2 + 1/6 + 1/12 + … = 1: however many looks there are, they share the level. Half of it for either figure.
     level = rules.level / (look * (look + 1)) / 2
-    for what, successes, trials, other_successes, other_trials in (
-        ("suggestions accepted", now.accepted, now.shown, before.accepted, before.shown),
-        ("accepted suggestions kept", now.survived, now.measured, before.survived, before.measured),
-    ):
+    for what, count in (("suggestions accepted", _accepted), ("accepted suggestions kept", _kept)):
+        successes, trials = count(now)
+        names, other_successes, other_trials = _pool(
+            ((name, *count(outcomes)) for name, outcomes in before.items()), rules.least
+        )
         if min(trials, other_trials) < rules.least:
             continue
         if (
@@ -100,8 +108,30 @@ def judge(
             continue
         p = fisher_less(successes, trials, other_successes, other_trials)
         if p < level:
-            return Verdict(what, (successes, trials), (other_successes, other_trials), p)
+            return Verdict(what, (successes, trials), (other_successes, other_trials), names, p)
     return None
+
+
+def _accepted(outcomes: VersionOutcomes) -> tuple[int, int]:
+    return outcomes.accepted, outcomes.shown
+
+
+def _kept(outcomes: VersionOutcomes) -> tuple[int, int]:
+    return outcomes.survived, outcomes.measured
+
+
+def _pool(figures: Iterable[tuple[str, int, int]], least: int) -> tuple[tuple[str, ...], int, int]:
+    """Names, successes and trials of the first ones that have ``least`` trials together."""
+    names: list[str] = []
+    successes = trials = 0
+    for name, more_successes, more_trials in figures:
+        if trials >= least:
+            break
+        if more_trials:
+            names.append(name)
+            successes += more_successes
+            trials += more_trials
+    return tuple(names), successes, trials
 
 
 def _log_choose(n: int, k: int) -> float:

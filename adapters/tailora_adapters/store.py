@@ -221,10 +221,16 @@ class ProjectStore(Training):
         """Why the next training has to begin from the foundation again; None where it need not."""
         return self._state.read().retrain
 
+    @property
+    def retrain_tried(self) -> bool:
+        """Whether a training that ``retrain`` asks for has had its say since, and was not promoted."""
+        state = self._state.read()
+        return state.retrain is not None and state.retrain_tried
+
     def ask_retrain(self, reason: str) -> None:
         """Has the next training, and each one until one is promoted, begin from the foundation again."""
         with self._state.changing() as state:
-            state.retrain = reason
+            state.retrain, state.retrain_tried = reason, False
 
     def delete(self, *versions: str) -> None:
         """Deletes versions, all or none; where one of them serves, what served before takes over first.

@@ -160,6 +160,17 @@ class TestRetrain:
         project.promote(version, full=True)
         assert project.retrain is None
 
+    def test_another_reason_asks_for_another_run(self, project: ProjectStore) -> None:
+        project.note_retrain_tried()
+        assert not project.retrain_tried
+        project.ask_retrain("a secret was found in a.py")
+        assert not project.retrain_tried
+        project.note_retrain_tried()
+        assert project.retrain_tried
+        assert project.retrain == "a secret was found in a.py"
+        project.ask_retrain("b.py is to be forgotten")
+        assert not project.retrain_tried
+
     def test_it_lasts(self, project: ProjectStore, root: Path) -> None:
         project.ask_retrain("because")
         assert Store(project.directory.parent).project(root).retrain == "because"

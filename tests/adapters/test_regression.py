@@ -22,18 +22,18 @@ def test_fishers_exact_test() -> None:
 
 
 def test_a_drop_is_named_with_its_figures() -> None:
-    verdict = judge(VersionOutcomes(140, 12), VersionOutcomes(190, 61), 140)
+    verdict = judge(VersionOutcomes(140, 12), {"version 3": VersionOutcomes(190, 61)}, 140)
     assert verdict is not None
-    assert verdict.text("version 4", "version 3") == (
+    assert verdict.text("version 4") == (
         "version 4 was rolled back by itself: 12 of 140 suggestions accepted, 61 of 190 with version 3 (p = 1e-07)"
     )
 
 
 def test_what_is_accepted_and_deleted_again_counts_too() -> None:
     now = VersionOutcomes(300, 100, 0.2, 0.2, 90, 20)
-    verdict = judge(now, VersionOutcomes(300, 100, 0.9, 0.9, 90, 80), 300)
+    verdict = judge(now, {"the foundation adapter": VersionOutcomes(300, 100, 0.9, 0.9, 90, 80)}, 300)
     assert verdict is not None
-    assert verdict.text("version 4", "the foundation adapter") == (
+    assert verdict.text("version 4") == (
         "version 4 was rolled back by itself: 20 of 90 accepted suggestions kept, "
         f"80 of 90 with the foundation adapter (p = {verdict.p:.1g})"
     )
@@ -51,11 +51,34 @@ def test_what_is_accepted_and_deleted_again_counts_too() -> None:
     ],
 )
 def test_no_reason(now: tuple[int, int], before: tuple[int, int]) -> None:
-    assert judge(VersionOutcomes(*now), VersionOutcomes(*before), now[0]) is None
+    assert judge(VersionOutcomes(*now), {"version 3": VersionOutcomes(*before)}, now[0]) is None
+
+
+def test_what_served_briefly_is_counted_with_what_served_before_it() -> None:
+    before = {
+        "version 3": VersionOutcomes(40, 30, 0.9, 0.9, 30, 27),
+        "version 2": VersionOutcomes(),
+        "version 1": VersionOutcomes(400, 100, 0.9, 0.9, 29, 27),
+        "the foundation adapter": VersionOutcomes(900, 0, 0.9, 0.9, 90, 80),
+    }
+    verdict = judge(VersionOutcomes(300, 30), before, 300)
+    assert verdict is not None
+    assert (verdict.names, verdict.before) == (("version 3", "version 1"), (130, 440))
+    assert "130 of 440 with version 3 and version 1 (p" in verdict.text("version 4")
+    kept = judge(VersionOutcomes(300, 130, 0.2, 0.2, 90, 20), before, 300)
+    assert kept is not None
+    assert kept.names == ("version 3", "version 1", "the foundation adapter")
+    assert kept.before == (134, 149)
+
+
+def test_what_served_long_enough_is_compared_with_alone() -> None:
+    before = {"version 3": VersionOutcomes(60, 6), "version 2": VersionOutcomes(1_000, 900)}
+    assert judge(VersionOutcomes(300, 30), before, 300) is None
+    assert judge(VersionOutcomes(300, 30), {"version 2": before["version 2"]}, 300) is not None
 
 
 def test_each_look_costs() -> None:
-    now, before = VersionOutcomes(100, 12), VersionOutcomes(190, 57)
+    now, before = VersionOutcomes(100, 12), {"version 3": VersionOutcomes(190, 57)}
     p = fisher_less(12, 100, 57, 190)
     assert p < RULES.level / 2 / 6  # the second look's share
     assert judge(now, before, 100) is not None
@@ -77,7 +100,7 @@ def found_after(rng: random.Random, rate: float, before: VersionOutcomes, looks:
     """Suggestions shown until the version is taken back."""
     for look, accepted in enumerate(stream(rng, rate, looks), 1):
         shown = look * RULES.every
-        if judge(VersionOutcomes(shown, accepted), before, shown) is not None:
+        if judge(VersionOutcomes(shown, accepted), {"version 3": before}, shown) is not None:
             return shown
     return None
 

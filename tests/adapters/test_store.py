@@ -391,11 +391,13 @@ class TestDelete:
 
     def test_delete_all_leaves_nothing_learned(self, three: ProjectStore) -> None:
         three.disable()
+        three.ask_retrain("keys.py is to be forgotten")
         (three.directory / "replay.json").write_text("{}")
         three.delete_all()
         assert three.versions() == []
         left = {path.name for path in three.directory.iterdir() if not path.name.startswith(".")}
         assert left - {"project.json", "state.json"} == set()
+        assert three.retrain is None
         assert three.disabled
         three.enable()
         assert serving(three) is None
@@ -554,13 +556,13 @@ def test_imports_no_torch() -> None:
 def test_a_withdrawn_version_comes_back_only_by_hand(project: ProjectStore) -> None:
     for _ in range(4):
         project.promote(add(project).version)
-    assert project.before() == "3"
+    assert project.before() == ["3", "2", "1"]
     assert project.withdraw("4", "few accepted")
     assert (serving(project), project.get("4").withdrawn) == ("3", "few accepted")
     assert not project.withdraw("4", "again")
     project.use("4")
     project.use("2")
-    assert project.before() == "3"
+    assert project.before() == ["3", "1"]
     project.rollback()
     assert serving(project) == "3"
     assert ProjectStore(project.root, project.directory).get("4").withdrawn == "few accepted"

@@ -599,13 +599,13 @@ class TestBase:
         root = plain(tmp_path / "root")
         for base in (self.A, self.B, self.A, self.B):
             project = learn(root, home, replace(MANIFEST, base=base))
-        assert [project.before(base) for base in (self.A, self.B, None)] == ["1", "2", "3"]
+        assert [project.before(base) for base in (self.A, self.B, None)] == [["1"], ["2"], ["3", "2", "1"]]
         assert not project.withdraw("1", "few accepted", self.A)
         assert project.withdraw("3", "few accepted", self.A)
         assert [self.serving(project, base) for base in (self.A, self.B)] == ["1", "4"]
         assert project.get("3").withdrawn == "few accepted"
         assert not project.withdraw("3", "again", self.A)
-        assert [project.before(base) for base in (self.A, self.B, None)] == [None, "2", "2"]
+        assert [project.before(base) for base in (self.A, self.B, None)] == [[], ["2"], ["2", "1"]]
         assert project.withdraw("4", "few accepted", self.B)
         assert [self.serving(project, base) for base in (self.A, self.B)] == ["1", "2"]
 

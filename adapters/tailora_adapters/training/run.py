@@ -144,6 +144,7 @@ def run(
             work = _Run(project, model, plan, settings, report, learn)
             work.gather(changed, replay)
         except TooLittleData as error:
+            project.note_retrain_tried()
             return Outcome("too_little_data", str(error))
         with measured_energy() as energy:
             work.measure_references()
@@ -163,6 +164,7 @@ def run(
             project.promote(version.version, full=work.plan.start is None)
         else:
             project.reject(version.version)
+            project.note_retrain_tried()
         checkpoint.remove()
         try:  # what was decided holds, whatever cannot be written from here on
             if gate.decision == "promoted":

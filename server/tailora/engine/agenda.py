@@ -85,7 +85,13 @@ class Agenda:
         return agenda
 
     def conditions(
-        self, moment: Moment, rules: Rules, *, git_at_work: str | None, full_retrain: str | None
+        self,
+        moment: Moment,
+        rules: Rules,
+        *,
+        git_at_work: str | None,
+        full_retrain: str | None,
+        retrain_tried: bool = False,
     ) -> Conditions:
         """What ``decide`` needs."""
         news = self.journal.news(moment.now, rules.hot_s)
@@ -106,6 +112,7 @@ class Agenda:
             last_run=self._ended,
             failures=self.failures,
             full_retrain=full_retrain,
+            retrain_tried=retrain_tried,
         )
 
     def run_seconds(self, moment: Moment, rules: Rules) -> float:

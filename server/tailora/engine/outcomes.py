@@ -102,11 +102,11 @@ def note(
     if not regression.look_due(shown, new[version], rules):
         return None
     figures = store.outcomes.summary(since=clock() - rules.window_s, model=model)
-    before, name = _before(store, base, figures)
+    before = _before(store, base, figures)
     verdict = regression.judge(figures.get(version, VersionOutcomes()), before, shown, rules)
     if verdict is None:
         return None
-    reason = verdict.text(f"version {version}", name)
+    reason = verdict.text(f"version {version}")
     if not store.withdraw(version, reason, base):
         return None
     _log.warning("%s: %s", store.root, reason)
@@ -115,12 +115,10 @@ def note(
 
 def _before(
     store: ProjectStore, base: BaseInfo, figures: dict[str, VersionOutcomes]
-) -> tuple[VersionOutcomes, str]:
-    """What served before the serving version, and its name."""
-    version = store.before(base)
-    if version is not None:
-        return figures.get(version, VersionOutcomes()), f"version {version}"
+) -> dict[str, VersionOutcomes]:
+    """What served before the serving version, by name, the latest first."""
+    served = {f"version {version}": figures.get(version, VersionOutcomes()) for version in store.before(base)}
     floor, bare = (figures.get(name, VersionOutcomes()) for name in ("foundation", "none"))
     if bare.shown > floor.shown:
-        return bare, "the bare base model"
-    return floor, "the foundation adapter"
+        return served | {"the bare base model": bare}
+    return served | {"the foundation adapter": floor}

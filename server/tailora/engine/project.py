@@ -25,6 +25,8 @@ __all__ = ["OpenBy", "Project", "Snapshot", "agenda_of", "closed_status", "snaps
 
 _NOTHING = Decision(False, None, "nothing new to learn")
 _LONGEST_CHARGE_S = 60.0
+_LONGEST_HOLD_S = 300.0
+"""A run that is held keeps memory and the training lock."""
 _ENDINGS: dict[str, Ending] = {
     "promoted": "learned",
     "rejected": "rejected",
@@ -52,6 +54,8 @@ class Snapshot:
     last_gate: dict[str, Any] | None = None
     retrain: str | None = None
     """Why everything is to be learned anew, if so."""
+    retrain_tried: bool = False
+    """Whether that had its say, in vain."""
     damaged: str | None = None
     """Which version would serve if its files were whole, and what is wrong with them."""
     withdrawn: str | None = None
@@ -89,6 +93,7 @@ def snapshot_of(store: ProjectStore, base: BaseInfo | None = None) -> Snapshot:
             withdrawn=_withdrawn(versions, serving, base),
             foreign=_foreign(versions, base),
             retrain=store.retrain,
+            retrain_tried=store.retrain_tried,
         )
     except (TailoraError, OSError) as error:
         return Snapshot(problem=f"the adapters of this project cannot be read: {error}")
@@ -165,13 +170,14 @@ class Project:
         self.train_now = False
         self.worker: Worker | None = None
         self.was_asked = False
-        """Whether the user asked for the run that goes on."""
+        """Whether the user asked for the run that goes on, at its start or since."""
         self.held: str | None = None
         """Why the run that goes on is suspended for longer than a completion takes."""
         self.progress: dict[str, Any] = {}
         self.message: str | None = None
         """How the last run ended."""
         self.last_gate: dict[str, Any] | None = None
+        self._held_since = 0.0
         self._charged_s = 0.0
         self._head = git.Head()
         self._git_at_work: str | None = None
@@ -239,9 +245,13 @@ class Project:
         return self.decision
 
     def _scheduled(self, moment: Moment, rules: Rules) -> Decision:
-        retrain = self.snapshot().retrain
+        snapshot = self.snapshot()
         conditions = self.agenda.conditions(
-            moment, rules, git_at_work=self._git_at_work, full_retrain=retrain
+            moment,
+            rules,
+            git_at_work=self._git_at_work,
+            full_retrain=snapshot.retrain,
+            retrain_tried=snapshot.retrain_tried,
         )
         return decide(conditions, rules)
 
@@ -258,7 +268,20 @@ class Project:
         before, self.held = self.held, None
         if not self.was_asked:
             self.held = unpowered(moment.battery_percent, rules)
+        if before is None:
+            self._held_since = moment.now
         return self.held != before
+
+    def held_too_long(self, moment: Moment) -> bool:
+        """Whether the run that goes on has waited for power for so long that it had better be ended."""
+        return self.held is not None and moment.now - self._held_since > _LONGEST_HOLD_S
+
+    def ask_run(self) -> None:
+        """The user wants a run: the one that goes on, if there is one, and waits for no power."""
+        if self.worker is not None and not self.worker.ended_because:
+            self.was_asked = True
+        else:
+            self.train_now = True
 
     def charge(self, moment: Moment) -> None:
         """Takes what the worker ran since the last time off the day's budget."""
@@ -325,6 +348,8 @@ class Project:
         if decision.in_s is None and self.watcher is None:
             return "waiting", "starts to watch the files"
         if decision.in_s is None:
+            if self.message and decision != _NOTHING:
+                return "idle", f"{self.message}; {decision.why}"
             return "idle", self.message or decision.why
         if decision.start:
             return "waiting", f"{decision.why}{when}"

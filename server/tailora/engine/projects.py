@@ -150,7 +150,7 @@ class Projects:
             self.close(root, client)
 
     async def train(self, root: str) -> None:
-        """Trains as soon as no other project does.
+        """Trains as soon as no other project does; a run that waits for power goes on.
 
         Raises:
             BadRequest: the project is not open, not trusted, not to be learned, or cannot be learned.
@@ -165,7 +165,7 @@ class Projects:
         if not project.learning:
             why = kept_out(project.path) or "learning.enabled is false in your settings"
             raise BadRequest(f"learning is turned off: {why}", 409)
-        project.train_now = project.worker is None
+        project.ask_run()
         self._changed()
 
     async def pause(self, root: str) -> None:
@@ -195,6 +195,7 @@ class Projects:
     async def rollback(self, root: str) -> None:
         """Serves what served before. Raises ``StoreError``: nothing was changed."""
         await self._act(root, lambda store: store.rollback(base_info(self._model)))
+        self._end_rolled_back(real_root(root))
 
     async def disable(self, root: str) -> None:
         """Serves the foundation adapter instead. Raises ``StoreError``: nothing was changed."""
@@ -213,9 +214,12 @@ class Projects:
         path = real_root(root)
         reason = await asyncio.to_thread(outcomes.note, self._store.project(path), self._model, events)
         if reason is not None:
-            if (project := self._projects.get(path)) is not None:
-                self._end_training(project, "the adapter was rolled back")  # which it may have started from
+            self._end_rolled_back(path)
             self._changed()
+
+    def _end_rolled_back(self, path: Path) -> None:
+        if (project := self._projects.get(path)) is not None:
+            self._end_training(project, "the adapter was rolled back")  # which it may have started from
 
     async def _act(self, root: str, action: Callable[[ProjectStore], object]) -> None:
         store = self._store.project(real_root(root))
@@ -350,6 +354,9 @@ class Projects:
             if self._training.hold(moment, self._rules):
                 self._halt_or_go_on()
                 self._on_change()
+            in_the_way = any(project.train_now for project in self._projects.values())
+            if self._training.held_too_long(moment) or (self._training.held and in_the_way):
+                self._end_training(self._training, "on battery; it goes on when back on mains")
             pause = _CHECK_TRAINING_S
         for project in list(self._projects.values()):
             problem = problem_of(project.path)

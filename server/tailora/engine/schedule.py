@@ -73,6 +73,8 @@ class Conditions:
     """Runs in a row that came to nothing."""
     full_retrain: str | None = None
     """Why everything has to be learned anew, if so."""
+    retrain_tried: bool = False
+    """Whether a run that did so had its say, in vain; the next one begins with what changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ def decide(conditions: Conditions, rules: Rules) -> Decision:
     """Whether training starts now; if not, why not and when to ask again."""
     if not conditions.changed_files and not conditions.many and conditions.full_retrain is None:
         return Decision(False, None, "nothing new to learn")
+    if not conditions.changed_files and conditions.retrain_tried:
+        why = f"everything is learned anew when something changes ({conditions.full_retrain})"
+        return Decision(False, None, why)
     what = _what(conditions)
     for rule in (_git, _power, _budget, _gap, _patience, _load):
         hindrance = rule(conditions, rules)
@@ -122,9 +127,9 @@ def unpowered(battery_percent: float | None, rules: Rules) -> str | None:
     if battery_percent is None:
         return None
     if not rules.on_battery:
-        return "paused: on battery (set engine.on_battery to learn on it, too)"
+        return "paused: on battery, goes on when back on mains (set engine.on_battery to learn on it, too)"
     if battery_percent < _LEAST_BATTERY:
-        return f"paused: the battery is at {battery_percent:.0f} %"
+        return f"paused: the battery is at {battery_percent:.0f} %, goes on when back on mains"
     return None
 
 
@@ -162,7 +167,7 @@ def _patience(conditions: Conditions, rules: Rules) -> _Hindrance:
             return None
         return rules.hot_s, f"changes all the time; waits for {span(rules.hot_s)} without"
     enough = (
-        conditions.full_retrain is not None
+        (conditions.full_retrain is not None and not conditions.retrain_tried)
         or conditions.committed
         or conditions.many
         or conditions.new_tokens >= rules.min_new_tokens

@@ -114,7 +114,7 @@ def test_what_the_user_changes_meanwhile_is_not_overruled(
         project.rollback()
         return train(*arguments, **more)
 
-    before = project.before()
+    before = next(iter(project.before()), None)
     outcome = learn(seed=3, changed=["shelf.py"], learn=trained)
     assert outcome.decision == "rejected"
     assert outcome.gate is not None
@@ -265,6 +265,7 @@ def test_a_full_run_that_is_promoted_fulfils_what_was_asked(
     project.ask_retrain("book.py is to be forgotten")
     assert learn(gate=STRICT).decision == "rejected"
     assert project.retrain is not None
+    assert project.retrain_tried
     outcome = learn()
     assert outcome.decision == "promoted", outcome.reason
     assert outcome.manifest is not None
@@ -278,6 +279,7 @@ def test_too_little_data(learn: Learn, tmp_path: Path, store: Store) -> None:
     for name in ("one", "two", "three"):
         lines = [f"def {name}_{n}(width):\n    return width * {n} + {name}_{n}_limit" for n in range(3)]
         (root / f"{name}.py").write_text("\n".join(lines))
+    store.project(root).ask_retrain("old.py is to be forgotten")
     outcome = learn(root=root)
     assert outcome.decision == "too_little_data"
     assert "20 needed" in outcome.reason
@@ -289,6 +291,7 @@ def test_too_little_data(learn: Learn, tmp_path: Path, store: Store) -> None:
         "gate": None,
     }
     assert store.project(root).versions() == []
+    assert store.project(root).retrain_tried
 
 
 def test_starts_from_the_foundation(

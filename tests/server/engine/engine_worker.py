@@ -1,6 +1,7 @@
 """Run as a script: a training worker that does what the file ``plan`` in the project's root says.
 
-Plans: ``promote``, ``wait`` (trains until it is ended), ``silent`` (ends without a result), ``garbage``.
+Plans: ``promote``, ``reject`` (one that began anew), ``wait`` (trains until it is ended), ``silent`` (ends without a
+result), ``garbage``.
 """
 
 import argparse
@@ -9,6 +10,8 @@ import os
 import signal
 import sys
 from pathlib import Path
+
+from tailora_adapters.store import Store
 
 
 def say(**event: object) -> None:
@@ -38,6 +41,10 @@ def main() -> None:
         print("[1]")
         print("x" * 3_000_000)
     say(event="progress", stage="gating", fraction=0.9, message="comparing")
+    if plan == "reject":
+        Store().project(arguments.root).note_retrain_tried()
+        say(event="done", decision="rejected", version="4", reason="worse", gate=None)
+        return
     gate = {"decision": "promoted", "reason": "better", "checks": [], "figures": {"base_nll": 2.0}}
     say(event="done", decision="promoted", version="4", reason="better", gate=gate)
 

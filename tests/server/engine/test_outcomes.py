@@ -49,6 +49,16 @@ def test_a_bad_version_goes_and_what_served_before_serves(project: ProjectStore)
     assert snapshot_of(project).withdrawn == reason
 
 
+def test_a_version_that_served_briefly_shields_none_after_it(project: ProjectStore) -> None:
+    commit(project, 3)
+    note(project, "m", events("1", 400, 160))
+    note(project, "m", events("2", 40, 16))
+    reason = note(project, "m", events("3", 100, 1))
+    assert reason is not None
+    assert "1 of 100 suggestions accepted, 176 of 440 with version 2 and version 1 (p" in reason
+    assert project.serving() == project.get("2")
+
+
 def test_without_a_version_before_the_foundation_is_the_measure(home: Path, tmp_path: Path) -> None:
     project = Store().project(tmp_path)
     commit(project, 1)

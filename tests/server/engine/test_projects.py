@@ -332,6 +332,19 @@ async def test_a_version_that_is_rolled_back_is_trained_no_further(
     assert status["message"].startswith("training was stopped: the adapter was rolled back")
 
 
+async def test_a_rollback_ends_a_run_that_goes_on_from_what_is_left(harness: Harness, root: Path) -> None:
+    (root / "plan").write_text("wait")
+    await harness.open(root)
+    for value in (1, 2):
+        commit(Store().project(root), value)
+    await harness.projects.train(str(root))
+    await harness.until(root, is_training)
+    await harness.projects.rollback(str(root))
+    status = await harness.until(root, is_idle)
+    assert status["message"] == "training was stopped: the adapter was rolled back"
+    assert status["serving"] == "1"
+
+
 async def test_a_version_of_another_base_model_is_named(harness: Harness, root: Path) -> None:
     await harness.open(root)
     commit(Store().project(root), 1, base="another")

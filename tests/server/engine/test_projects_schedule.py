@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from engine_harness import AT_ONCE, Harness, put
 
@@ -145,29 +146,98 @@ async def test_train_now_asks_nothing_but_trust(root: Path) -> None:
         await harness.until(root, says("version 4 serves"))
 
 
+class Laptop:
+    """Its steady clock, and its battery: None on mains."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.battery: float | None = None
+
+    @asynccontextmanager
+    async def engine(self, root: Path) -> AsyncIterator[Harness]:
+        """An engine in the middle of a run on ``a.py``."""
+        (root / "plan").write_text("wait")
+        rules = replace(AT_ONCE, on_battery=False)
+        async with engine(rules, clock=lambda: self.now, battery=lambda: self.battery) as harness:
+            await harness.open(root)
+            await harness.watching(root)
+            put(root / "a.py")
+            await harness.until(root, says("step 1"))
+            yield harness
+
+    def after(self, harness: Harness, seconds: float, battery: float | None) -> None:
+        """The schedule looks so many seconds later."""
+        self.now += seconds
+        self.battery = battery
+        harness.projects._changed()
+
+
 async def test_a_run_waits_while_the_mains_are_unplugged(root: Path) -> None:
-    power: dict[str, float | None] = {"battery": None}
-    ticks = iter(range(0, 1_000_000, 30))
-    (root / "plan").write_text("wait")
-    rules = replace(AT_ONCE, on_battery=False)
-    async with engine(rules, clock=lambda: next(ticks), battery=lambda: power["battery"]) as harness:
-        await harness.open(root)
-        await harness.watching(root)
-        put(root / "a.py")
-        await harness.until(root, lambda status: status["state"] == "training")
+    laptop = Laptop()
+    async with laptop.engine(root) as harness:
         worker = harness.project(root).worker
         assert worker is not None
-        power["battery"] = 80.0
-        put(root / "b.py")
+        laptop.after(harness, 10, 80.0)
         await harness.until(root, says("on battery"))
         harness.projects.set_busy(True)
         harness.projects.set_busy(False)
         assert worker._suspended
-        power["battery"] = None
-        put(root / "c.py")
+        laptop.after(harness, 200, None)
         await harness.until(root, lambda status: "on battery" not in status["message"])
         assert not worker._suspended
+        laptop.after(harness, 200, 80.0)  # the wait before does not count
+        await harness.until(root, says("on battery"))
         assert harness.project(root).worker is worker
+
+
+async def test_train_now_lets_a_run_that_waits_for_power_go_on(root: Path) -> None:
+    laptop = Laptop()
+    async with laptop.engine(root) as harness:
+        worker = harness.project(root).worker
+        assert worker is not None
+        laptop.after(harness, 10, 80.0)
+        await harness.until(root, says("on battery"))
+        await harness.projects.train(str(root))
+        await harness.until(root, says("step 1"))
+        assert not worker._suspended
+        laptop.now += 1_000
+        harness.projects._start_what_is_due()
+        assert (harness.project(root).worker, harness.project(root).held) == (worker, None)
+
+
+async def test_a_run_that_waits_long_for_power_ends_and_goes_on_with_it(root: Path) -> None:
+    laptop = Laptop()
+    async with laptop.engine(root) as harness:
+        project = harness.project(root)
+        assert project.worker is not None
+        assert (pid := project.worker.pid) is not None
+        laptop.after(harness, 10, 80.0)
+        await harness.until(root, says("on battery"))
+        laptop.after(harness, 301, 80.0)
+        status = await harness.until(root, lambda status: status["state"] == "waiting")
+        assert status["message"].startswith("1 changed file; paused: on battery, goes on when back on mains")
+        assert not psutil.pid_exists(pid)
+        assert project.agenda.failures == 0
+        (root / "plan").write_text("promote")
+        laptop.after(harness, 10, None)
+        await harness.until(root, says("version 4 serves"))
+        assert files_of_last_run(root) == ["a.py"]
+
+
+async def test_a_run_that_waits_for_power_makes_way_for_one_that_was_asked_for(
+    root: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "plan").write_text("promote")
+    laptop = Laptop()
+    async with laptop.engine(root) as harness:
+        await harness.open(other)
+        laptop.after(harness, 10, 80.0)
+        await harness.until(root, says("on battery"))
+        await harness.projects.train(str(other))
+        await harness.until(other, says("version 4 serves"))
+        assert harness.projects.status(str(root))["changed_files"] == 1
 
 
 async def test_a_full_disk_stops_no_schedule_and_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +267,35 @@ async def test_what_has_to_be_forgotten_is_reason_enough(root: Path) -> None:
         await harness.open(root)
         await harness.until(root, says("everything is learned anew (keys.py is to be forgotten); the next"))
         assert files_of_last_run(root) == []
+
+
+async def test_what_was_learned_anew_in_vain_is_repeated_only_with_something_new(root: Path) -> None:
+    Store().project(root).ask_retrain("keys.py is to be forgotten")
+    (root / "plan").write_text("reject")
+    waits = "everything is learned anew when something changes (keys.py is to be forgotten)"
+    async with engine(AT_ONCE) as harness:
+        await harness.open(root)
+        status = await harness.until(root, says(waits))
+        assert status["state"] == "idle"
+        assert status["message"] == f"the new adapter was not better and was dropped: worse; {waits}"
+    (root / ".worker.json").unlink()
+    async with engine(AT_ONCE) as harness:
+        await harness.open(root)
+        await harness.watching(root)
+        status = harness.projects.status(str(root))
+        assert (status["state"], status["message"]) == ("idle", waits)
+        assert not (root / ".worker.json").exists()
+        put(root / "a.py")
+        await harness.until(root, says("was dropped: worse"))
+        assert files_of_last_run(root) == ["a.py"]
+
+
+async def test_learning_anew_is_tried_again_after_a_crash(root: Path) -> None:
+    Store().project(root).ask_retrain("keys.py is to be forgotten")
+    (root / "plan").write_text("silent")
+    async with engine(AT_ONCE) as harness:
+        await harness.open(root)
+        await harness.until(root, says("the last run came to nothing; the next is tried in"))
 
 
 def snapshot(root: Path) -> set[str]:

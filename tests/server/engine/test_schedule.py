@@ -57,7 +57,8 @@ def test_nothing_changed_is_nothing_to_wait_for() -> None:
         (
             {"battery_percent": 90.0},
             15,
-            "3 changed files; paused: on battery (set engine.on_battery to learn on it, too)",
+            "3 changed files; paused: on battery, goes on when back on mains "
+            "(set engine.on_battery to learn on it, too)",
         ),
         ({"trained_today_s": 3_595.0}, 15, "3 changed files; today's budget of 60 min is used up"),
         ({"last_run": 9_967.0}, 87, "3 changed files; the next training is 87 s away"),
@@ -125,7 +126,7 @@ def test_settings_lift_their_limit(changes: dict[str, Any], rules: Rules) -> Non
 
 def test_an_empty_battery_holds_even_where_batteries_may_be_used() -> None:
     decision = decide(conditions(battery_percent=29.0), Rules(on_battery=True))
-    assert decision.why == "3 changed files; paused: the battery is at 29 %"
+    assert decision.why == "3 changed files; paused: the battery is at 29 %, goes on when back on mains"
 
 
 def test_the_pause_after_failures_doubles_up_to_an_hour() -> None:
@@ -139,6 +140,16 @@ def test_the_pause_after_failures_doubles_up_to_an_hour() -> None:
 def test_a_longer_gap_of_the_users_is_never_shortened() -> None:
     rules = Rules(min_gap_s=7_200)
     assert decide(conditions(last_run=10_000.0, failures=2, fresh_tokens=0), rules).in_s == 7_200
+
+
+def test_a_retrain_that_was_tried_waits_for_enough_that_is_new() -> None:
+    tried: dict[str, Any] = {"full_retrain": "a purge", "retrain_tried": True}
+    idle = decide(Conditions(now=0.0, **tried), RULES)
+    assert (idle.start, idle.in_s) == (False, None)
+    assert idle.why == "everything is learned anew when something changes (a purge)"
+    little = decide(conditions(changed_files=1, new_tokens=20, **tried), RULES)
+    assert "waits for more that is new" in little.why
+    assert decide(conditions(**tried), RULES).start
 
 
 def test_a_retrain_is_named() -> None:
