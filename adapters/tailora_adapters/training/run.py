@@ -360,7 +360,13 @@ class _Run:
         parent = self.plan.start.sha256 if self.plan.start else "foundation"
         checkpoint = Checkpoint(
             self.project.directory / CHECKPOINT,
-            key_of(settings.as_dict(), self.settings.seed, f"{self.model}:{parent}", sequences),
+            # A run that was cut short goes on, however much of the day's budget is left.
+            key_of(
+                settings.as_dict() | {"max_seconds": None},
+                self.settings.seed,
+                f"{self.model}:{parent}",
+                sequences,
+            ),
         )
         self.report("preparing", 1.0, "noting what is to stay known")
         with session.holding(session.base):

@@ -225,7 +225,7 @@ class _Measurement:
         project = Store().project(self._root)
         incremental = self._scored(project.serving(), prompts) or foundation
         increments = len(self._runs) - 1
-        self._learn(last, (), full=True)
+        self._learn(last + 1, (), full=True)
         fresh = self._scored(project.serving(), prompts) or foundation
         return {
             "increments": increments,
@@ -244,7 +244,7 @@ class _Measurement:
             return self._score(self._session.decoder, prompts)
 
     def _learn(self, number: int, changed: Sequence[str], *, full: bool = False) -> dict[str, Any]:
-        steps = len(self._holes)
+        steps = len(self._holes) + 2 * self._settings.fresh
         began = time.monotonic()
         done = train_in_worker(
             self._root,

@@ -19,6 +19,7 @@ from tailora_adapters.manifest import Check, GateResult, Manifest
 from tailora_adapters.methods import LoraSettings, attach
 from tailora_adapters.store import CHECKPOINT, Store
 from tailora_adapters.training import run as run_module
+from tailora_adapters.training.checkpoint import key_of
 from tailora_adapters.training.gate import GateSettings
 from tailora_adapters.training.loop import TrainReport, train
 from tailora_adapters.training.run import Outcome, RunSettings, run
@@ -99,6 +100,21 @@ def test_a_withdrawn_version_is_no_parent(learn: Learn, repository: Path, store:
     assert again.manifest is not None
     assert (again.version, again.manifest.parent) == ("2", None)
     assert again.manifest.settings["full"] == "version 1 was rolled back: few accepted"
+
+
+def test_a_run_goes_on_from_its_checkpoint_with_less_time_left(
+    learn: Learn, run_settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[str] = []
+
+    def key(*arguments: Any) -> str:
+        keys.append(key_of(*arguments))
+        return keys[-1]
+
+    monkeypatch.setattr(run_module, "key_of", key)
+    for seconds in (600.0, 500.0):
+        learn(gate=STRICT, train=dataclasses.replace(run_settings.train, max_seconds=seconds))
+    assert keys[0] == keys[1]
 
 
 def test_what_the_user_changes_meanwhile_is_not_overruled(
