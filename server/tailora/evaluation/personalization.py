@@ -208,7 +208,7 @@ class _Measurement:
 
     def compare_fresh(self) -> dict[str, Any]:
         """Learns the last tree, too; then the held-out loss of what was learned step by step against that of one
-        training from the foundation."""
+        training from the foundation, whatever the gate says of it."""
         last = len(self._holes)
         self._learn(last, write_tree(self._trees[-1], self._root, self._trees[-2]))
         commit_all(self._root, f"step {last}")
@@ -225,8 +225,8 @@ class _Measurement:
         project = Store().project(self._root)
         incremental = self._scored(project.serving(), prompts) or foundation
         increments = len(self._runs) - 1
-        self._learn(last + 1, (), full=True)
-        fresh = self._scored(project.serving(), prompts) or foundation
+        version = self._learn(last + 1, (), full=True)["version"]
+        fresh = self._scored(project.get(version) if version else None, prompts) or foundation
         return {
             "increments": increments,
             "holes": len(examples),
@@ -260,6 +260,7 @@ class _Measurement:
         manifest = self._manifest(done["version"])
         self._runs.append(
             {
+                "version": done["version"],
                 "decision": done["decision"],
                 "reason": done["reason"],
                 "seconds": round(time.monotonic() - began, 1),

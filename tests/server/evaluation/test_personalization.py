@@ -12,7 +12,17 @@ from tailora.evaluation.personalization import Settings, measure, plot
 from tailora_adapters.corpus.history import UNCOMMITTED, Edit, recent_edits
 from tailora_adapters.corpus.select import select_files
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.training.data import DataSettings
+from tailora_adapters.training.gate import GateSettings
+from tailora_adapters.training.loop import TrainSettings
+from tailora_adapters.training.run import RunSettings, run
 
+RUN = RunSettings(
+    data=DataSettings(examples=40, held_out=12, generic=0, min_examples=5, min_held_out=2, max_prompt=80),
+    train=TrainSettings(learning_rate=5e-3, batch_tokens=320, max_steps=4, max_epochs=1),
+    gate=GateSettings(confidence=1.1),
+)
+"""Whatever is trained is not good enough."""
 NOUNS = ("book", "shelf", "reader", "loan", "branch", "author", "title", "copy")
 
 
@@ -101,3 +111,17 @@ def test_a_failed_training_is_said(tiny: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(personalization, "train_in_worker", lambda *_, **__: failed)
     with pytest.raises(TailoraError, match="out of memory"):
         measure([tree(0), tree(1)], Settings(tiny.name, holes=12))
+
+
+def test_a_training_from_the_foundation_is_compared_with_whatever_the_gate_says(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(root: Path, model: str, **arguments: Any) -> dict[str, Any]:
+        return run(root, model, settings=RUN, full=arguments.get("full", False)).event()
+
+    monkeypatch.setattr(personalization, "train_in_worker", train)
+    found = measure([tree(0), tree(2)], Settings(tiny.name, holes=24, fresh=True))["fresh"]
+    assert (found["increments"], found["fresh_decision"]) == (1, "rejected")
+    assert found["incremental_nll"] == found["foundation_nll"], "nothing was promoted"
+    assert found["fresh_nll"] != found["foundation_nll"]
+    assert found["ratio"] == pytest.approx(found["incremental_nll"] / found["fresh_nll"], abs=1e-4)
