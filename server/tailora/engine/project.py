@@ -234,11 +234,11 @@ class Project:
 
     def decide(self, moment: Moment, rules: Rules) -> Decision:
         """Whether a run starts now."""
-        if self.worker is not None or not self.watchable:
+        if self.worker is not None or self.problem is not None or not self.trusted:
             self.decision = _NOTHING
         elif self.train_now:
             self.decision = Decision(True, 0.0, "training starts")
-        elif self.snapshot().paused or self.snapshot().disabled:
+        elif not self.learning or self.snapshot().paused or self.snapshot().disabled:
             self.decision = _NOTHING
         else:
             self.decision = self._scheduled(moment, rules)

@@ -153,7 +153,7 @@ class Projects:
         """Trains as soon as no other project does; a run that waits for power goes on.
 
         Raises:
-            BadRequest: the project is not open, not trusted, not to be learned, or cannot be learned.
+            BadRequest: the project is not open, not trusted, kept out by its own file, or cannot be learned.
         """
         project = self._projects.get(real_root(root))
         if project is None or not project.clients:
@@ -162,9 +162,8 @@ class Projects:
             raise BadRequest(project.problem, 409)
         if not project.trusted:
             raise BadRequest("nothing is learned from a workspace that is not trusted", 409)
-        if not project.learning:
-            why = kept_out(project.path) or "learning.enabled is false in your settings"
-            raise BadRequest(f"learning is turned off: {why}", 409)
+        if why := kept_out(project.path):
+            raise BadRequest(why, 409)
         project.ask_run()
         self._changed()
 
@@ -243,7 +242,7 @@ class Projects:
         """Makes watcher and training follow what the clients allow. A run may outlive its editor."""
         if project.problem is not None:
             self._end_training(project, project.problem)
-        if not project.watchable:
+        if project.problem is not None or not project.trusted:
             project.train_now = False
         self._spawn(self._sync_watcher(project), "watch")
         self._changed()

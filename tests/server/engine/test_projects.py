@@ -92,33 +92,19 @@ async def test_nothing_is_watched_without_trust_and_consent(
     assert harness.projects.status(str(root))["state"] == state
 
 
-async def test_what_is_not_to_be_learned_is_not_trained_on_request(harness: Harness, root: Path) -> None:
+async def test_what_is_kept_out_is_not_trained_on_request(harness: Harness, root: Path) -> None:
     await harness.open(root, learning=False)
-    with pytest.raises(TailoraError, match=r"learning\.enabled is false in your settings"):
-        await harness.projects.train(str(root))
     (root / "tailora.toml").write_text("[learning]\nenabled = false\n")
     with pytest.raises(TailoraError, match=r"tailora\.toml sets learning\.enabled = false"):
         await harness.projects.train(str(root))
     assert harness.projects.status(str(root))["state"] == "off"
 
 
-async def test_what_is_kept_out_while_it_waits_is_not_trained(
-    harness: Harness, root: Path, tmp_path: Path
-) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
+async def test_who_learns_by_hand_alone_may(harness: Harness, root: Path) -> None:
+    await harness.open(root, learning=False)
     (root / "plan").write_text("wait")
-    await harness.open(root)
     await harness.projects.train(str(root))
     await harness.until(root, is_training)
-    await harness.open(other)
-    await harness.projects.train(str(other))
-    assert harness.projects.status(str(other))["state"] == "waiting"
-    await harness.open(other, learning=False)
-    await harness.open(other)
-    assert (
-        harness.projects.status(str(other))["message"] != "training starts when the other project's is done"
-    )
 
 
 async def test_one_client_without_trust_is_enough_to_end_learning(harness: Harness, root: Path) -> None:
