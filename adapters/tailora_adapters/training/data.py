@@ -4,8 +4,6 @@ Knows nothing of models. What is held out, whole files and some of the newest ed
 nearly like it.
 """
 
-import itertools
-import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,8 +41,6 @@ class DataSettings:
     """Of a run over the whole repository."""
     increment: int = 64
     """Of a run that goes on from what serves, because some files changed."""
-    tokens: int = 60_000
-    """Of ``examples``, prompts included, at most; an increment has its share of it. They decide what a run costs."""
     held_out: int = 48
     generic: int = 24
     min_examples: int = 48
@@ -132,22 +128,17 @@ def gather(
         raise TooLittleData(len(newest) + len(by_files), settings.min_held_out, "held-out examples")
     # A snippet must not show what is held out: training prompts draw on what is trained on only.
     context = neighbour_snippets(held.train, seed=seed)
-    training = _within(
-        settings.tokens * wanted // settings.examples,
-        settings.min_examples,
-        encode_all(
-            tokenizer,
-            examples,
-            seed=seed,
-            max_prompt=settings.max_prompt,
-            context=context,
-            context_share=settings.context_share,
-        ),
-        seed,
+    training = encode_all(
+        tokenizer,
+        examples,
+        seed=seed,
+        max_prompt=settings.max_prompt,
+        context=context,
+        context_share=settings.context_share,
     )
     others = generic.replayed(round(settings.generic_share * len(training)), seed=seed, mix=_MIX)
     anchors = encode_all(tokenizer, others, seed=seed, max_prompt=settings.max_prompt)
-    used = {sequence.example.path for sequence in training}
+    used = {example.path for example in examples}
     near = {path for used_path in used for path, _ in context.get(used_path, ())} - used
     return RunData(
         training=training,
@@ -165,14 +156,6 @@ def gather(
         shown=tuple(file for file in parts.train if file.path in near),
         rejected=found.selection.rejected + rejected + parts.dropped,
     )
-
-
-def _within(tokens: int, least: int, sequences: list[TokenSequence], seed: int) -> list[TokenSequence]:
-    """As many of them, drawn at random and in their order, as have so many tokens together, and ``least`` at least."""
-    order = random.Random(seed).sample(range(len(sequences)), len(sequences))
-    sums = itertools.accumulate(len(sequences[place].ids) for place in order)
-    count = sum(total <= tokens for total in sums)
-    return [sequences[place] for place in sorted(order[: max(count, least)])]
 
 
 def _apart(

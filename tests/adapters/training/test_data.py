@@ -174,19 +174,6 @@ def test_a_little_generic_code_is_trained_on_and_other_is_asked_for(repository: 
     assert not any(path.startswith("<library>/") for path in (file.path for file in data.files))
 
 
-def test_a_run_costs_no_more_where_prompts_are_long(repository: Path, tokenizer: Any) -> None:
-    found = read_learnable(repository)
-    all_ = gather(found, tokenizer, SETTINGS, seed=1)
-    cost = sum(len(one.ids) for one in all_.training)
-    some = gather(found, tokenizer, dataclasses.replace(SETTINGS, tokens=cost // 2), seed=1)
-    assert 0.4 * cost < sum(len(one.ids) for one in some.training) <= cost // 2
-    assert set(some.training) < set(all_.training)
-    assert {file.path for file in some.files} == paths(some.training)
-    assert some.held_out == all_.held_out
-    few = gather(found, tokenizer, dataclasses.replace(SETTINGS, tokens=1, min_examples=5), seed=1)
-    assert len(few.training) == 5
-
-
 def test_three_short_files_are_too_little(tmp_path: Path, tokenizer: Any) -> None:
     for name in ("one", "two", "three"):
         lines = [f"def {name}_{n}(value):\n    return value * {n} + {name}_limit" for n in range(3)]
