@@ -38,8 +38,8 @@ class GateSettings:
     """The same against what serves. An increment has seen a few files more: on the questions about all the others it
     cannot be surely better, and it must not be worse."""
     significance: float = 0.1
-    """Exact match, similarity and stopping count as worse if chance alone gives so much in one of them with less than
-    this probability: they share it in equal parts (Bonferroni), as each is one more chance to fail."""
+    """Exact match, similarity and stopping count as worse if chance alone gives so much with less than this
+    probability."""
     newest_least: int = 8
     """Holes in the newest edits from which these are judged by themselves."""
     generic_margin: float = 0.05
@@ -156,7 +156,6 @@ def _better(
     )
     if newest:
         yield _newest(name, candidate, reference, newest)
-    level = significance / (3 if candidate.similarity and reference.similarity else 2)
     for what, ours, theirs, text in (
         ("exact match", candidate.exact, reference.exact, "of the holes filled exactly"),
         ("stopping", candidate.stops, reference.stops, "of the holes stopped behind"),
@@ -164,9 +163,9 @@ def _better(
         chance = probability_by_chance(ours, theirs)
         yield Check(
             f"{what}{_AGAINST}{name}",
-            chance >= level,
+            chance >= significance,
             round(chance, 4),
-            round(level, 4),
+            significance,
             f"{sum(ours) / len(ours):.1%} {text}, {name} {sum(theirs) / len(theirs):.1%}",
         )
     if candidate.similarity and reference.similarity:
@@ -174,9 +173,9 @@ def _better(
         chance = 1 - _share_below_zero(differences)
         yield Check(
             f"similarity{_AGAINST}{name}",
-            chance >= level,
+            chance >= significance,
             round(chance, 4),
-            round(level, 4),
+            significance,
             f"answers {candidate.edit_similarity:.1%} alike, {name} {reference.edit_similarity:.1%}",
         )
 

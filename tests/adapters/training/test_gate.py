@@ -59,12 +59,12 @@ def test_better_is_promoted() -> None:
     [
         ({"candidate": scores(2.2)}, ["loss against base"]),
         ({"candidate": BASE}, ["loss against base"]),
-        ({"candidate": scores(1.5, exact=0.3)}, ["exact match against base"]),
+        ({"candidate": scores(1.5, exact=0.4)}, ["exact match against base"]),
         ({"candidate": scores(1.5, stops=0.6)}, ["stopping against base"]),
         ({"serving": scores(1.4)}, ["loss against serving"]),
         ({"serving": GOOD}, ["loss against serving"]),
-        ({"serving": scores(1.8, exact=0.7)}, ["exact match against serving"]),
-        ({"serving": scores(1.8, stops=0.95)}, ["stopping against serving"]),
+        ({"serving": scores(1.8, exact=0.6)}, ["exact match against serving"]),
+        ({"serving": scores(1.8, stops=0.9)}, ["stopping against serving"]),
         ({"generic": (scores(2.2), scores(2.0))}, ["generic code"]),
         ({"norm_ratio": 4.1}, ["adapter norm"]),
         ({"norm_ratio": float("nan")}, ["adapter norm"]),
@@ -138,22 +138,6 @@ def test_a_hole_or_two_that_turned_worse_may_be_chance() -> None:
     assert probability_by_chance([False] * 4, [True] * 4) == pytest.approx(1 / 16)
     assert probability_by_chance([True] * 4, [True] * 4) == 1.0
     assert failed(candidate=scores(1.5, exact=0.45)) == []
-
-
-def test_answers_that_are_as_good_seldom_fail_in_any_way() -> None:
-    rng = random.Random(4)
-
-    def answers() -> Scores:
-        return dataclasses.replace(
-            GOOD,
-            exact=tuple(rng.random() < 0.4 for _ in range(HOLES)),
-            stops=tuple(rng.random() < 0.8 for _ in range(HOLES)),
-            similarity=tuple(rng.random() for _ in range(HOLES)),
-        )
-
-    views = {f"{what} against base" for what in ("exact match", "stopping", "similarity")}
-    rejected = sum(bool(views & set(failed(candidate=answers(), base=answers()))) for _ in range(60))
-    assert rejected <= 6, "10 % of them, as each takes a part of the level"
 
 
 def test_lower_by_luck_is_not_better() -> None:
