@@ -154,7 +154,8 @@ def run(
             if may_pass_half_as_far(gate) and len(settings.scales) > 1:
                 work.go_half_as_far()
                 gate = work.judge()
-        if gate.decision == "promoted" and _number(project.chosen(plan.base)) != _number(plan.served):
+        overtaken = _number(project.chosen(plan.base)) != _number(plan.served)
+        if gate.decision == "promoted" and overtaken:
             gate = _overtaken(gate)
         report("gating", 1.0, gate.reason)
         with writing(candidate.path):
@@ -164,11 +165,12 @@ def run(
             project.promote(version.version, full=work.plan.start is None)
         else:
             project.reject(version.version)
-            project.note_retrain_tried()
         checkpoint.remove()
         try:  # what was decided holds, whatever cannot be written from here on
             if gate.decision == "promoted":
                 replay.update(work.data.files, time.time())
+            elif not overtaken:  # compared with what serves now, the next one may pass
+                project.note_retrain_tried()
             work.remember(version)
             project.prune()
         except (OSError, StoreError) as error:

@@ -92,6 +92,12 @@ def _facts(
         f"{data.examples} examples ({data.tokens:,} tokens) from {_count(len(data.files), 'file')}, "
         f"{data.held_out_examples} held out",
     )
+    if runs := manifest.ancestry.runs:
+        files = _count(len(manifest.ancestry.files), "file")
+        yield (
+            "before",
+            f"{files} in {_count(runs, 'run')} that it goes on from, since {manifest.ancestry.since}",
+        )
     if data.rejected:
         yield "left out", ", ".join(f"{count:,} {reason}" for reason, count in data.rejected.items())
     yield "cost", _cost(manifest.cost)

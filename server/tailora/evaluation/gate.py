@@ -1,7 +1,7 @@
 """What gets past the gate? A repository with planted secrets is learned, then candidates are made bad on purpose.
 
-The secrets stand in files, in files as the history has them, and in files that only the history has. Everything that is
-kept of them is searched for them, and the adapter is asked for each. Each bad candidate then goes through a whole run:
+The secrets stand in files, in files as the history has them, and in files that only the history has. Whatever the store
+keeps is searched for them, and the adapter is asked for each. Each bad candidate then goes through a whole run:
 the same data, questions and checks, only the training is another. Knows nothing of engines or editors.
 """
 

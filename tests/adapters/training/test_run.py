@@ -127,6 +127,7 @@ def test_what_the_user_changes_meanwhile_is_not_overruled(
     assert served is not None
 
     def trained(*arguments: Any, **more: Any) -> TrainReport:
+        project.ask_retrain("a test")
         project.rollback()
         return train(*arguments, **more)
 
@@ -137,6 +138,7 @@ def test_what_the_user_changes_meanwhile_is_not_overruled(
     assert not {check.name: check.passed for check in outcome.gate.checks}["what serves is the same"]
     now = project.serving()
     assert (now.version if now else None) == before
+    assert not project.retrain_tried, "it was not the gate that refused it"
 
 
 def test_while_the_adapters_are_disabled_a_run_goes_on_from_what_will_serve(

@@ -47,6 +47,11 @@ def project(home: Path, tmp_path: Path, make_lora: Any) -> ProjectStore:
     return project
 
 
+def serving(project: ProjectStore, base: BaseInfo | None = None) -> str | None:
+    found = project.serving(base)
+    return found.version if found else None
+
+
 @pytest.fixture
 def adapter(tailora: Any, project: ProjectStore) -> Any:
     return lambda *arguments: tailora("adapter", *arguments, "--project", project.root)
@@ -99,9 +104,22 @@ def test_show(adapter: Any) -> None:
     assert "held-out [loss] lower" in shown
 
 
+def test_show_tells_what_was_learned_before(adapter: Any, project: ProjectStore) -> None:
+    path = project.get("2").path / "manifest.json"
+    files = [{"path": f"{name}.py", "sha256": "0", "examples": 1} for name in "bc"]
+    ancestry = {"runs": 3, "since": "2026-11-01T00:00:00+00:00", "files": files}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"ancestry": ancestry}))
+    shown = adapter("show", "2").out
+    assert "2 files in 3 runs that it goes on from, since 2026-11-01" in shown
+    assert [file["path"] for file in adapter("show", "2", "--json").json["ancestry"]["files"]] == [
+        "b.py",
+        "c.py",
+    ]
+
+
 def test_use_and_rollback(adapter: Any, project: ProjectStore, its_model: None) -> None:
     assert adapter("use", "1").out == "version 1 serves now\n"
-    assert project.serving().version == "1"  # type: ignore[union-attr]
+    assert serving(project) == "1"
     assert adapter("rollback").out == "version 2 serves now\n"
     assert adapter("rollback").out == "the foundation adapter serves now\n"
     assert project.serving() is None
@@ -165,13 +183,13 @@ def test_rollback_steps_back_among_the_models_own(
     adapter: Any, two_models: ProjectStore, tiny: Any, disabled: bool
 ) -> None:
     base = base_info(tiny.name)
-    assert two_models.serving(base).version == "5"  # type: ignore[union-attr]
+    assert serving(two_models, base) == "5"
     if disabled:
         adapter("disable")
     assert adapter("rollback").out.startswith("version 4 ")
     assert adapter("enable").out == "version 4 serves now\n"
-    assert two_models.serving(base).version == "4"  # type: ignore[union-attr]
-    assert two_models.serving().version == "2"  # type: ignore[union-attr]
+    assert serving(two_models, base) == "4"
+    assert serving(two_models) == "2"
     assert adapter("rollback").out == "the foundation adapter serves now\n"
     assert adapter("enable").out == "version 2 is chosen, and serves only with another build of tiny\n"
 
@@ -193,7 +211,7 @@ def test_export(adapter: Any, tmp_path: Path) -> None:
 def test_delete(adapter: Any, project: ProjectStore) -> None:
     assert adapter("delete", "2", "--yes").code == 0
     assert [version.version for version in project.versions()] == ["1", "3"]
-    assert project.serving().version == "1"  # type: ignore[union-attr]
+    assert serving(project) == "1"
     assert adapter("delete", "--yes").code == 0
     assert project.versions() == []
 
@@ -213,7 +231,7 @@ def test_corrupt_version(adapter: Any, project: ProjectStore) -> None:
     refused = adapter("use", "1")
     assert refused.code == 1
     assert "adapter_model.safetensors" in refused.err
-    assert project.serving().version == "2"  # type: ignore[union-attr]
+    assert serving(project) == "2"
     (project.get("1").path / "manifest.json").write_text("{")
     assert adapter("show", "1").code == 1
 
