@@ -8,7 +8,7 @@ are in force is written, as a JSON list, to the file descriptor that SPEC names:
 - ``files``: Landlock (Linux 5.13): nothing can be written outside the folders that SPEC names, and (Linux 6.12) no
   process outside can be sent a signal.
 
-Constants are those of Linux's UAPI headers: linux/sched.h, linux/prctl.h, linux/mount.h, linux/sockios.h, linux/landlock.h.
+Constants are those of Linux's UAPI headers: sched.h, prctl.h, mount.h, sockios.h, landlock.h.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import socket
 import struct
 import sys
 import time
+from typing import Any, NoReturn
 
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _PDEATHSIG, _NO_NEW_PRIVS, _SUBREAPER = 1, 38, 36
@@ -35,15 +36,15 @@ _SCOPES = 3
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/shm")
 
 _linux = sys.platform == "linux"
-_libc = ctypes.CDLL(None, use_errno=True) if _linux else None
+_libc: Any = ctypes.CDLL(None, use_errno=True) if _linux else None
 
 
-def _call(name, *arguments):
+def _call(name: str, *arguments: Any) -> bool:
     """A libc function; whether it succeeded."""
     return _libc is not None and getattr(_libc, name)(*arguments) == 0
 
 
-def _isolate(network):
+def _isolate(network: bool) -> list[str]:
     """New namespaces where they are allowed; the guards in force."""
     if not _linux:
         return []
@@ -67,18 +68,18 @@ def _isolate(network):
     return ["processes", "network"]
 
 
-def _write(path, text):
+def _write(path: str, text: str) -> None:
     with open(path, "w") as file:  # noqa: PTH123 - pathlib takes longer to import than all else here
         file.write(text)
 
 
-def _see_own_processes_only():
+def _see_own_processes_only() -> None:
     """A /proc of the new PID namespace, where that is allowed."""
     if _call("mount", b"none", b"/", None, _REC | _PRIVATE, None):
         _call("mount", b"proc", b"/proc", b"proc", 0, None)
 
 
-def _lock_files(writable, tcp):
+def _lock_files(writable: list[str], tcp: bool) -> list[str]:
     """Landlock, with ``tcp`` or without; the guards in force."""
     if not _linux:
         return []
@@ -107,7 +108,7 @@ def _lock_files(writable, tcp):
     return ["files", "network"] if handled_net else ["files"]
 
 
-def _limit(limits):
+def _limit(limits: dict[str, int]) -> None:
     with contextlib.suppress(ImportError):
         import resource
 
@@ -116,13 +117,13 @@ def _limit(limits):
                 resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
 
 
-def _end_with(status):
+def _end_with(status: int) -> NoReturn:
     """Ends as the process whose wait status this is."""
     code = os.waitstatus_to_exitcode(status)
     os._exit(code if code >= 0 else 128 - code)
 
 
-def _reap(main):
+def _reap(main: int) -> int:
     """Waits until ``main`` has ended, and buries all others; its wait status."""
     while True:
         try:
@@ -133,7 +134,7 @@ def _reap(main):
             return status
 
 
-def _end_children():
+def _end_children() -> None:
     """Kills what the command left behind, where no namespace does."""
     if not _linux:
         return
@@ -154,7 +155,7 @@ def _end_children():
         time.sleep(0.01)
 
 
-def _become(command):
+def _become(command: list[str]) -> NoReturn:
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -162,7 +163,8 @@ def _become(command):
         os._exit(127)
 
 
-def main():
+def main() -> None:
+    """See the module's text."""
     spec = json.loads(sys.argv[1])
     command = sys.argv[2:]
     _call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,8 +1,8 @@
 """One command under limits: time, memory, processes, disk, and where the system allows it no network and no writing
 outside its folder.
 
-Knows nothing of what runs or why. Blocks until the command has ended: callers on an event loop use a thread. A command's
-descendants never outlive the call.
+Knows nothing of what runs or why. Blocks until the command has ended: callers on an event loop use a thread. A
+command's descendants never outlive the call.
 """
 
 import contextlib
@@ -151,7 +151,7 @@ def _run(
         ended = _watch(process, limits, writable, cancelled, began)
     finally:
         _kill(process)
-        with open(said, "rb") as pipe:
+        with os.fdopen(said, "rb") as pipe:
             report = pipe.read()
     seconds = time.monotonic() - began
     return Outcome(

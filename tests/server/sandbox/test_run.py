@@ -1,4 +1,4 @@
-"""A program that nobody has read is judged by its exit code, and takes neither the machine nor the user's files along."""
+"""A program that nobody has read is judged by its exit code; it harms neither the machine nor the user's files."""
 
 import contextlib
 import os
@@ -64,8 +64,8 @@ def test_environment_and_modules_are_not_passed_on(monkeypatch: pytest.MonkeyPat
     assert not passes("import tailora")
 
 
-def python(program: str, folder: Path, limits: Limits = Limits(seconds=20), **more: object) -> Outcome:
-    return run([sys.executable, "-I", "-S", "-c", program], folder, limits, **more)  # type: ignore[arg-type]
+def python(program: str, folder: Path, limits: Limits | None = None, **more: object) -> Outcome:
+    return run([sys.executable, "-I", "-S", "-c", program], folder, limits or Limits(seconds=20), **more)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
@@ -99,8 +99,10 @@ def test_output_and_code(tmp_path: Path) -> None:
 def test_much_output_is_kept_in_part(tmp_path: Path) -> None:
     done = python("print('first'); print('x' * 10_000_000); print('last')", tmp_path)
     assert done.passed
-    assert done.output.startswith("first") and done.output.endswith("last\n")
-    assert len(done.output) < 70_000 and "bytes …" in done.output
+    assert done.output.startswith("first")
+    assert done.output.endswith("last\n")
+    assert len(done.output) < 70_000
+    assert "bytes …" in done.output
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
@@ -148,7 +150,8 @@ def test_a_daemon_ends_with_the_command(tmp_path: Path) -> None:
 
 def test_memory_of_all_processes_counts(tmp_path: Path) -> None:
     program = (
-        "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        x = b'x' * (60 << 20)\n        time.sleep(600)\n"
+        "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n"
+        "        x = b'x' * (60 << 20)\n        time.sleep(600)\n"
         "time.sleep(600)"
     )
     assert python(program, tmp_path, Limits(seconds=60, memory=150 << 20)).ended == "memory"
