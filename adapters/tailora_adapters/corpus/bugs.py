@@ -136,8 +136,7 @@ class _Source:
         begin, end = self._starts[node.lineno - 1], self._starts[node.end_lineno]
         inner_begin, inner_end = self.span(node)
         alone = (
-            not self.text[begin:inner_begin].strip()
-            and not self.text[inner_end:end].split("#", 1)[0].strip()
+            not self.text[begin:inner_begin].strip() and not self.text[inner_end:end].split("#", 1)[0].strip()
         )
         return (begin, end) if alone else (begin, begin)
 
@@ -203,7 +202,9 @@ def _edits(source: _Source) -> Iterator[tuple[str, _Edit]]:
             yield from _names(source, node)
 
 
-def _operators(source: _Source, left: ast.expr, right: ast.expr, operator: str) -> Iterator[tuple[str, _Edit]]:
+def _operators(
+    source: _Source, left: ast.expr, right: ast.expr, operator: str
+) -> Iterator[tuple[str, _Edit]]:
     place = source.between(left, right, operator)
     if place is not None:
         for other in _OPPOSITES[operator]:

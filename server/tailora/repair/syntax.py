@@ -134,7 +134,11 @@ class Syntax:
         while node is not None:
             yield node
             node = next(
-                (child for child in node.named_children if child.start_point <= (line, column) < child.end_point),
+                (
+                    child
+                    for child in node.named_children
+                    if child.start_point <= (line, column) < child.end_point
+                ),
                 None,
             )
 
