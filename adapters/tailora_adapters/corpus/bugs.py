@@ -172,8 +172,8 @@ def _edits(source: _Source) -> Iterator[tuple[str, _Edit]]:
             yield from _operators(source, node.left, node.right, _BINARY[type(node.op)])
         elif isinstance(node, ast.Compare):
             operands = [node.left, *node.comparators]
-            for left, right, operator in zip(operands, operands[1:], node.ops, strict=False):
-                yield from _operators(source, left, right, _COMPARE[type(operator)])
+            for left, right, compared in zip(operands, operands[1:], node.ops, strict=False):
+                yield from _operators(source, left, right, _COMPARE[type(compared)])
         elif isinstance(node, ast.BoolOp):
             operator = "and" if isinstance(node.op, ast.And) else "or"
             for left, right in zip(node.values, node.values[1:], strict=False):

@@ -10,7 +10,7 @@ from tailora.cli.output import err, out, print_json, progress_bar
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: infilling, personalization, gate.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: infilling, personalization, gate, repair.", no_args_is_help=True)
 
 
 @app.callback()
@@ -179,3 +179,34 @@ def gate(
             out.print(f"{name:<16} {row['decision']}: {', '.join(row['failed'])}")
     if not result["passed"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def repair(
+    suite: Annotated[
+        Path, typer.Option(help="JSON lines, one case each; or HumanEvalFix as it is published.")
+    ],
+    every: Annotated[int, typer.Option(min=1, help="Take every N-th case.")] = 1,
+    candidates: Annotated[int, typer.Option(min=1, max=40, help="At most, for a case.")] = 10,
+    model: Annotated[str, typer.Option(help="Base model.")] = "",
+    adapter: Annotated[str, typer.Option(help="foundation or none.")] = "foundation",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Broken files, repaired and judged by tests that the repair never sees."""
+    from tailora.evaluation import repair as experiment
+    from tailora.evaluation import repair_suite as suites
+
+    cases = (
+        list(suites.from_humanevalfix(suite)) if "HumanEvalFix" in suite.name else suites.read_suite(suite)
+    )
+    plan = experiment.Plan(cases[::every], model or default_model(), adapter, candidates)
+    with progress_bar() as progress:
+        result = experiment.measure(plan, progress)
+    if json:
+        print_json(result)
+        return
+    out.print(
+        f"{result['count']} cases: first shown right {result['verified_at_1']:.1%}, one of five "
+        f"{result['verified_at_5']:.1%}; shown as verified and wrong: {result['wrong_shown']}; nothing shown: "
+        f"{result['nothing_shown']}; {result['median_seconds']} s in the median"
+    )

@@ -380,8 +380,8 @@ class TorchGenerator:
         stats: GenerationStats,
         cancelled: Callable[[], bool],
     ) -> Iterator[tuple[int, Tensor]]:
-        """Tokens, each with the logits that it was picked from, until cancelled. The same ones with and without ``lookup``: a guess is only kept
-        where the model would have written it."""
+        """Tokens, each with the logits that it was picked from, until cancelled. The same ones with and without
+        ``lookup``: a guess is only kept where the model would have written it."""
         token, row = sampler.pick(logits), logits
         while True:
             yield token, row

@@ -1,0 +1,231 @@
+"""One problem from beginning to end: suspect lines, what the model writes there, what of it holds, what is shown first.
+
+The model is asked up to ``Settings.candidates`` times in two rounds; the second is told what was tried in vain. Stops
+early when enough was verified. Knows nothing of LSP, of the engine or of how a candidate is tried.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tailora.repair import localize
+from tailora.repair.localize import Oddity
+from tailora.repair.problem import Candidate, Problem, Repair, Span
+from tailora.repair.prompt import Notes, make_hole
+from tailora.repair.propose import Model, Score
+from tailora.repair.rank import ranked
+from tailora.repair.syntax import Syntax
+from tailora.repair.validate import Trial, Verdict
+
+__all__ = ["Attempt", "Report", "Settings", "repair"]
+
+_TOKENS = 48
+"""To write, beside twice as many as the suspect lines have characters by four."""
+_MOST_TOKENS = 256
+_TRIED_SHOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How much is tried."""
+
+    candidates: int = 10
+    enough: int = 2
+    """Verified candidates to choose from; then no more are asked for."""
+    seconds: float = 20.0
+    """After these no more candidates are asked for."""
+    seconds_verified: float = 6.0
+    """The same once one is verified."""
+    shown: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A candidate and what came of it."""
+
+    candidate: Candidate
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a problem."""
+
+    repairs: tuple[Repair, ...]
+    """Best first."""
+    attempts: tuple[Attempt, ...]
+    seconds: float
+
+
+_NOTHING = Notes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Idea:
+    """One question to the model."""
+
+    span: Span
+    notes: Notes = _NOTHING
+    given: str | None = None
+    temperature: float = 0.0
+    round: int = 1
+
+
+async def repair(
+    problem: Problem,
+    model: Model,
+    trial: Trial,
+    settings: Settings = Settings(),
+    *,
+    progress: Callable[[float, str], None] = lambda _fraction, _message: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Report:
+    """Looks for edits of ``problem.text`` that hold.
+
+    Raises:
+        EngineError: the model cannot be asked.
+    """
+    began = clock()
+    work = _Work(problem, model)
+    progress(0.0, "looking for suspect lines")
+    await work.look()
+    attempts: list[Attempt] = []
+    for asked, idea in enumerate(work.ideas(attempts)):
+        verified = sum(attempt.verdict.verified for attempt in attempts)
+        spent = clock() - began
+        if asked >= settings.candidates or verified >= settings.enough:
+            break
+        if spent > (settings.seconds_verified if verified else settings.seconds):
+            break
+        progress(asked / settings.candidates, f"trying candidate {asked + 1} of {settings.candidates}")
+        candidate = await work.ask(idea)
+        if candidate is not None:
+            attempts.append(Attempt(candidate, await trial(candidate)))
+    held = [attempt for attempt in attempts if attempt.verdict.holds]
+    if any(attempt.verdict.verified for attempt in held):
+        held = [attempt for attempt in held if attempt.verdict.verified]
+    changes = [await work.entropy_change(attempt.candidate) if len(held) > 1 else 0.0 for attempt in held]
+    repairs = ranked(
+        [
+            Repair(
+                attempt.candidate,
+                attempt.verdict.checks,
+                attempt.verdict.verified,
+                attempt.verdict.tests_passed,
+                attempt.verdict.notes,
+            )
+            for attempt in held
+        ],
+        changes,
+        problem,
+    )
+    return Report(tuple(repairs[: settings.shown]), tuple(attempts), clock() - began)
+
+
+class _Work:
+    """What is known of one problem while it is worked on."""
+
+    def __init__(self, problem: Problem, model: Model) -> None:
+        self._problem = problem
+        self._model = model
+        self._syntax = Syntax(problem.text, problem.language)
+        self._lines = self._syntax.lines
+        self._odd: dict[int, Oddity] = {}
+        self._spans: list[Span] = []
+        self._region = Span(0, 0)
+        self._surprise = 0.0
+
+    async def look(self) -> None:
+        """Has the model judge the lines around, and orders the suspect statements."""
+        line = self._center()
+        region = localize.around(self._problem, self._syntax, line)
+        self._region = region.span
+        scores = await self._judge(self._lines, region.span)
+        self._surprise = -sum(score.logprob for score in scores)
+        self._odd = localize.oddities(self._lines, region, scores)
+        self._spans = localize.suspects(self._problem, self._syntax, self._odd)
+
+    def _center(self) -> int:
+        if self._problem.findings:
+            return min(max(self._problem.findings[0].line, 0), len(self._lines) - 1)
+        if self._problem.suspects:
+            return max(range(len(self._problem.suspects)), key=lambda line: self._problem.suspects[line])
+        functions = self._syntax.functions()
+        return self._syntax.body(functions[-1]).first if functions else 0
+
+    async def _judge(self, lines: Sequence[str], span: Span) -> tuple[Score, ...]:
+        head = "".join(line + "\n" for line in lines[: span.first])
+        tail = "".join("\n" + line for line in lines[span.end :]) or "\n"
+        return await self._model.judge(head, "\n".join(lines[span.first : span.end]), tail)
+
+    def ideas(self, attempts: Sequence[Attempt]) -> Iterator[_Idea]:
+        """What to ask, in turn; ``attempts`` grows meanwhile."""
+        spans = self._spans
+        messages = tuple(finding.message for finding in self._problem.findings[:2])
+        first = Notes(messages)
+        for place, span in enumerate(spans[:3]):
+            yield _Idea(span, first if place == 0 else _NOTHING)
+        odd = sorted(
+            (oddity for oddity in self._odd.values() if oddity.rather), key=lambda oddity: -oddity.surprise
+        )
+        for oddity in odd[:2]:
+            yield self._swerve(oddity)
+        for span in spans[3:5]:
+            yield _Idea(span, round=2)
+        for span in spans[:2]:
+            tried = [
+                " ".join(attempt.candidate.lines)
+                for attempt in attempts
+                if attempt.candidate.span == span and not attempt.verdict.verified
+            ]
+            yield _Idea(span, Notes(messages, True, tried[-_TRIED_SHOWN:]), round=2)
+        if spans:
+            yield _Idea(self._wider(spans[0]), first, round=2)
+            yield _Idea(spans[0], temperature=0.8, round=2)
+        for span in spans[5:]:
+            yield _Idea(span, round=2)
+
+    def _swerve(self, oddity: Oddity) -> _Idea:
+        """The line as it is up to its oddest place, and what the model would rather go on with."""
+        return _Idea(Span(oddity.line, oddity.line + 1), given=oddity.kept + oddity.rather[0])
+
+    def _wider(self, span: Span) -> Span:
+        """A span with the statement behind it, or before it, in the same function."""
+        if span.end < self._region.end:
+            return Span(span.first, self._syntax.statement(span.end).end)
+        if span.first > self._region.first:
+            return Span(self._syntax.statement(span.first - 1).first, span.end)
+        return span
+
+    async def ask(self, idea: _Idea) -> Candidate | None:
+        """What the model makes of an idea; None if it did not come to an end."""
+        hole = make_hole(self._lines, idea.span, self._problem.language, idea.notes, given=idea.given)
+        size = sum(len(line) for line in self._lines[idea.span.first : idea.span.end])
+        fill = await self._model.fill(
+            hole,
+            max_tokens=min(_TOKENS + size // 2, _MOST_TOKENS),
+            temperature=idea.temperature,
+            seed=idea.round,
+        )
+        if not fill.finished:
+            return None
+        lines = self._tidy(hole.given + fill.text, idea.span)
+        text = "\n".join([*self._lines[: idea.span.first], *lines, *self._lines[idea.span.end :]])
+        return Candidate(idea.span, tuple(lines), text, fill.entropy, idea.round)
+
+    def _tidy(self, text: str, span: Span) -> list[str]:
+        """New lines, without those at the end that repeat what follows."""
+        lines = text.rstrip().split("\n") if text.strip() else []
+        after = [line for line in self._lines[span.end : span.end + 4] if line.strip()]
+        for count in range(min(len(lines) - 1, len(after)), 0, -1):
+            if lines[-count:] == after[:count]:
+                return lines[:-count]
+        return lines
+
+    async def entropy_change(self, candidate: Candidate) -> float:
+        """By how many nats the judged lines became less likely; negative: likelier."""
+        lines = candidate.text.split("\n")
+        grown = len(lines) - len(self._lines)
+        first = min(self._region.first, candidate.span.first)
+        region = Span(first, max(self._region.end, candidate.span.end) + grown)
+        return -sum(score.logprob for score in await self._judge(lines, region)) - self._surprise

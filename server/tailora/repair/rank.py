@@ -1,0 +1,32 @@
+"""What is shown first: more tests passed, then what the model finds likelier than before, then the smaller edit.
+
+The order is that of APR work with small models (Xia and Zhang, "Less training, more repairing please", ESEC/FSE 2022:
+entropy ranks patches). Knows values only.
+"""
+
+import difflib
+from collections.abc import Sequence
+
+from tailora.repair.problem import Problem, Repair
+
+__all__ = ["edit_size", "ranked"]
+
+
+def ranked(repairs: Sequence[Repair], entropy_changes: Sequence[float], problem: Problem) -> list[Repair]:
+    """``repairs``, best first; ``entropy_changes`` are theirs, in nats."""
+    order = sorted(
+        zip(repairs, entropy_changes, strict=True),
+        key=lambda pair: (
+            not pair[0].verified,
+            -pair[0].tests_passed,
+            pair[1],
+            edit_size(problem.text, pair[0].candidate.text),
+        ),
+    )
+    return [repair for repair, _ in order]
+
+
+def edit_size(before: str, after: str) -> int:
+    """Characters that an edit adds or takes away, line by line."""
+    changed = difflib.ndiff(before.split("\n"), after.split("\n"))
+    return sum(len(line) - 2 for line in changed if line[:1] in "+-")
