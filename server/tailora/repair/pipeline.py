@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tailora.repair import localize
+from tailora.repair.imports import import_place
 from tailora.repair.localize import Oddity
 from tailora.repair.problem import Candidate, Problem, Repair, Span
 from tailora.repair.prompt import Notes, make_hole
@@ -68,6 +69,8 @@ class _Idea:
     notes: Notes = _NOTHING
     given: str | None = None
     temperature: float = 0.0
+    lines: tuple[str, ...] | None = None
+    """New lines that are known already: the model is not asked."""
     round: int = 1
 
 
@@ -161,6 +164,10 @@ class _Work:
     def ideas(self, attempts: Sequence[Attempt]) -> Iterator[_Idea]:
         """What to ask, in turn; ``attempts`` grows meanwhile."""
         spans = self._spans
+        if self._problem.imports:
+            place = import_place(self._problem.text)
+            for line in self._problem.imports:
+                yield _Idea(place, lines=(line,))
         messages = tuple(finding.message for finding in self._problem.findings[:2])
         first = Notes(messages)
         for place, span in enumerate(spans[:3]):
@@ -199,6 +206,8 @@ class _Work:
 
     async def ask(self, idea: _Idea) -> Candidate | None:
         """What the model makes of an idea; None if it did not come to an end."""
+        if idea.lines is not None:
+            return self._candidate(idea, idea.lines, 0.0)
         hole = make_hole(self._lines, idea.span, self._problem.language, idea.notes, given=idea.given)
         size = sum(len(line) for line in self._lines[idea.span.first : idea.span.end])
         fill = await self._model.fill(
@@ -209,9 +218,11 @@ class _Work:
         )
         if not fill.finished:
             return None
-        lines = self._tidy(hole.given + fill.text, idea.span)
+        return self._candidate(idea, self._tidy(hole.given + fill.text, idea.span), fill.entropy)
+
+    def _candidate(self, idea: _Idea, lines: Sequence[str], entropy: float) -> Candidate:
         text = "\n".join([*self._lines[: idea.span.first], *lines, *self._lines[idea.span.end :]])
-        return Candidate(idea.span, tuple(lines), text, fill.entropy, idea.round)
+        return Candidate(idea.span, tuple(lines), text, entropy, idea.round)
 
     def _tidy(self, text: str, span: Span) -> list[str]:
         """New lines, without those at the end that repeat what follows."""

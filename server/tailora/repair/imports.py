@@ -1,0 +1,101 @@
+"""Imports that may be missing in a Python file: what the project's other files import or define under that name.
+
+The model is good at using a name and bad at knowing where it lives; the project knows. Knows nothing of the model;
+reads source files only, and runs none.
+"""
+
+import ast
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from tailora.repair.problem import Problem, Span
+from tailora.repair.validate import unresolved
+
+__all__ = ["import_place", "known_imports", "missing_name"]
+
+_QUOTED = re.compile(r"[\"'`“‘]([A-Za-z_]\w*)[\"'`”’]")
+
+
+def missing_name(problem: Problem) -> str | None:
+    """The name that a finding says is not defined, if that is so."""
+    if problem.language != "python":
+        return None
+    missing = unresolved(problem.text)
+    for finding in problem.findings:
+        for name in _QUOTED.findall(finding.message):
+            if name in missing:
+                return str(name)
+    return None
+
+
+def import_place(text: str) -> Span:
+    """Where a new import goes: behind the last one at the top level, else behind the module's documentation."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Span(0, 0)
+    line = 0
+    for number, node in enumerate(body):
+        documentation = number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if documentation or isinstance(node, ast.Import | ast.ImportFrom):
+            line = node.end_lineno or line
+    if not line:
+        lines = text.split("\n")
+        while line < len(lines) and lines[line].startswith("#"):
+            line += 1
+    return Span(line, line)
+
+
+def known_imports(name: str, path: PurePath, others: Iterable[tuple[str, str]], most: int = 3) -> list[str]:
+    """Import lines that bind ``name``, the most usual first.
+
+    ``others`` are the project's files, as paths relative to its root and texts; ``path`` is the file that needs it.
+    """
+    found: Counter[str] = Counter()
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    for other, text in others:
+        if not other.endswith(".py") or PurePath(other) == path or not word.search(text):
+            continue
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for alias in node.names:
+                    if (alias.asname or alias.name) == name:
+                        found[_line(node, alias, PurePath(other), path)] += 2
+        for statement in tree.body:
+            if (
+                isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                and statement.name == name
+            ):
+                found[f"from {_module(PurePath(other))} import {name}"] += 3
+    if name in sys.stdlib_module_names:
+        found[f"import {name}"] += 1
+    return [line for line, _ in found.most_common(most)]
+
+
+def _line(node: ast.Import | ast.ImportFrom, alias: ast.alias, where: PurePath, path: PurePath) -> str:
+    renamed = f" as {alias.asname}" if alias.asname else ""
+    if isinstance(node, ast.Import):
+        return f"import {alias.name}{renamed}"
+    module = node.module or ""
+    dots = "." * node.level
+    if node.level and where.parent != path.parent:  # relative to another folder
+        base = where.parents[node.level - 1] if node.level <= len(where.parents) else PurePath()
+        dots, module = "", ".".join([*_parts(base), *([module] if module else [])])
+    return f"from {dots}{module} import {alias.name}{renamed}"
+
+
+def _module(path: PurePath) -> str:
+    parts = _parts(path.with_suffix(""))
+    return ".".join(parts[:-1] if parts[-1:] == ["__init__"] and len(parts) > 1 else parts)
+
+
+def _parts(path: PurePath) -> list[str]:
+    parts = list(path.parts)
+    return parts[1:] if parts[:1] in (["src"], ["lib"]) and len(parts) > 1 else parts

@@ -1,0 +1,76 @@
+"""The questions to candidates that need a tool: static checkers, and tests in the sandbox.
+
+A checker that cannot be run says nothing for or against a candidate; only the one that published a diagnostic can say
+that it is gone. Knows nothing of the model.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from tailora.errors import CheckerFailed
+from tailora.repair.checkers import Checker, compare
+from tailora.repair.problem import Candidate, Finding, Problem
+from tailora.repair.validate import Ask, Verdict
+
+__all__ = ["ask_checkers", "ask_tests"]
+
+_TYPES = frozenset({"pyright", "basedpyright", "ty", "mypy", "tsc"})
+
+
+def ask_checkers(problem: Problem, path: Path, checkers: Sequence[Checker]) -> list[Ask]:
+    """One question for each checker: is what it had found gone, and nothing new there?
+
+    ``path`` is where the file lies or would lie.
+    """
+    return [_Question(problem, path, checker) for checker in checkers]
+
+
+class _Question:
+    """Asks one checker. What it says of the file as it is, is found out at the first candidate."""
+
+    def __init__(self, problem: Problem, path: Path, checker: Checker) -> None:
+        self._problem = problem
+        self._path = path
+        self._checker = checker
+        self._own = tuple(found for found in problem.findings if checker.reports(found.source))
+        self._before: tuple[Finding, ...] | None = None
+        self._failed: str | None = None
+
+    async def __call__(self, candidate: Candidate) -> Verdict:
+        """Holds without ``verified`` where nothing can be said."""
+        if self._failed is not None:
+            return Verdict(True, notes=(self._failed,))
+        codes = sorted({found.code for found in self._own if found.code})
+        try:
+            if self._before is None:
+                self._before = await self._checker.check(self._path, self._problem.text, codes=codes)
+            after = await self._checker.check(self._path, candidate.text, codes=codes)
+        except CheckerFailed as error:
+            self._failed = str(error)
+            return Verdict(True, notes=(self._failed,))
+        compared = compare(self._before, after, self._own)
+        name = self._checker.name
+        if compared is None:
+            self._failed = f"{name} does not find the diagnostic in this file"
+            return Verdict(True, notes=(self._failed,))
+        if not compared.gone:
+            return Verdict(False, why=f"{name} still reports it")
+        if compared.new:
+            return Verdict(False, why=f"{name} reports {compared.new[0].message}")
+        if self._own:
+            return Verdict(True, ("diagnostic cleared",), verified=True)
+        return Verdict(True, ("types check",) if name in _TYPES else ())
+
+
+def ask_tests(run: Callable[[str], Awaitable[tuple[int, int, str]]]) -> Ask:
+    """Runs tests on a candidate. ``run`` takes the file's text and gives how many passed, how many did not, and what the
+    first that did not said."""
+
+    async def ask(candidate: Candidate) -> Verdict:
+        passed, failed, said = await run(candidate.text)
+        if failed or not passed:
+            return Verdict(False, why=said or "no test ran")
+        text = "test passes" if passed == 1 else f"{passed} tests pass"
+        return Verdict(True, (text,), verified=True, tests_passed=passed)
+
+    return ask
