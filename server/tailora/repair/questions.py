@@ -63,8 +63,8 @@ class _Question:
 
 
 def ask_tests(run: Callable[[str], Awaitable[tuple[int, int, str]]]) -> Ask:
-    """Runs tests on a candidate. ``run`` takes the file's text and gives how many passed, how many did not, and what the
-    first that did not said."""
+    """Runs tests on a candidate. ``run`` takes the file's text and gives how many passed, how many did not, and what
+    the first that did not said."""
 
     async def ask(candidate: Candidate) -> Verdict:
         passed, failed, said = await run(candidate.text)
