@@ -5,6 +5,7 @@ own, with checkers and tests in the sandbox. Figures, for the cases of a suite:
 
 - ``verified_at_1``, ``verified_at_5``: the first shown, or one of five, is right;
 - ``wrong_shown``: what was shown first was called verified and is wrong;
+- ``same_as_answer``: what was shown first is the answer, but for white space;
 - ``median_seconds``: from the request to the answer.
 """
 
@@ -12,20 +13,25 @@ import asyncio
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from tailora.bench.home import bench_home, end_engine, require_model
+from tailora.demo.repository import copy_sources
 from tailora.engine.client import EngineClient
+from tailora.errors import CheckerFailed
 from tailora.evaluation.repair_suite import Case
 from tailora.repair import pipeline
-from tailora.repair.problem import Candidate, Problem, Repair
+from tailora.repair.checkers import Checker, compare, find
+from tailora.repair.imports import known_imports, missing_name
+from tailora.repair.problem import Problem, Repair
 from tailora.repair.propose import EngineModel
-from tailora.repair.validate import Trial, Verdict
+from tailora.repair.questions import ask_checkers, ask_tests
+from tailora.repair.validate import Trial
 from tailora.sandbox import Limits, run
 from tailora_adapters import languages
 
@@ -59,49 +65,94 @@ def measure(plan: Plan, progress: Callable[[float, str], None]) -> dict[str, Any
 async def _measure(plan: Plan, progress: Callable[[float, str], None]) -> dict[str, Any]:
     client = EngineClient()
     rows: list[dict[str, Any]] = []
-    try:
-        await client.ensure()
-        for number, case in enumerate(plan.cases):
-            with TemporaryDirectory(prefix="tailora-case-") as name:
-                rows.append(await _repair(case, Path(name), client, plan))
-            progress((number + 1) / len(plan.cases), _line(rows))
-    finally:
-        await client.aclose()
-        await end_engine()
+    with TemporaryDirectory(prefix="tailora-cases-") as name:
+        projects = _Projects(Path(name))
+        try:
+            await client.ensure()
+            for number, case in enumerate(plan.cases):
+                rows.append(await _repair(case, projects, client, plan))
+                progress((number + 1) / len(plan.cases), _line(rows))
+        finally:
+            await projects.close()
+            await client.aclose()
+            await end_engine()
     return {"model": plan.model, "adapter": plan.adapter, **_sums(rows), "cases": rows}
 
 
-async def _repair(case: Case, folder: Path, client: EngineClient, plan: Plan) -> dict[str, Any]:
-    _lay(case.files, folder)
-    language = languages.by_path(case.target)
+class _Projects:
+    """Where cases lie: each package once, each other case in a folder of its own; the checkers go on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._packages: dict[str, Path] = {}
+        self._checkers: dict[tuple[Path, str], list[Checker]] = {}
+
+    def lay(self, case: Case) -> Path:
+        """The root of a case's project. Files of a package's case stay as they are: checkers are given the text."""
+        if case.package is None:
+            root = self._folder / f"case-{len(list(self._folder.iterdir()))}"
+            _lay(case.files, root)
+            return root
+        if case.package not in self._packages:
+            self._packages[case.package] = copy_sources(case.package, self._folder)
+        return self._packages[case.package]
+
+    def checkers(self, case: Case, root: Path, language: str) -> list[Checker]:
+        """The checkers for a case. Cases without a package share those of the folder above them all."""
+        place = root if case.package is not None else self._folder
+        if (place, language) not in self._checkers:
+            self._checkers[place, language] = find(place, language, trusted=False)
+        return self._checkers[place, language]
+
+    async def close(self) -> None:
+        """Ends the checkers."""
+        found = [checker for checkers in self._checkers.values() for checker in checkers]
+        await asyncio.gather(*(checker.close() for checker in found), return_exceptions=True)
+
+
+async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: Plan) -> dict[str, Any]:
+    root = projects.lay(case)
+    known = languages.by_path(case.target)
+    language = known.id if known else ""
     problem = Problem(
         PurePosixPath(case.target),
         case.files[case.target],
-        language.id if language else "",
+        language,
         (case.diagnostic,) if case.diagnostic else (),
     )
-    model = EngineModel(client, None, case.target, problem.language, adapter=plan.adapter)
+    if (name := missing_name(problem)) is not None:
+        problem = replace(problem, imports=tuple(known_imports(name, problem.path, _sources(root))))
+    model = EngineModel(client, None, case.target, language, adapter=plan.adapter)
     settings = pipeline.Settings(candidates=plan.candidates, shown=_SHOWN)
 
-    async def tests(candidate: Candidate) -> Verdict:
+    async def run_test(text: str) -> tuple[int, int, str]:
         assert case.test is not None
-        passed = await asyncio.to_thread(_passes, case.test, case, candidate.text)
-        return Verdict(passed, ("tests pass",), "a test fails", verified=True, tests_passed=int(passed))
+        passed = await asyncio.to_thread(_passes, case.test, case, text)
+        return int(passed), int(not passed), "the test fails"
 
+    checkers = projects.checkers(case, root, language)
+    asks = [ask_tests(run_test)] if case.test else ask_checkers(problem, root / case.target, checkers)
     began = time.monotonic()
-    report = await pipeline.repair(problem, model, Trial(problem, [tests] if case.test else []), settings)
+    report = await pipeline.repair(problem, model, Trial(problem, asks), settings)
     seconds = time.monotonic() - began
-    shown = [await asyncio.to_thread(_right, case, repair) for repair in report.repairs]
+    right = [await _right(case, repair, root, checkers) for repair in report.repairs]
+    first = report.repairs[:1]
     return {
         "id": case.id,
         "kind": case.kind,
         "candidates": len(report.attempts),
         "held": sum(attempt.verdict.holds for attempt in report.attempts),
-        "shown": [_shown(case, repair) for repair in report.repairs[:1]],
-        "right": shown,
+        "shown": [_shown(case, repair) for repair in first],
+        "right": right,
+        "same": [case.answer is not None and _same(repair.candidate.text, case.answer) for repair in first],
         "verified": [repair.verified for repair in report.repairs],
         "seconds": round(seconds, 2),
     }
+
+
+def _sources(root: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(root.rglob("*.py")):
+        yield path.relative_to(root).as_posix(), path.read_text(encoding="utf-8", errors="replace")
 
 
 def _lay(files: Any, folder: Path) -> None:
@@ -124,13 +175,35 @@ def _passes(command: str, case: Case, text: str, *, hidden: bool = False) -> boo
         return run(parts, folder, _LIMITS, env={"PYTHONDONTWRITEBYTECODE": "1"}).passed
 
 
-def _right(case: Case, repair: Repair) -> bool:
+async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Checker]) -> bool:
+    """By the hidden test, else the test; of a diagnostic, whether it is the answer, or no checker that can be run finds
+    more in it than in the answer (without one: than in the broken file, of which the diagnostic must be gone)."""
     text = repair.candidate.text
-    if case.answer is not None and text.split() == case.answer.split():
+    if case.answer is not None and _same(text, case.answer):
         return True
     if case.hidden_test is not None:
-        return _passes(case.hidden_test, case, text, hidden=True)
-    return case.test is not None and _passes(case.test, case, text)
+        return await asyncio.to_thread(_passes, case.hidden_test, case, text, hidden=True)
+    if case.test is not None:
+        return await asyncio.to_thread(_passes, case.test, case, text)
+    path, asked = root / case.target, False
+    assert case.diagnostic is not None
+    for checker in checkers:
+        targets = (
+            (case.diagnostic,) if case.answer is None and checker.reports(case.diagnostic.source) else ()
+        )
+        try:
+            before = await checker.check(path, case.answer or case.files[case.target])
+            compared = compare(before, await checker.check(path, text), targets)
+        except CheckerFailed:
+            continue
+        asked = True
+        if compared is None or compared.new or not compared.gone:
+            return False
+    return asked
+
+
+def _same(one: str, other: str) -> bool:
+    return one.split() == other.split()
 
 
 def _shown(case: Case, repair: Repair) -> dict[str, Any]:
@@ -149,6 +222,7 @@ def _sums(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "verified_at_1": round(sum(row["right"][:1] == [True] for row in rows) / count, 4),
         "verified_at_5": round(sum(any(row["right"][:_SHOWN]) for row in rows) / count, 4),
         "wrong_shown": sum(row["right"][:1] == [False] and row["verified"][0] for row in rows),
+        "same_as_answer": round(sum(row["same"] == [True] for row in rows) / count, 4),
         "nothing_shown": sum(not row["right"] for row in rows),
         "median_seconds": round(median(row["seconds"] for row in rows), 2) if rows else None,
     }
