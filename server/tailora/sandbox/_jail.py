@@ -6,7 +6,8 @@ are in force is written, as a JSON list, to the file descriptor that SPEC names:
 - ``processes``: a PID namespace, so that the end of the command ends all that it started;
 - ``network``: a network namespace with nothing but its own loopback, else (Linux 6.7) no TCP by Landlock;
 - ``files``: Landlock (Linux 5.13): nothing can be written outside the folders that SPEC names, and (Linux 6.12) no
-  process outside can be sent a signal.
+  process outside can be sent a signal. With a mount namespace (Linux 5.12) all else is mounted read-only too, which
+  keeps rights, times and attributes of files, of which Landlock knows nothing.
 
 Constants are those of Linux's UAPI headers: sched.h, prctl.h, mount.h, sockios.h, landlock.h.
 """
@@ -24,7 +25,8 @@ from typing import Any, NoReturn
 
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _PDEATHSIG, _NO_NEW_PRIVS, _SUBREAPER = 1, 38, 36
-_REC, _PRIVATE = 0x4000, 1 << 18
+_BIND, _REC, _PRIVATE = 0x1000, 0x4000, 1 << 18
+_SET_ATTRIBUTES, _HERE, _RECURSIVE, _READ_ONLY = 442, -100, 0x8000, 1
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _WRITE_FILE, _TRUNCATE, _REFER = 1 << 1, 1 << 14, 1 << 13
@@ -73,10 +75,29 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _see_own_processes_only() -> None:
-    """A /proc of the new PID namespace, where that is allowed."""
+def _mount(writable: list[str]) -> None:
+    """A /proc of the new PID namespace and all but ``writable`` read-only, where that is allowed."""
     if _call("mount", b"none", b"/", None, _REC | _PRIVATE, None):
         _call("mount", b"proc", b"/proc", b"proc", 0, None)
+        _mount_read_only(writable)
+
+
+def _mount_read_only(writable: list[str]) -> None:
+    """All but ``writable`` and shared memory."""
+    folders = [path for path in (*writable, "/dev/shm") if os.path.isdir(path)]  # noqa: PTH112
+    if not all(_call("mount", path.encode(), path.encode(), None, _BIND | _REC, None) for path in folders):
+        return
+    if not _set_read_only("/", _RECURSIVE, on=True):
+        return
+    for path in folders:
+        # Fails as a whole where a mount below was read-only before.
+        _ = _set_read_only(path, _RECURSIVE, on=False) or _set_read_only(path, 0, on=False)
+    os.chdir(os.getcwd())  # noqa: PTH109  it is still the one below the new mount
+
+
+def _set_read_only(path: str, flags: int, *, on: bool) -> bool:
+    attributes = struct.pack("QQQQ", _READ_ONLY if on else 0, 0 if on else _READ_ONLY, 0, 0)
+    return _call("syscall", _SET_ATTRIBUTES, _HERE, path.encode(), flags, attributes, len(attributes))
 
 
 def _lock_files(writable: list[str], tcp: bool) -> list[str]:
@@ -176,7 +197,7 @@ def main() -> None:
             os.close(spec["report"])
             _end_with(os.waitpid(first, 0)[1])
         _call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _see_own_processes_only()
+        _mount(spec["writable"])
     else:
         _call("prctl", _SUBREAPER, 1, 0, 0, 0)
     child = os.fork()
