@@ -27,12 +27,15 @@ from tailora.errors import CheckerFailed
 from tailora.evaluation.repair_suite import Case
 from tailora.repair import pipeline
 from tailora.repair.checkers import Checker, compare, find
+from tailora.repair.failing_test import look_at
 from tailora.repair.imports import known_imports, missing_name
 from tailora.repair.problem import Problem, Repair
 from tailora.repair.propose import EngineModel
 from tailora.repair.questions import ask_checkers, ask_tests
+from tailora.repair.scratch import ScratchCopy
+from tailora.repair.tests import command_passes
 from tailora.repair.validate import Trial
-from tailora.sandbox import Limits, run
+from tailora.sandbox import Limits
 from tailora_adapters import languages
 
 __all__ = ["Plan", "measure"]
@@ -124,16 +127,13 @@ async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: P
         problem = replace(problem, imports=tuple(known_imports(name, problem.path, _sources(root))))
     model = EngineModel(client, None, case.target, language, adapter=plan.adapter)
     settings = pipeline.Settings(candidates=plan.candidates, shown=_SHOWN)
-
-    async def run_test(text: str) -> tuple[int, int, str]:
-        assert case.test is not None
-        passed = await asyncio.to_thread(_passes, case.test, case, text)
-        return int(passed), int(not passed), "the test fails"
-
     checkers = projects.checkers(case, root, language)
-    asks = [ask_tests(run_test)] if case.test else ask_checkers(problem, root / case.target, checkers)
     began = time.monotonic()
-    report = await pipeline.repair(problem, model, Trial(problem, asks), settings)
+    if case.test is None:
+        asks = ask_checkers(problem, root / case.target, checkers)
+        report = await pipeline.repair(problem, model, Trial(problem, asks), settings)
+    else:
+        report = await _repair_test(case, root, problem, model, settings)
     seconds = time.monotonic() - began
     right = [await _right(case, repair, root, checkers) for repair in report.repairs]
     first = report.repairs[:1]
@@ -150,6 +150,40 @@ async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: P
     }
 
 
+async def _repair_test(
+    case: Case, root: Path, problem: Problem, model: EngineModel, settings: pipeline.Settings
+) -> pipeline.Report:
+    """By pytest, as for a user; by any other command, without knowing what it executes."""
+    assert case.test is not None
+    nodes = _pytest_nodes(case.test)
+    with ScratchCopy(root) as copy:
+        if nodes:
+            found = await look_at(copy, nodes, python=Path(sys.executable), limits=_LIMITS)
+            problem = next((one for one in found.problems if one.path == problem.path), problem)
+            return await pipeline.repair(problem, model, Trial(problem, [found.ask(problem)]), settings)
+
+        async def run_test(text: str) -> tuple[int, int, str]:
+            assert case.test is not None
+            copy.put(case.target, text)
+            passed = await command_passes(case.test, copy.root, limits=_LIMITS)
+            copy.reset()
+            return int(passed), int(not passed), "the test fails"
+
+        return await pipeline.repair(problem, model, Trial(problem, [ask_tests(run_test)]), settings)
+
+
+def _pytest_nodes(command: str) -> list[str] | None:
+    """The nodes of a plain call of pytest; None for any other command."""
+    words = shlex.split(command)
+    if words[:3] in (["python", "-m", "pytest"], ["python3", "-m", "pytest"]):
+        words = words[3:]
+    elif words[:1] == ["pytest"]:
+        words = words[1:]
+    else:
+        return None
+    return [word for word in words if not word.startswith("-")] or None
+
+
 def _sources(root: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(root.rglob("*.py")):
         yield path.relative_to(root).as_posix(), path.read_text(encoding="utf-8", errors="replace")
@@ -162,17 +196,12 @@ def _lay(files: Any, folder: Path) -> None:
         target.write_text(text, encoding="utf-8", newline="")
 
 
-def _passes(command: str, case: Case, text: str, *, hidden: bool = False) -> bool:
+async def _passes(command: str, case: Case, text: str, *, hidden: bool = False) -> bool:
     """Whether a command ends with 0 where the target is ``text``. Each has a folder of its own."""
     with TemporaryDirectory(prefix="tailora-case-", ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
+        folder = Path(name)
         _lay({**case.files, **(case.hidden_files if hidden else {}), case.target: text}, folder)
-        parts = shlex.split(command)
-        if parts[0] in ("python", "python3"):
-            parts[0] = sys.executable
-        elif parts[0] == "pytest":
-            parts[:1] = [sys.executable, "-m", "pytest"]
-        return run(parts, folder, _LIMITS, env={"PYTHONDONTWRITEBYTECODE": "1"}).passed
+        return await command_passes(command, folder, limits=_LIMITS)
 
 
 async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Checker]) -> bool:
@@ -182,9 +211,9 @@ async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Chec
     if case.answer is not None and _same(text, case.answer):
         return True
     if case.hidden_test is not None:
-        return await asyncio.to_thread(_passes, case.hidden_test, case, text, hidden=True)
+        return await _passes(case.hidden_test, case, text, hidden=True)
     if case.test is not None:
-        return await asyncio.to_thread(_passes, case.test, case, text)
+        return await _passes(case.test, case, text)
     path, asked = root / case.target, False
     assert case.diagnostic is not None
     for checker in checkers:

@@ -11,18 +11,12 @@ from tailora.repair.problem import Problem, Span
 from tailora.repair.propose import Score
 from tailora.repair.syntax import Syntax
 
-__all__ = ["Oddity", "Region", "around", "oddities", "suspects"]
+__all__ = ["Oddity", "oddities", "regions", "suspects"]
 
 _NEAR = 3
+_MOST_REGIONS = 3
 _LONGEST = 120
 """Lines of a function that are judged as a whole; of a longer one, those around the suspect lines."""
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """The lines that are judged together: a function's body, or what stands around a line."""
-
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +32,50 @@ class Oddity:
     """What the model would go on with instead, best first."""
 
 
-def around(problem: Problem, syntax: Syntax, line: int) -> Region:
-    """What is judged together with ``line``: the body of its function if that is not too long."""
+def regions(problem: Problem, syntax: Syntax) -> list[Span]:
+    """The lines that are judged together: the bodies of the functions that a finding or a failing test points to, the
+    most suspect first; without either, of the last functions of the file."""
+    if problem.findings:
+        last = len(syntax.lines) - 1
+        lines = [min(max(finding.line, 0), last) for finding in problem.findings]
+    elif any(problem.suspects):
+        lines = sorted(
+            (line for line, value in enumerate(problem.suspects[: len(syntax.lines)]) if value),
+            key=lambda line: -problem.suspects[line],
+        )
+    else:
+        lines = [syntax.body(function).first for function in reversed(syntax.functions())] or [0]
+    found: list[Span] = []
+    for line in lines:
+        if len(found) < _MOST_REGIONS and not any(line in span for span in found):
+            found.append(_around(syntax, line))
+    return found
+
+
+def _around(syntax: Syntax, line: int) -> Span:
+    """The body of the function around ``line``, or as much of it as can be judged at once."""
     function = syntax.function(line)
     whole = Span(0, len(syntax.lines)) if function is None else syntax.body(function)
     if line not in whole:
         whole = Span(line, line + 1)
     if len(whole) > _LONGEST:
         whole = Span(max(whole.first, line - _LONGEST // 2), min(whole.end, line + _LONGEST // 2))
-    return Region(whole)
+    return whole
 
 
-def oddities(lines: Sequence[str], region: Region, scores: Sequence[Score]) -> dict[int, Oddity]:
+def oddities(lines: Sequence[str], region: Span, scores: Sequence[Score]) -> dict[int, Oddity]:
     """For each judged line its most surprising place, by line."""
     found: dict[int, Oddity] = {}
-    line, kept = region.span.first, ""
+    line, kept = region.first, ""
     for score in scores:
-        if line >= region.span.end:
+        if line >= region.end:
             break
-        here = line
         best = max((value for _, value in score.top), default=score.logprob)
         surprise = max(0.0, best - score.logprob)
-        if score.text.strip() or not score.text:
-            known = found.get(here)
-            if known is None or surprise > known.surprise:
-                rather = tuple(
-                    text for text, value in score.top if text != score.text and value > score.logprob
-                )
-                found[here] = Oddity(here, surprise, kept, rather)
+        known = found.get(line)
+        if known is None or surprise > known.surprise:
+            rather = tuple(text for text, value in score.top if text != score.text and value > score.logprob)
+            found[line] = Oddity(line, surprise, kept, rather)
         kept += score.text
         if "\n" in score.text:
             line += score.text.count("\n")

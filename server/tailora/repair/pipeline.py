@@ -135,26 +135,16 @@ class _Work:
         self._lines = self._syntax.lines
         self._odd: dict[int, Oddity] = {}
         self._spans: list[Span] = []
-        self._region = Span(0, 0)
-        self._surprise = 0.0
+        self._regions: dict[Span, float] = {}
+        """What was judged, and how many nats it has."""
 
     async def look(self) -> None:
         """Has the model judge the lines around, and orders the suspect statements."""
-        line = self._center()
-        region = localize.around(self._problem, self._syntax, line)
-        self._region = region.span
-        scores = await self._judge(self._lines, region.span)
-        self._surprise = -sum(score.logprob for score in scores)
-        self._odd = localize.oddities(self._lines, region, scores)
+        for region in localize.regions(self._problem, self._syntax):
+            scores = await self._judge(self._lines, region)
+            self._regions[region] = -sum(score.logprob for score in scores)
+            self._odd |= localize.oddities(self._lines, region, scores)
         self._spans = localize.suspects(self._problem, self._syntax, self._odd)
-
-    def _center(self) -> int:
-        if self._problem.findings:
-            return min(max(self._problem.findings[0].line, 0), len(self._lines) - 1)
-        if self._problem.suspects:
-            return max(range(len(self._problem.suspects)), key=lambda line: self._problem.suspects[line])
-        functions = self._syntax.functions()
-        return self._syntax.body(functions[-1]).first if functions else 0
 
     async def _judge(self, lines: Sequence[str], span: Span) -> tuple[Score, ...]:
         head = "".join(line + "\n" for line in lines[: span.first])
@@ -165,10 +155,10 @@ class _Work:
         """What to ask, in turn; ``attempts`` grows meanwhile."""
         spans = self._spans
         if self._problem.imports:
-            place = import_place(self._problem.text)
+            top = import_place(self._problem.text)
             for line in self._problem.imports:
-                yield _Idea(place, lines=(line,))
-        messages = tuple(finding.message for finding in self._problem.findings[:2])
+                yield _Idea(top, lines=(line,))
+        messages = (*(finding.message for finding in self._problem.findings[:2]), *self._problem.said)
         first = Notes(messages)
         for place, span in enumerate(spans[:3]):
             yield _Idea(span, first if place == 0 else _NOTHING)
@@ -198,11 +188,16 @@ class _Work:
 
     def _wider(self, span: Span) -> Span:
         """A span with the statement behind it, or before it, in the same function."""
-        if span.end < self._region.end:
+        region = self._region(span)
+        if span.end < region.end:
             return Span(span.first, self._syntax.statement(span.end).end)
-        if span.first > self._region.first:
+        if span.first > region.first:
             return Span(self._syntax.statement(span.first - 1).first, span.end)
         return span
+
+    def _region(self, span: Span) -> Span:
+        """What was judged around ``span``, else the span itself."""
+        return next((region for region in self._regions if span.first in region), span)
 
     async def ask(self, idea: _Idea) -> Candidate | None:
         """What the model makes of an idea; None if it did not come to an end."""
@@ -235,8 +230,9 @@ class _Work:
 
     async def entropy_change(self, candidate: Candidate) -> float:
         """By how many nats the judged lines became less likely; negative: likelier."""
+        region = self._region(candidate.span)
+        if region not in self._regions:
+            return 0.0
         lines = candidate.text.split("\n")
-        grown = len(lines) - len(self._lines)
-        first = min(self._region.first, candidate.span.first)
-        region = Span(first, max(self._region.end, candidate.span.end) + grown)
-        return -sum(score.logprob for score in await self._judge(lines, region)) - self._surprise
+        now = Span(region.first, max(region.end, candidate.span.end) + len(lines) - len(self._lines))
+        return -sum(score.logprob for score in await self._judge(lines, now)) - self._regions[region]

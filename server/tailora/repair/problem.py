@@ -50,6 +50,8 @@ class Problem:
     """What must be gone. None where a test fails instead."""
     suspects: tuple[float, ...] = ()
     """Suspicion of each line from 0 to 1, from tests (see ``spectrum``); empty where there are none."""
+    said: tuple[str, ...] = ()
+    """What a failing test said."""
     imports: tuple[str, ...] = ()
     """Import lines that may be missing, the likeliest first."""
 

@@ -63,7 +63,7 @@ class ScriptedModel:
 
 
 def problem(*findings: Finding, suspects: tuple[float, ...] = (), imports: tuple[str, ...] = ()) -> Problem:
-    return Problem(PurePath("a.py"), TEXT, "python", findings, suspects, imports)
+    return Problem(PurePath("a.py"), TEXT, "python", findings, suspects, imports=imports)
 
 
 def wants(text: str, passed: int = 1) -> object:
