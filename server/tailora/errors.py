@@ -11,7 +11,14 @@ TailoraError
 
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["CheckerFailed", "EngineError", "EngineRefused", "EngineUnreachable", "OptionError", "PromptTooLong"]
+__all__ = [
+    "CheckerFailed",
+    "EngineError",
+    "EngineRefused",
+    "EngineUnreachable",
+    "OptionError",
+    "PromptTooLong",
+]
 
 
 class EngineError(TailoraError):
