@@ -31,7 +31,7 @@ from tailora.repair.failing_test import look_at
 from tailora.repair.imports import known_imports, missing_name
 from tailora.repair.problem import Problem, Repair
 from tailora.repair.propose import EngineModel
-from tailora.repair.questions import ask_checkers, ask_tests
+from tailora.repair.questions import ask_checkers, ask_tests, relevant
 from tailora.repair.scratch import ScratchCopy
 from tailora.repair.tests import command_passes
 from tailora.repair.validate import Trial
@@ -129,8 +129,8 @@ async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: P
     settings = pipeline.Settings(candidates=plan.candidates, shown=_SHOWN)
     checkers = projects.checkers(case, root, language)
     began = time.monotonic()
-    if case.test is None:
-        asks = ask_checkers(problem, root / case.target, checkers)
+    if case.diagnostic is not None:
+        asks = ask_checkers(problem, root / case.target, relevant(checkers, case.diagnostic.source))
         report = await pipeline.repair(problem, model, Trial(problem, asks), settings)
     else:
         report = await _repair_test(case, root, problem, model, settings)

@@ -22,7 +22,7 @@ from tailora.repair import pipeline
 from tailora.repair.checkers import Checker, find
 from tailora.repair.problem import Finding, Problem
 from tailora.repair.propose import EngineModel
-from tailora.repair.questions import ask_checkers
+from tailora.repair.questions import ask_checkers, relevant
 from tailora.repair.validate import Trial
 
 if TYPE_CHECKING:
@@ -104,8 +104,6 @@ class Repairs:
         relative = place.relative or path.name
         problem = Problem(PurePath(relative), snapshot.text, snapshot.language, (finding,))
         checkers = self._checkers_for(place.root or path.parent, snapshot.language, options.learning.trusted)
-        own = [checker for checker in checkers if checker.reports(finding.source)]
-        others = [checker for checker in checkers if checker not in own]
         await ls.link.ensure()
         model = EngineModel(
             ls.link.client,
@@ -114,7 +112,7 @@ class Repairs:
             snapshot.language,
             adapter=options.completion.adapter,
         )
-        trial = Trial(problem, ask_checkers(problem, path, [*own, *others]))
+        trial = Trial(problem, ask_checkers(problem, path, relevant(checkers, finding.source)))
         settings = _settings(options.repair)
         async with _progress(ls, f"Repairing {path.name}") as report:
             return await pipeline.repair(problem, model, trial, settings, progress=report)

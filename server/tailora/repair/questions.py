@@ -12,9 +12,27 @@ from tailora.repair.checkers import Checker, compare
 from tailora.repair.problem import Candidate, Finding, Problem
 from tailora.repair.validate import Ask, Verdict
 
-__all__ = ["ask_checkers", "ask_tests"]
+__all__ = ["ask_checkers", "ask_tests", "relevant"]
 
 _TYPES = frozenset({"pyright", "basedpyright", "ty", "mypy", "tsc"})
+_QUICK = frozenset({"ruff", "ty"})
+_SLOW = frozenset({"mypy"})
+"""Seconds for a check: asked only about what it said itself."""
+
+
+def relevant(checkers: Sequence[Checker], source: str) -> list[Checker]:
+    """Which of ``checkers`` are worth asking about a diagnostic of ``source``: the one that published it first, then
+    the quick ones, and the quickest that knows types where that is none of these."""
+    own = sorted(
+        (checker for checker in checkers if checker.reports(source)),
+        key=lambda checker: checker.name.lower() != source.lower(),
+    )[:1]
+    chosen = own + [checker for checker in checkers if checker.name in _QUICK and checker not in own]
+    if not any(checker.name in _TYPES for checker in chosen):
+        chosen += [checker for checker in checkers if checker.name in _TYPES and checker.name not in _SLOW][
+            :1
+        ]
+    return chosen
 
 
 def ask_checkers(problem: Problem, path: Path, checkers: Sequence[Checker]) -> list[Ask]:
