@@ -10,142 +10,171 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
-from tailora.errors import EngineError
+from tailora.errors import EngineError, RepairError
 from tailora.lsp.repairs import Snapshot
-from tailora.lsp.text import offset_of_units, path_of, units
+from tailora.lsp.text import offset_of_units, path_of, plain_lines
+from tailora.lsp.works import Stopped
+from tailora.lsp.workspace_edits import workspace_edit
 from tailora.repair.edits import rebased
-from tailora.repair.problem import Finding, Repair
+from tailora.repair.pipeline import Report
+from tailora.repair.problem import Finding, Repair, Span
+from tailora_adapters import languages
+from tailora_adapters.corpus.secrets import is_secret_file
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["FIX_ALL", "code_action", "register", "resolve"]
+__all__ = ["FIX_ALL", "REWRITE", "code_action", "edit_of", "register", "resolve", "title_of"]
 
 FIX_ALL = "source.fixAll.tailora"
+REWRITE = "refactor.rewrite.tailora"
 _MOST_ACTIONS = 8
 """Diagnostics of one request that get an action."""
+_MOST_FIXED = 20
+"""Diagnostics that are fixed at once."""
 _TITLE_CHARS = 60
+_WITHDRAWN = "the lines were changed or the file was closed meanwhile, so nothing was changed"
 _log = logging.getLogger(__name__)
 
 
 def register(server: TailoraServer) -> None:
     """Registers the handlers."""
     options = types.CodeActionOptions(
-        code_action_kinds=[types.CodeActionKind.QuickFix, FIX_ALL], resolve_provider=True
+        code_action_kinds=[types.CodeActionKind.QuickFix, REWRITE, FIX_ALL], resolve_provider=True
     )
     server.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)(code_action)
     server.feature(types.CODE_ACTION_RESOLVE)(resolve)
 
 
 async def code_action(ls: TailoraServer, params: types.CodeActionParams) -> list[types.CodeAction] | None:
-    """The actions for the diagnostics at hand, whoever published them."""
-    uri = params.text_document.uri
-    snapshot = _snapshot(ls, uri)
+    """The actions for the diagnostics at hand, whoever published them, or for the selected lines."""
+    uri, context = params.text_document.uri, params.context
     path = path_of(uri)
-    if snapshot is None or path is None:
+    if path is None or not _can_resolve(ls) or is_secret_file(path.name):
         return None
-    if not ls.settings.for_root(ls.folders.place(path).root).repair.enabled:
+    options = ls.settings.for_root(ls.folders.place(path).root)
+    snapshot = _snapshot(ls, uri)
+    if not options.repair.enabled or snapshot is None:
         return None
-    findings = _findings(ls, snapshot, params.context.diagnostics)
-    if not findings:
+    if len(snapshot.text) > options.completion.max_file_kb * 1024:
         return None
-    ls.repairs.keep(snapshot)
+    findings = _findings(ls, snapshot, context.diagnostics)
     actions: list[types.CodeAction] = []
-    if _wanted(params.context.only, types.CodeActionKind.QuickFix):
+    if _wanted(context.only, types.CodeActionKind.QuickFix):
         for finding, diagnostic in findings[:_MOST_ACTIONS]:
             actions += _for_finding(ls, snapshot, finding, diagnostic)
-    if params.context.only and _wanted(params.context.only, FIX_ALL):
-        data = {"uri": uri, "version": snapshot.version, "all": [asdict(finding) for finding, _ in findings]}
+    if findings and _wants_all(context):
+        data = _data(snapshot, all=[asdict(finding) for finding, _ in findings[:_MOST_FIXED]])
         actions.append(
-            types.CodeAction(
-                title="Tailora: apply all verified fixes", kind=FIX_ALL, data=data, tags=_tags(ls)
-            )
+            types.CodeAction("Tailora: apply all verified fixes", kind=FIX_ALL, data=data, tags=_tags(ls))
         )
-    return actions
+    invoked = context.trigger_kind == types.CodeActionTriggerKind.Invoked
+    if invoked and not context.diagnostics and _wanted(context.only, REWRITE):
+        lines = _selected(snapshot, params.range)
+        if lines is not None:
+            data = _data(snapshot, lines=[lines.first, lines.end])
+            title = "Tailora: find another version of these lines that holds"
+            actions.append(types.CodeAction(title, kind=REWRITE, data=data, tags=_tags(ls)))
+    if actions:
+        ls.repairs.keep(snapshot)
+    return actions or None
 
 
 async def resolve(ls: TailoraServer, action: types.CodeAction) -> types.CodeAction:
     """Computes an action's edit. Without one that holds, the action comes back as it was, and a message says why."""
     data = action.data
+    if not isinstance(data, dict) or "uri" not in data:
+        return action
     try:
-        if not isinstance(data, dict) or "uri" not in data:
-            return action
         snapshot = ls.repairs.snapshot(data["uri"], data.get("version"))
         path = path_of(data["uri"])
         if snapshot is None or path is None:
             return _sorry(ls, action, "the file has changed since; ask again")
         if "finding" in data:
-            return await _resolve_one(ls, action, snapshot, Finding(**data["finding"]))
-        return await _resolve_all(ls, action, snapshot, [Finding(**values) for values in data["all"]])
-    except EngineError as error:
+            report = await ls.repairs.repair(snapshot, path, Finding(**data["finding"]))
+            return _resolved(ls, action, snapshot, report)
+        if "lines" in data:
+            report = await ls.repairs.rewrite(snapshot, path, Span(*data["lines"]))
+            return _resolved(ls, action, snapshot, report)
+        findings = [Finding(**values) for values in data["all"]]
+        return await _resolve_all(ls, action, snapshot, path, findings)
+    except Stopped:
+        return action
+    except (EngineError, RepairError) as error:
         return _sorry(ls, action, str(error))
     except Exception as error:  # noqa: BLE001 - the protocol boundary: every request gets its answer
         _log.exception("A repair failed")
         return _sorry(ls, action, f"internal error ({type(error).__name__}); see the log")
 
 
-async def _resolve_one(
-    ls: TailoraServer, action: types.CodeAction, snapshot: Snapshot, finding: Finding
+def _resolved(
+    ls: TailoraServer, action: types.CodeAction, snapshot: Snapshot, report: Report
 ) -> types.CodeAction:
-    path = path_of(snapshot.uri)
-    assert path is not None
-    report = await ls.repairs.repair(snapshot, finding, path)
+    """The action with the best edit."""
     if not report.repairs:
         tried = len(report.attempts)
-        said = f"no fix was found that holds ({tried} tried)" if tried else "the model has no fix to offer"
+        said = f"nothing was found that holds ({tried} tried)" if tried else "the model has nothing to offer"
         return _sorry(ls, action, said)
     best = report.repairs[0]
-    edit = _edit(ls, snapshot, best.candidate.text)
+    edit = edit_of(ls, snapshot, best.candidate.text)
     if edit is None:
-        return _sorry(ls, action, "the lines were changed meanwhile, so the fix was withdrawn")
+        return _sorry(ls, action, _WITHDRAWN)
     action.edit = edit
-    action.title = _title(best)
+    action.title = title_of(best)
     action.is_preferred = best.verified or None
+    if not best.verified and best.notes:
+        _sorry(ls, action, f"not verified: {'; '.join(best.notes)}")
     return action
 
 
 async def _resolve_all(
-    ls: TailoraServer, action: types.CodeAction, snapshot: Snapshot, findings: Sequence[Finding]
+    ls: TailoraServer,
+    action: types.CodeAction,
+    snapshot: Snapshot,
+    path: Path,
+    findings: Sequence[Finding],
 ) -> types.CodeAction:
-    """Verified fixes, one after the other, each in the text that the ones before it made."""
-    path = path_of(snapshot.uri)
-    assert path is not None
-    text, fixed = snapshot.text, 0
-    waiting = sorted(findings, key=lambda finding: finding.line)
-    while waiting:  # from below: lines above stay where they are, but for an import that comes in
-        finding = waiting.pop()
-        report = await ls.repairs.repair(replace(snapshot, version=None, text=text), finding, path)
-        if not report.repairs or not report.repairs[0].verified:
-            continue
-        made = report.repairs[0].candidate
-        text, fixed = made.text, fixed + 1
-        grown = len(made.lines) - len(made.span)
-        waiting = [
-            replace(other, line=other.line + grown, end_line=other.end_line + grown)
-            if other.line >= made.span.end
-            else other
-            for other in waiting
-        ]
-    if not fixed:
+    text, cleared = await ls.repairs.repair_all(snapshot, path, findings)
+    if not cleared:
         return _sorry(ls, action, f"none of {len(findings)} diagnostics has a verified fix")
-    action.edit = _edit(ls, snapshot, text)
+    action.edit = edit_of(ls, snapshot, text)
     if action.edit is None:
-        return _sorry(ls, action, "the lines were changed meanwhile, so the fixes were withdrawn")
-    action.title = f"Tailora: {fixed} of {len(findings)} fixed, verified"
+        return _sorry(ls, action, _WITHDRAWN)
+    action.title = f"Tailora: {cleared} of {len(findings)} fixed, verified"
     return action
+
+
+def _data(snapshot: Snapshot, **more: Any) -> dict[str, Any]:
+    """What ``resolve`` gets back."""
+    return {"uri": snapshot.uri, "version": snapshot.version, **more}
+
+
+def _selected(snapshot: Snapshot, selection: types.Range) -> Span | None:
+    """The lines of a selection without blank ones at its ends; None where there are none, or no grammar for them."""
+    begin, end = selection.start, selection.end
+    known = languages.by_id(snapshot.language)
+    if begin == end or known is None or languages.parser(known) is None:
+        return None
+    lines = snapshot.text.split("\n")
+    first, after = begin.line, min(end.line + (end.character > 0), len(lines))
+    while first < after and not lines[first].strip():
+        first += 1
+    while first < after and not lines[after - 1].strip():
+        after -= 1
+    return Span(first, after) if first < after else None
 
 
 def _snapshot(ls: TailoraServer, uri: str) -> Snapshot | None:
     document = ls.workspace.opened(uri)
     if document is None or document.oversize:
         return None
-    text = document.source.replace("\r\n", "\n").replace("\r", "\n")
-    return Snapshot(uri, document.version, text, document.language_id or "plaintext")
+    return Snapshot(uri, document.version, plain_lines(document.source), document.language_id or "plaintext")
 
 
 def _findings(
@@ -159,11 +188,10 @@ def _findings(
         if diagnostic.severity == types.DiagnosticSeverity.Hint:
             continue
         begin, end = diagnostic.range.start, diagnostic.range.end
-        message = diagnostic.message if isinstance(diagnostic.message, str) else diagnostic.message.value
         finding = Finding(
             diagnostic.source or "",
             "" if diagnostic.code is None else str(diagnostic.code),
-            message,
+            diagnostic.message,
             *_place(lines, begin, encoding),
             *_place(lines, end, encoding),
         )
@@ -182,7 +210,7 @@ def _for_finding(
     """The edits that are known to hold, else one action that looks for them."""
     made = ls.repairs.made(snapshot, finding)
     if made is None:
-        data = {"uri": snapshot.uri, "version": snapshot.version, "finding": asdict(finding)}
+        data = _data(snapshot, finding=asdict(finding))
         title = f"Tailora: find a fix that holds for “{_short(finding.message)}”"
         return [
             types.CodeAction(
@@ -195,11 +223,11 @@ def _for_finding(
         ]
     actions = []
     for place, repair in enumerate(made.repairs):
-        edit = _edit(ls, snapshot, repair.candidate.text)
+        edit = edit_of(ls, snapshot, repair.candidate.text)
         if edit is not None:
             actions.append(
                 types.CodeAction(
-                    title=_title(repair),
+                    title=title_of(repair),
                     kind=types.CodeActionKind.QuickFix,
                     diagnostics=[diagnostic],
                     is_preferred=(place == 0 and repair.verified) or None,
@@ -210,7 +238,7 @@ def _for_finding(
     return actions
 
 
-def _title(repair: Repair) -> str:
+def title_of(repair: Repair) -> str:
     """What is written, and what was verified of it."""
     lines = [line.strip() for line in repair.candidate.lines if line.strip()]
     what = f"“{_short(lines[0])}”" if lines else "remove the lines"
@@ -226,43 +254,42 @@ def _short(text: str) -> str:
     return line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1] + "…"
 
 
-def _edit(ls: TailoraServer, snapshot: Snapshot, text: str) -> types.WorkspaceEdit | None:
+def edit_of(ls: TailoraServer, snapshot: Snapshot, text: str) -> types.WorkspaceEdit | None:
     """The edit that brings the document, as it is now, what ``text`` brings to the snapshot; None if it cannot."""
     document = ls.workspace.opened(snapshot.uri)
-    now = _snapshot(ls, snapshot.uri)
-    if document is None or now is None:
+    if document is None or document.oversize:
         return None
-    changes = rebased(snapshot.text, text, now.text)
+    changes = rebased(snapshot.text, text, plain_lines(document.source))
     if changes is None:
         return None
-    newline = "\r\n" if "\r\n" in document.source else "\n"
-    lines, encoding = now.text.split("\n"), ls.workspace.position_encoding
-    edits: list[types.TextEdit | types.AnnotatedTextEdit | types.SnippetTextEdit] = [
-        types.TextEdit(
-            range=types.Range(
-                types.Position(change.line, units(lines[change.line][: change.column], encoding)),
-                types.Position(change.end_line, units(lines[change.end_line][: change.end_column], encoding)),
-            ),
-            new_text=change.new.replace("\n", newline),
-        )
-        for change in changes
-    ]
-    workspace = ls.client_capabilities.workspace
-    if workspace is not None and workspace.workspace_edit and workspace.workspace_edit.document_changes:
-        versioned = types.OptionalVersionedTextDocumentIdentifier(uri=snapshot.uri, version=document.version)
-        return types.WorkspaceEdit(
-            document_changes=[types.TextDocumentEdit(text_document=versioned, edits=edits)]
-        )
-    plain = [edit for edit in edits if isinstance(edit, types.TextEdit)]
-    return types.WorkspaceEdit(changes={snapshot.uri: plain})
+    return workspace_edit(ls, snapshot.uri, document.version, document.source, changes)
+
+
+def _can_resolve(ls: TailoraServer) -> bool:
+    """Whether the client asks for the edit of an action that was chosen: none is known before."""
+    text = ls.client_capabilities.text_document
+    able = text.code_action if text is not None else None
+    if able is None or not able.data_support or able.resolve_support is None:
+        return False
+    return able.code_action_literal_support is not None and "edit" in able.resolve_support.properties
+
+
+def _wants_all(context: types.CodeActionContext) -> bool:
+    """Whether the request is for fixing all. On saving, which waits for the answer, only by our own name."""
+    if context.trigger_kind == types.CodeActionTriggerKind.Automatic:
+        return FIX_ALL in _names(context.only)
+    return bool(context.only) and _wanted(context.only, FIX_ALL)
 
 
 def _wanted(only: Sequence[types.CodeActionKind | str] | None, kind: str) -> bool:
     """Whether a request that asks for ``only`` these kinds wants ``kind``."""
     if not only:
         return True
-    names = [str(getattr(wanted, "value", wanted)) for wanted in only]
-    return any(kind == name or kind.startswith(name + ".") or not name for name in names)
+    return any(kind == name or kind.startswith(name + ".") or not name for name in _names(only))
+
+
+def _names(only: Sequence[types.CodeActionKind | str] | None) -> list[str]:
+    return [str(getattr(wanted, "value", wanted)) for wanted in only or ()]
 
 
 def _tags(ls: TailoraServer) -> list[types.CodeActionTag] | None:

@@ -42,6 +42,7 @@ from tailora.lsp.status import StatusBoard
 from tailora.lsp.stdio import claim_stdout, read_messages
 from tailora.lsp.text import Documents, path_of
 from tailora.lsp.turns import Later, Turns
+from tailora.lsp.works import Works
 from tailora_adapters.corpus.secrets import is_secret_file
 
 __all__ = ["TailoraServer", "main", "start_io"]
@@ -76,6 +77,7 @@ class TailoraServer(LanguageServer):
             lambda uri: document.source if (document := self.workspace.opened(uri)) else None,
             lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call),
         )
+        self.works = Works(self)
         self.repairs = Repairs(self)
         self.client_listens = False
         self._active_uri: str | None = None

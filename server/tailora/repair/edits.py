@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["TextChange", "changes_between", "rebased"]
+__all__ = ["TextChange", "changes_between", "common_ends", "rebased"]
 
 _CONTEXT = 1
 """Lines before and after an edit that must stand as they did for it to be moved."""
@@ -46,29 +46,47 @@ def rebased(before: str, after: str, now: str) -> list[TextChange] | None:
     if now == before:
         return changes_between(before, after)
     old, current = before.split("\n"), now.split("\n")
-    same = [
-        block
-        for block in difflib.SequenceMatcher(None, old, current, autojunk=False).get_matching_blocks()
-        if block.size
-    ]
+    same = _same(old, current)
     moved: list[TextChange] = []
     for block in _blocks(old, after.split("\n")):
         first, end = max(0, block.first - _CONTEXT), min(len(old), block.end + _CONTEXT)
-        kept = next((part for part in same if part.a <= first and end <= part.a + part.size), None)
-        if kept is None:
+        by = next((other - at for at, other, size in same if at <= first and end <= at + size), None)
+        if by is None:
             return None
-        by = kept.b - kept.a
         moved.append(_trimmed(current, _Block(block.first + by, block.end + by, block.lines)))
     return moved
 
 
 def _blocks(old: Sequence[str], new: Sequence[str]) -> list[_Block]:
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    return [
-        _Block(first, end, tuple(new[low:high]))
-        for tag, first, end, low, high in matcher.get_opcodes()
-        if tag != "equal"
-    ]
+    found: list[_Block] = []
+    at = to = 0
+    for first, other, size in [*_same(old, new), (len(old), len(new), 0)]:
+        if first > at or other > to:
+            found.append(_Block(at, first, tuple(new[to:other])))
+        at, to = first + size, other + size
+    return found
+
+
+def _same(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int]]:
+    """The runs of lines that both have: where in ``old``, where in ``new``, how many.
+
+    Equal lines at both ends are left out of the search, which takes time with the square of what is left.
+    """
+    head, tail = common_ends(old, new)
+    inner = difflib.SequenceMatcher(
+        None, old[head : len(old) - tail], new[head : len(new) - tail], autojunk=False
+    )
+    runs = [(head + block.a, head + block.b, block.size) for block in inner.get_matching_blocks()]
+    runs = [(0, 0, head), *runs, (len(old) - tail, len(new) - tail, tail)]
+    return [run for run in runs if run[2]]
+
+
+def common_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """How many lines are equal at the beginning, and behind those at the end."""
+    shorter = min(len(old), len(new))
+    head = next((line for line in range(shorter) if old[line] != new[line]), shorter)
+    tail = next((line for line in range(shorter - head) if old[-1 - line] != new[-1 - line]), shorter - head)
+    return head, tail
 
 
 def _trimmed(old: Sequence[str], block: _Block) -> TextChange:

@@ -5,17 +5,25 @@ reads source files only, and runs none.
 """
 
 import ast
+import contextlib
+import os
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterable
-from pathlib import PurePath
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 
 from tailora.repair.problem import Problem, Span
 from tailora.repair.validate import unresolved
+from tailora_adapters.corpus.ignore import IgnoreRules
+from tailora_adapters.corpus.rules import MAX_FILE_BYTES, file_reason, folder_reason, inner_reason
 
-__all__ = ["import_place", "known_imports", "missing_name"]
+__all__ = ["import_place", "known_imports", "missing_name", "project_texts"]
 
+_MOST_FILES = 2_000
+_MOST_BYTES = 20 << 20
+_MOST_SEEN = 100_000
+"""Entries of folders."""
 _QUOTED = re.compile(r"[\"'`“‘]([A-Za-z_]\w*)[\"'`”’]")
 
 
@@ -47,6 +55,45 @@ def import_place(text: str) -> Span:
         while line < len(lines) and lines[line].startswith("#"):
             line += 1
     return Span(line, line)
+
+
+def project_texts(
+    root: Path, *, most_files: int = _MOST_FILES, most_bytes: int = _MOST_BYTES
+) -> Iterator[tuple[str, str]]:
+    """The project's Python files that might be learned, those near the root first, as paths relative to it and texts.
+
+    Never what the project ignores, secret files, links, or what cannot be read. Blocks.
+    """
+    seen = 0
+    folders = deque([("", IgnoreRules.outside(root))])
+    while folders:
+        prefix, rules = folders.popleft()
+        try:
+            with os.scandir(root / prefix) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        names = {entry.name for entry in entries}
+        if prefix and inner_reason(names):
+            continue
+        rules = rules.below(root, prefix, names)
+        for entry in entries:
+            path = prefix + entry.name
+            seen += 1
+            if seen > _MOST_SEEN or most_files <= 0:
+                return
+            with contextlib.suppress(OSError, ValueError):  # ValueError: no UTF-8
+                if entry.is_dir(follow_symlinks=False):
+                    if not folder_reason(path, entry.name, rules, names):
+                        folders.append((path + "/", rules))
+                elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    if size > MAX_FILE_BYTES or file_reason(path, entry.name, rules)[0]:
+                        continue
+                    most_files, most_bytes = most_files - 1, most_bytes - size
+                    if most_bytes < 0:
+                        return
+                    yield path, Path(entry.path).read_text(encoding="utf-8")
 
 
 def known_imports(name: str, path: PurePath, others: Iterable[tuple[str, str]], most: int = 3) -> list[str]:

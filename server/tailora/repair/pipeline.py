@@ -145,6 +145,16 @@ class _Work:
             self._regions[region] = -sum(score.logprob for score in scores)
             self._odd |= localize.oddities(self._lines, region, scores)
         self._spans = localize.suspects(self._problem, self._syntax, self._odd)
+        within = self._problem.within
+        if within is not None:
+            self._odd = {line: oddity for line, oddity in self._odd.items() if line in within}
+            inner = [span for span in self._spans if self._may(span) and span != within]
+            self._spans = [within, *inner]
+
+    def _may(self, span: Span) -> bool:
+        """Whether a span may be rewritten."""
+        within = self._problem.within
+        return within is None or (within.first <= span.first and span.end <= within.end)
 
     async def _judge(self, lines: Sequence[str], span: Span) -> tuple[Score, ...]:
         head = "".join(line + "\n" for line in lines[: span.first])
@@ -177,7 +187,9 @@ class _Work:
             ]
             yield _Idea(span, Notes(messages, True, tried[-_TRIED_SHOWN:]), round=2)
         if spans:
-            yield _Idea(self._wider(spans[0]), first, round=2)
+            wider = self._wider(spans[0])
+            if self._may(wider):
+                yield _Idea(wider, first, round=2)
             yield _Idea(spans[0], temperature=0.8, round=2)
         for span in spans[5:]:
             yield _Idea(span, round=2)

@@ -54,6 +54,8 @@ class Problem:
     """What a failing test said."""
     imports: tuple[str, ...] = ()
     """Import lines that may be missing, the likeliest first."""
+    within: Span | None = None
+    """The lines that alone may be rewritten; None where any may."""
 
 
 @dataclass(frozen=True, slots=True)

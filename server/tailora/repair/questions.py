@@ -77,6 +77,8 @@ class _Question:
             return Verdict(False, why=f"{name} reports {compared.new[0].message}")
         if self._own:
             return Verdict(True, ("diagnostic cleared",), verified=True)
+        if not self._problem.findings:
+            return Verdict(True, ("no new diagnostics",))
         return Verdict(True, ("types check",) if name in _TYPES else ())
 
 

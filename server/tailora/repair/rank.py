@@ -7,6 +7,7 @@ entropy ranks patches). Knows values only.
 import difflib
 from collections.abc import Sequence
 
+from tailora.repair.edits import common_ends
 from tailora.repair.problem import Problem, Repair
 
 __all__ = ["edit_size", "ranked"]
@@ -28,5 +29,7 @@ def ranked(repairs: Sequence[Repair], entropy_changes: Sequence[float], problem:
 
 def edit_size(before: str, after: str) -> int:
     """Characters that an edit adds or takes away, line by line."""
-    changed = difflib.ndiff(before.split("\n"), after.split("\n"))
+    old, new = before.split("\n"), after.split("\n")
+    head, tail = common_ends(old, new)
+    changed = difflib.ndiff(old[head : len(old) - tail], new[head : len(new) - tail])
     return sum(len(line) - 2 for line in changed if line[:1] in "+-")

@@ -72,7 +72,7 @@ class Trial:
             verdict = await ask(candidate)
             if not verdict.holds:
                 return verdict
-            checks += verdict.checks
+            checks += [check for check in verdict.checks if check not in checks]
             notes += verdict.notes
             passed += verdict.tests_passed
             verified = verified or verdict.verified
