@@ -24,6 +24,7 @@ from tailora.errors import EngineError
 from tailora.lsp import (
     acceptance,
     code_action,
+    code_lens,
     commands,
     completion,
     configuration,
@@ -92,6 +93,7 @@ class TailoraServer(LanguageServer):
             commands,
             acceptance,
             code_action,
+            code_lens,
         ):
             feature.register(self)
 

@@ -28,7 +28,7 @@ _EDITOR_S = 2.0
 """Patience with the editor's answer to whether progress can be shown."""
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
+class Stopped(Exception):
     """A work was ended by the user, as its document was closed, or at shutdown."""
 
 

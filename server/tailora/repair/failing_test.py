@@ -1,20 +1,20 @@
 """A failing test as a problem: which lines its run makes suspect, and whether a candidate has it pass.
 
-All tests of its file are run once, to see which lines failing and passing ones execute; a candidate must have the
-failing ones pass and may not have another one fail. Everything happens in a copy. Only for trusted workspaces whose
-user asked for it. Knows nothing of the model or of LSP.
+All tests of its file are run once, to see which lines failing and passing ones execute. A candidate must have the
+failing ones pass, and may not have another one fail, nor one of a file that imports what was changed. Everything
+happens in a copy. Only for trusted workspaces whose user asked for it. Knows nothing of the model or of LSP.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from tailora.errors import RepairError
-from tailora.repair.problem import Problem
-from tailora.repair.questions import ask_tests
+from tailora.repair.problem import Problem, Repair
+from tailora.repair.questions import ask_tests, tests_pass
 from tailora.repair.scratch import ScratchCopy
-from tailora.repair.spectrum import is_test_file, suspect_files, suspicion
-from tailora.repair.tests import TestRun, run_tests
+from tailora.repair.spectrum import affected, is_test_file, suspect_files, suspicion
+from tailora.repair.tests import TestRun, in_thread, run_tests
 from tailora.repair.validate import Ask
 from tailora.sandbox import Limits
 from tailora_adapters import languages
@@ -22,6 +22,7 @@ from tailora_adapters import languages
 __all__ = ["FailingTest", "last_line", "look_at"]
 
 _MOST_FILES = 3
+_MOST_OTHERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class FailingTest:
                     watch=[path],
                 )
             finally:
-                self.copy.restore(path)
+                self.copy.put(path, problem.text)  # not what is on disk: the user may not have saved it yet
             wanted = {*self.failing, *self.passing}
             wrong = [node for node in wanted if done.results.get(node) != "passed"]
             if wrong:
@@ -66,6 +67,34 @@ class FailingTest:
             return len(wanted), 0, ""
 
         return ask_tests(run)
+
+    async def sparing_others(self, problem: Problem, repairs: Sequence[Repair]) -> list[Repair]:
+        """Those of ``repairs`` with which the tests of other files that import the repaired one pass as before."""
+        path = problem.path.as_posix()
+        own = {node.partition("::")[0] for node in (*self.failing, *self.passing)}
+        concerned = await in_thread(lambda _cancelled: affected(self.copy, path))
+        files = [file for file in concerned if file not in own][:_MOST_OTHERS]
+        if not files or not repairs:
+            return list(repairs)
+        before = _passed(await self._run(files))
+        kept: list[Repair] = []
+        for repair in repairs:
+            self.copy.put(path, repair.candidate.text)
+            try:
+                after = _passed(await self._run(files))
+            finally:
+                self.copy.put(path, problem.text)
+            if before <= after:
+                passed = repair.tests_passed + len(before)
+                checks = tuple(
+                    tests_pass(passed) if check == tests_pass(repair.tests_passed) else check
+                    for check in repair.checks
+                )
+                kept.append(replace(repair, checks=checks, tests_passed=passed))
+        return kept
+
+    async def _run(self, files: Sequence[str]) -> TestRun:
+        return await run_tests(self.copy, files, python=self.python, limits=self.limits)
 
 
 async def look_at(
@@ -103,6 +132,10 @@ async def look_at(
         python,
         limits,
     )
+
+
+def _passed(done: TestRun) -> set[str]:
+    return {node for node, result in done.results.items() if result == "passed"}
 
 
 def _meant(node: str, wanted: str) -> bool:

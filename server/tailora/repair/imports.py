@@ -13,12 +13,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from tailora.repair.problem import Problem, Span
+from tailora.repair.problem import Problem
 from tailora.repair.validate import unresolved
 from tailora_adapters.corpus.ignore import IgnoreRules
 from tailora_adapters.corpus.rules import MAX_FILE_BYTES, file_reason, folder_reason, inner_reason
 
-__all__ = ["import_place", "known_imports", "missing_name", "project_texts"]
+__all__ = ["known_imports", "missing_name", "project_texts"]
 
 _MOST_FILES = 2_000
 _MOST_BYTES = 20 << 20
@@ -37,24 +37,6 @@ def missing_name(problem: Problem) -> str | None:
             if name in missing:
                 return str(name)
     return None
-
-
-def import_place(text: str) -> Span:
-    """Where a new import goes: behind the last one at the top level, else behind the module's documentation."""
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Span(0, 0)
-    line = 0
-    for number, node in enumerate(body):
-        documentation = number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if documentation or isinstance(node, ast.Import | ast.ImportFrom):
-            line = node.end_lineno or line
-    if not line:
-        lines = text.split("\n")
-        while line < len(lines) and lines[line].startswith("#"):
-            line += 1
-    return Span(line, line)
 
 
 def project_texts(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tailora.repair import localize
-from tailora.repair.imports import import_place
+from tailora.repair.import_edits import import_edits
 from tailora.repair.localize import Oddity
 from tailora.repair.problem import Candidate, Problem, Repair, Span
 from tailora.repair.prompt import Notes, make_hole
@@ -164,10 +164,11 @@ class _Work:
     def ideas(self, attempts: Sequence[Attempt]) -> Iterator[_Idea]:
         """What to ask, in turn; ``attempts`` grows meanwhile."""
         spans = self._spans
-        if self._problem.imports:
-            top = import_place(self._problem.text)
-            for line in self._problem.imports:
-                yield _Idea(top, lines=(line,))
+        for line in self._problem.imports:
+            for span, lines in import_edits(self._problem.text, line)[:2]:
+                yield _Idea(span, lines=lines, round=0)
+                if attempts[-1].verdict.holds:
+                    break
         messages = (*(finding.message for finding in self._problem.findings[:2]), *self._problem.said)
         first = Notes(messages)
         for place, span in enumerate(spans[:3]):

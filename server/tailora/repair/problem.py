@@ -69,6 +69,7 @@ class Candidate:
     entropy: float
     """Mean negative log-probability of what the model wrote, in nats a token."""
     round: int = 1
+    """When it was asked for; 0: it was known without the model, as a missing import."""
 
 
 @dataclass(frozen=True, slots=True)

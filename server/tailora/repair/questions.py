@@ -12,7 +12,7 @@ from tailora.repair.checkers import Checker, compare
 from tailora.repair.problem import Candidate, Finding, Problem
 from tailora.repair.validate import Ask, Verdict
 
-__all__ = ["ask_checkers", "ask_tests", "relevant"]
+__all__ = ["ask_checkers", "ask_tests", "relevant", "tests_pass"]
 
 _TYPES = frozenset({"pyright", "basedpyright", "ty", "mypy", "tsc"})
 _QUICK = frozenset({"ruff", "ty"})
@@ -90,7 +90,11 @@ def ask_tests(run: Callable[[str], Awaitable[tuple[int, int, str]]]) -> Ask:
         passed, failed, said = await run(candidate.text)
         if failed or not passed:
             return Verdict(False, why=said or "no test ran")
-        text = "test passes" if passed == 1 else f"{passed} tests pass"
-        return Verdict(True, (text,), verified=True, tests_passed=passed)
+        return Verdict(True, (tests_pass(passed),), verified=True, tests_passed=passed)
 
     return ask
+
+
+def tests_pass(count: int) -> str:
+    """That so many tests pass, in words for a title."""
+    return "test passes" if count == 1 else f"{count} tests pass"

@@ -14,12 +14,16 @@ __all__ = ["edit_size", "ranked"]
 
 
 def ranked(repairs: Sequence[Repair], entropy_changes: Sequence[float], problem: Problem) -> list[Repair]:
-    """``repairs``, best first; ``entropy_changes`` are theirs, in nats."""
+    """``repairs``, best first; ``entropy_changes`` are theirs, in nats.
+
+    An import that the project knows goes before what rewrites the line that needs it.
+    """
     order = sorted(
         zip(repairs, entropy_changes, strict=True),
         key=lambda pair: (
             not pair[0].verified,
             -pair[0].tests_passed,
+            pair[0].candidate.round != 0,
             pair[1],
             edit_size(problem.text, pair[0].candidate.text),
         ),

@@ -23,7 +23,7 @@ from tailora.errors import RepairError
 from tailora.repair.scratch import ScratchCopy
 from tailora.sandbox import Limits, Outcome, run
 
-__all__ = ["Result", "TestRun", "command_passes", "find_python", "run_tests"]
+__all__ = ["Result", "TestRun", "command_passes", "find_python", "in_thread", "run_tests"]
 
 Result = Literal["passed", "failed", "error", "skipped"]
 
@@ -84,7 +84,7 @@ async def run_tests(
         finally:
             copy.reset()
 
-    return await _in_thread(work)
+    return await in_thread(work)
 
 
 async def command_passes(
@@ -102,7 +102,7 @@ async def command_passes(
             words[:1] = [str(python), "-m", "pytest"]
         if words:
             environment = _environment(python, [folder, folder / "src"])
-            done = await _in_thread(
+            done = await in_thread(
                 lambda cancelled: _start(words, folder, limits, environment, [], cancelled)
             )
             return done.passed
@@ -134,7 +134,7 @@ def find_python(root: Path) -> Path:
     return python
 
 
-async def _in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
+async def in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
     """Runs what blocks, and on cancelling waits until it has stopped, so that nobody takes its folder away."""
     stop = threading.Event()
     task = asyncio.ensure_future(asyncio.to_thread(work, stop.is_set))

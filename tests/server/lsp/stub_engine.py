@@ -60,7 +60,7 @@ class StubEngine:
         self.scripts: list[Script] = []
         """For the next requests, one each; then ``script``."""
         self.fills: Callable[[dict[str, Any]], Script | str] | None = None
-        """For requests with ``logprobs``: what comes of a hole, by its request. What is to be judged is judged anyway."""
+        """For requests with ``logprobs``: what comes of a hole, by its request. Lines that stand are judged anyway."""
         self._released = asyncio.Event()
         self.completions: list[dict[str, Any]] = []
         self.closed_early = 0

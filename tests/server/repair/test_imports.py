@@ -1,11 +1,11 @@
-"""A missing import is found where the project has it, and goes where imports stand."""
+"""A missing import is found where the project has it."""
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import pytest
 
-from tailora.repair.imports import import_place, known_imports, missing_name
-from tailora.repair.problem import Finding, Problem, Span
+from tailora.repair.imports import known_imports, missing_name, project_texts
+from tailora.repair.problem import Finding, Problem
 
 OTHERS = [
     ("pkg/a.py", "from pkg.models import User\nfrom .tools import helper\n"),
@@ -35,20 +35,6 @@ def test_known_imports(name: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text,line",
-    [
-        ("import a\nfrom b import (\n    c,\n)\n\nx = 1\n", 4),
-        ('"""Doc."""\n\nx = 1\n', 1),
-        ("#!/usr/bin/env python\n# coding: utf-8\nx = 1\n", 2),
-        ("x = 1\n", 0),
-        ("def broken(:\n", 0),
-    ],
-)
-def test_place(text: str, line: int) -> None:
-    assert import_place(text) == Span(line, line)
-
-
-@pytest.mark.parametrize(
     "message,name",
     [
         ("Undefined name `os`", "os"),
@@ -62,3 +48,31 @@ def test_missing_name(message: str, name: str | None) -> None:
     finding = Finding("x", "", message, 2, 0, 2, 2)
     problem = Problem(PurePath("a.py"), "known = 1\n\nos.getcwd()\n", "python", (finding,))
     assert missing_name(problem) == name
+
+
+def test_what_of_a_project_is_read(tmp_path: Path) -> None:
+    for name, text in {
+        "a.py": "a = 1\n",
+        "pkg/b.py": "b = 1\n",
+        "pkg/deep/c.py": "c = 1\n",
+        "pkg/large.py": "x = 1\n" * 50_000,
+        "ignored/d.py": "d = 1\n",
+        "kept_out/e.py": "e = 1\n",
+        ".venv/lib/f.py": "f = 1\n",
+        "other/.git/config": "",
+        "other/g.py": "g = 1\n",
+        ".env.py": "h = 1\n",
+        "notes.txt": "i = 1\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "latin.py").write_bytes(b"x = '\xe4'\n")
+    (tmp_path / "link.py").symlink_to(tmp_path / "a.py")
+    (tmp_path / ".gitignore").write_text("ignored/\n")
+    (tmp_path / ".tailoraignore").write_text("kept_out/\n")
+    (tmp_path / ".git").mkdir()
+    found = dict(project_texts(tmp_path))
+    assert found == {"a.py": "a = 1\n", "pkg/b.py": "b = 1\n", "pkg/deep/c.py": "c = 1\n"}
+    assert [path for path, _ in project_texts(tmp_path, most_files=1)] == ["a.py"]
+    assert list(project_texts(tmp_path, most_bytes=3)) == []
+    assert list(project_texts(tmp_path / "nowhere")) == []

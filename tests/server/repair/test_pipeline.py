@@ -175,7 +175,7 @@ async def test_known_imports_are_tried_without_the_model() -> None:
     model = ScriptedModel()
     report = await run(model, problem(FINDING, imports=("import math",)), wants("import math\n"), enough=1)
     assert model.holes == []
-    assert report.repairs[0].candidate.text == "import math\n" + TEXT
+    assert report.repairs[0].candidate.text == "import math\n\n\n" + TEXT
 
 
 @pytest.mark.parametrize("line", [-5, 99])
