@@ -116,13 +116,15 @@ async def look_at(
         raise RepairError(_why_none_fails(nodes, done))
     passing = [node for node, result in done.results.items() if result == "passed"]
     paths = suspect_files(done, failing)
+    said = tuple(filter(None, [last_line(done.failures.get(failing[0], ""))]))
     program = [path for path in paths if not is_test_file(path)] or paths
     problems = [
-        problem for path in program[:_MOST_FILES] if (problem := _problem(copy, path, done)) is not None
+        replace(problem, said=said)
+        for path in program[:_MOST_FILES]
+        if (problem := _problem(copy, path, done)) is not None
     ]
     if not problems:
-        said = done.failures.get(failing[0], "")
-        raise RepairError(f"{failing[0]} fails before anything of the project is executed: {last_line(said)}")
+        raise RepairError(f"{failing[0]} fails before anything of the project is executed: {''.join(said)}")
     return FailingTest(
         tuple(failing),
         tuple(passing),
@@ -163,7 +165,10 @@ def _problem(copy: ScratchCopy, path: str, done: TestRun) -> Problem | None:
 
 
 def last_line(text: str) -> str:
-    """The line that says most: pytest's last one that begins with ``E``, else the last one."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
-    return (marked or lines or [""])[-1]
+    """The line that says most: the first of the last ones that pytest marks with ``E`` (those after it are details),
+    else the last one."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    marked = [number for number, line in enumerate(lines) if line.startswith("E ")]
+    while len(marked) > 1 and marked[-2] == marked[-1] - 1:
+        marked.pop()
+    return lines[marked[-1]][1:].strip() if marked else (lines or [""])[-1].strip()

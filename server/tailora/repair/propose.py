@@ -4,13 +4,17 @@
 tests.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tailora.engine.client import EngineClient
 from tailora.repair.prompt import Hole
+
+if TYPE_CHECKING:
+    from tailora.engine.client import EngineClient
 
 __all__ = ["EngineModel", "Fill", "Model", "Score"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tailora.errors import RepairError
-from tailora.repair.failing_test import look_at
+from tailora.repair.failing_test import last_line, look_at
 from tailora.repair.pipeline import Settings
 from tailora.repair.problem import Candidate, Problem, Span
 from tailora.repair.prompt import Hole
@@ -191,3 +191,26 @@ async def test_cancelled(shop: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert left_behind() <= before
+
+
+def test_what_a_failure_says_in_one_line() -> None:
+    said = """\
+test_shop.py:5: in test_net
+    assert net(100) == 90
+E   AssertionError: first
+E   assert 1
+
+During handling of the above exception, another exception occurred:
+E   assert 81 == 90
+E    +  where 81 = net(100)
+test_shop.py:5: AssertionError
+"""
+    assert last_line(said) == "assert 81 == 90"
+    assert last_line("one\n  two\n\n") == "two"
+    assert last_line("") == ""
+
+
+async def test_the_model_is_told_what_the_test_said(shop: Path) -> None:
+    with ScratchCopy(shop) as copy:
+        failing = await look_at(copy, ["test_shop.py"], python=PYTHON, limits=Limits(seconds=40))
+    assert {problem.said for problem in failing.problems} == {("assert 81 == 90",)}
