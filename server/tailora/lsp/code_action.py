@@ -97,8 +97,13 @@ async def resolve(ls: TailoraServer, action: types.CodeAction) -> types.CodeActi
         if snapshot is None or path is None:
             return _sorry(ls, action, "the file has changed since; ask again")
         if "finding" in data:
-            report = await ls.repairs.repair(snapshot, path, Finding(**data["finding"]))
-            return _resolved(ls, action, snapshot, report)
+            finding = Finding(**data["finding"])
+            report = await ls.repairs.repair(snapshot, path, finding)
+            _resolved(ls, action, snapshot, report)
+            if action.edit is not None and not action.is_preferred:
+                notes = report.repairs[0].notes or (f"no installed checker answers for “{finding.source}”",)
+                return _sorry(ls, action, f"this fix is not verified: {'; '.join(notes)}")
+            return action
         if "lines" in data:
             report = await ls.repairs.rewrite(snapshot, path, Span(*data["lines"]))
             return _resolved(ls, action, snapshot, report)
@@ -128,8 +133,6 @@ def _resolved(
     action.edit = edit
     action.title = title_of(best)
     action.is_preferred = best.verified or None
-    if not best.verified and best.notes:
-        _sorry(ls, action, f"not verified: {'; '.join(best.notes)}")
     return action
 
 
@@ -302,5 +305,6 @@ def _tags(ls: TailoraServer) -> list[types.CodeActionTag] | None:
 
 
 def _sorry(ls: TailoraServer, action: types.CodeAction, why: str) -> types.CodeAction:
+    """The action, with a message to the user."""
     ls.window_show_message(types.ShowMessageParams(type=types.MessageType.Info, message=f"Tailora: {why}"))
     return action

@@ -81,6 +81,8 @@ async def test_without_its_checker_nothing_is_called_cleared(editor, model, uri)
     assert "parses" in done.title
     assert "cleared" not in done.title
     assert not done.is_preferred
+    said = "Tailora: this fix is not verified: no installed checker answers for “someone”"
+    await editor.until(lambda: said in editor.messages)
 
 
 async def test_without_any_checker_it_only_parses(start_editor, engine, tmp_path, monkeypatch):
@@ -400,6 +402,20 @@ async def test_progress_and_its_cancel_button(start_editor, engine, uri):
     assert editor.messages == []
     engine.fills = lambda body: "return width * height"
     assert (await resolve(editor, action)).is_preferred is True
+
+
+async def test_an_editor_that_never_answers_about_progress_gets_its_repair(raw, model, repository):
+    able = {**RAW, "window": {"workDoneProgress": True}}
+    await raw.request(0, "initialize", {"processId": None, "rootUri": None, "capabilities": able})
+    raw.notify("initialized", {})
+    uri = (repository / "silent.py").as_uri()
+    document = {"uri": uri, "languageId": "python", "version": 1, "text": TEXT}
+    raw.notify("textDocument/didOpen", {"textDocument": document})
+    (action,) = (await raw.request(1, "textDocument/codeAction", raw_menu(uri)))["result"]
+    assert (await raw.request(2, "codeAction/resolve", action))["result"]["isPreferred"] is True
+    methods = [note["method"] for note in raw.notifications]
+    assert "window/workDoneProgress/create" in methods
+    assert "$/progress" not in methods
 
 
 async def test_one_repair_at_a_time_in_a_document(editor, engine, uri):

@@ -92,3 +92,12 @@ def test_moved_edits_change_nothing_else() -> None:
         result = apply("\n".join(now), changes).split("\n")
         assert result.count("NEW") == 1
         assert [line for line in result if line != "NEW"] == [line for line in now if line != before[place]]
+
+
+def test_one_line_of_many_that_are_alike() -> None:
+    """Comparing every line with all that equal it would take minutes."""
+    before = "    x = 1\n\n" * 30_000 + "y\n" + "\n" * 30_000
+    after = before.replace("y", "z")
+    assert changes_between(before, after) == [TextChange(60_000, 0, 60_000, 1, "z")]
+    (moved,) = rebased(before, after, "new\n" + before) or []
+    assert moved == TextChange(60_001, 0, 60_001, 1, "z")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
 
 import pytest
@@ -176,6 +177,29 @@ async def test_known_imports_are_tried_without_the_model() -> None:
     report = await run(model, problem(FINDING, imports=("import math",)), wants("import math\n"), enough=1)
     assert model.holes == []
     assert report.repairs[0].candidate.text == "import math\n\n\n" + TEXT
+
+
+async def test_an_import_goes_before_what_rewrites_the_line() -> None:
+    model = ScriptedModel(fills={"total = width + height": ["total = 1"]})
+    found = problem(FINDING, imports=("import math",))
+
+    async def both(candidate: Candidate) -> Verdict:
+        return Verdict(True, verified="total = 1" in candidate.text or "import math" in candidate.text)
+
+    report = await run(model, found, both)
+    assert [repair.candidate.lines[0].strip() for repair in report.repairs] == ["import math", "total = 1"]
+
+
+async def test_only_the_lines_that_may_be_rewritten() -> None:
+    within = Span(1, 2)
+    marks = tuple(float(line in within) for line in range(8))
+    model = ScriptedModel(fills={"total = width + height": ["total = 1", "total = 2", "total = 3"]})
+    found = replace(problem(suspects=marks), within=within)
+    report = await run(model, found, candidates=40)
+    assert {attempt.candidate.span for attempt in report.attempts} == {within}
+    assert {hole.span for hole in model.holes} == {within}
+    assert report.repairs
+    assert not any(repair.verified for repair in report.repairs)
 
 
 @pytest.mark.parametrize("line", [-5, 99])

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tailora.errors import RepairError
+from tailora.repair import pipeline
 from tailora.repair.failing_test import last_line, look_at
-from tailora.repair.pipeline import Settings
+from tailora.repair.pipeline import Report, Settings
 from tailora.repair.problem import Candidate, Problem, Span
 from tailora.repair.prompt import Hole
 from tailora.repair.propose import Fill, Score
@@ -168,10 +169,22 @@ async def test_a_test_that_is_not_there(shop: Path) -> None:
         await repair_test(shop, ["test_shop.py::test_nothing"], lambda problem: Lines(problem, {}))
 
 
-async def test_time_is_shared_by_the_files(shop: Path) -> None:
-    times = iter(range(0, 10_000, 30))
-    done = await repaired(shop, {"return 10 + 9": ["return 10"]}, clock=lambda: float(next(times)))
-    assert done.report.repairs == () or done.problem.path.as_posix() == "rates.py"
+async def test_an_innocent_suspect_leaves_time_for_the_others(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: list[float] = []
+
+    async def fruitless(*_arguments: object, settings: Settings, **_more: object) -> Report:
+        seconds.append(settings.seconds)
+        return Report((), (), 0.0)
+
+    monkeypatch.setattr(
+        pipeline, "repair", lambda *given, **more: fruitless(*given[:3], settings=given[3], **more)
+    )
+    times = iter([0.0, 10.0, 100.0])
+    done = await repaired(shop, {}, clock=lambda: next(times))
+    assert seconds == [55.0, 20.0]
+    assert done.report.repairs == ()
 
 
 async def test_cancelled(shop: Path) -> None:
