@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tailora.engine.client import EngineClient
-from tailora.repair.prompt import Hole
+from tailora_adapters.repair.hole import Hole
 
 __all__ = ["EngineModel", "Fill", "Model", "Score"]
 
