@@ -210,3 +210,31 @@ def repair(
         f"{result['verified_at_5']:.1%}; shown as verified and wrong: {result['wrong_shown']}; nothing shown: "
         f"{result['nothing_shown']}; {result['median_seconds']} s in the median"
     )
+
+
+@app.command("repair-suite")
+def repair_suite(
+    out_file: Annotated[Path, typer.Option("--out", help="The suite that is written.")],
+    humanevalfix: Annotated[
+        Path | None, typer.Option(help="HumanEvalFix as it is published: its Python part.")
+    ] = None,
+    packages: Annotated[
+        str, typer.Option(help="Installed packages, by commas: bugs are put into them.")
+    ] = "",
+    count: Annotated[int, typer.Option(min=1, help="Bugs, in all packages together.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
+) -> None:
+    """Makes a suite for `tailora eval repair`: from HumanEvalFix, or of bugs that ruff or pyright notice."""
+    from tailora.evaluation import injected
+    from tailora.evaluation import repair_suite as suites
+
+    if (humanevalfix is None) == (not packages):
+        raise typer.BadParameter("give --humanevalfix or --packages")
+    if humanevalfix is not None:
+        cases = list(suites.from_humanevalfix(humanevalfix))
+    else:
+        names = [name.strip() for name in packages.split(",") if name.strip()]
+        with progress_bar() as progress:
+            cases = injected.inject(names, count, seed=seed, progress=progress)
+    suites.write_suite(cases, out_file)
+    err.print(f"{len(cases)} cases written to {out_file}")

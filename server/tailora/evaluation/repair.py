@@ -23,18 +23,18 @@ from typing import Any
 from tailora.bench.home import bench_home, end_engine, require_model
 from tailora.demo.repository import copy_sources
 from tailora.engine.client import EngineClient
-from tailora.errors import CheckerFailed
+from tailora.errors import CheckerFailed, RepairError
 from tailora.evaluation.repair_suite import Case
 from tailora.repair import pipeline
 from tailora.repair.checkers import Checker, compare, find
 from tailora.repair.failing_test import look_at
 from tailora.repair.imports import known_imports, missing_name
-from tailora.repair.problem import Problem, Repair
+from tailora.repair.problem import Candidate, Problem, Repair
 from tailora.repair.propose import EngineModel
 from tailora.repair.questions import ask_checkers, ask_tests, relevant
 from tailora.repair.scratch import ScratchCopy
 from tailora.repair.tests import command_passes
-from tailora.repair.validate import Trial
+from tailora.repair.validate import Trial, Verdict
 from tailora.sandbox import Limits
 from tailora_adapters import languages
 
@@ -157,10 +157,14 @@ async def _repair_test(
     assert case.test is not None
     nodes = _pytest_nodes(case.test)
     with ScratchCopy(root) as copy:
+        failed = True
         if nodes:
-            found = await look_at(copy, nodes, python=Path(sys.executable), limits=_LIMITS)
-            problem = next((one for one in found.problems if one.path == problem.path), problem)
-            return await pipeline.repair(problem, model, Trial(problem, [found.ask(problem)]), settings)
+            try:
+                found = await look_at(copy, nodes, python=Path(sys.executable), limits=_LIMITS)
+                problem = next((one for one in found.problems if one.path == problem.path), problem)
+                return await pipeline.repair(problem, model, Trial(problem, [found.ask(problem)]), settings)
+            except RepairError:
+                failed = False  # the test passes, so that it passes says nothing
 
         async def run_test(text: str) -> tuple[int, int, str]:
             assert case.test is not None
@@ -169,7 +173,10 @@ async def _repair_test(
             copy.reset()
             return int(passed), int(not passed), "the test fails"
 
-        return await pipeline.repair(problem, model, Trial(problem, [ask_tests(run_test)]), settings)
+        async def ask(candidate: Candidate) -> Verdict:
+            return replace(await ask_tests(run_test)(candidate), verified=failed)
+
+        return await pipeline.repair(problem, model, Trial(problem, [ask]), settings)
 
 
 def _pytest_nodes(command: str) -> list[str] | None:

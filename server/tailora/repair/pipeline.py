@@ -12,11 +12,11 @@ from tailora.repair import localize
 from tailora.repair.import_edits import import_edits
 from tailora.repair.localize import Oddity
 from tailora.repair.problem import Candidate, Problem, Repair, Span
-from tailora.repair.prompt import Notes, make_hole
 from tailora.repair.propose import Model, Score
 from tailora.repair.rank import ranked
 from tailora.repair.syntax import Syntax
 from tailora.repair.validate import Trial, Verdict
+from tailora_adapters.repair.hole import Notes, make_hole
 
 __all__ = ["Attempt", "Report", "Settings", "repair"]
 

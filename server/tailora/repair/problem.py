@@ -6,6 +6,8 @@ Lines and columns count from 0, columns in characters (code points). Line ending
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from tailora_adapters.repair.hole import Span
+
 __all__ = ["Candidate", "Finding", "Problem", "Repair", "Span"]
 
 
@@ -21,20 +23,6 @@ class Finding:
     column: int
     end_line: int
     end_column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Whole lines, from ``first`` to before ``end``; an empty one stands before ``first``."""
-
-    first: int
-    end: int
-
-    def __len__(self) -> int:
-        return self.end - self.first
-
-    def __contains__(self, line: int) -> bool:
-        return self.first <= line < self.end
 
 
 @dataclass(frozen=True, slots=True)

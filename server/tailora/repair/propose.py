@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tailora.repair.prompt import Hole
+from tailora_adapters.repair.hole import Hole
 
 if TYPE_CHECKING:
     from tailora.engine.client import EngineClient

@@ -9,9 +9,9 @@ import pytest
 
 from tailora.repair.pipeline import Report, Settings, repair
 from tailora.repair.problem import Candidate, Finding, Problem, Span
-from tailora.repair.prompt import Hole, Notes, make_hole
 from tailora.repair.propose import Fill, Score
 from tailora.repair.validate import Trial, Verdict
+from tailora_adapters.repair.hole import Hole, Notes, make_hole
 
 TEXT = """\
 def area(width, height):

@@ -13,11 +13,11 @@ from tailora.repair import pipeline
 from tailora.repair.failing_test import last_line, look_at
 from tailora.repair.pipeline import Report, Settings
 from tailora.repair.problem import Candidate, Problem, Span
-from tailora.repair.prompt import Hole
 from tailora.repair.propose import Fill, Score
 from tailora.repair.scratch import ScratchCopy
 from tailora.repair.session import TestRepair, repair_test
 from tailora.sandbox import Limits
+from tailora_adapters.repair.hole import Hole
 
 PYTHON = Path(sys.executable)
 SHOP = """\

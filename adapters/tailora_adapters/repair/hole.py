@@ -8,12 +8,25 @@ the repair adapter builds its prompts here, so that a model is trained on what i
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tailora.repair.problem import Span
 from tailora_adapters import languages
 
-__all__ = ["Hole", "Notes", "make_hole"]
+__all__ = ["Hole", "Notes", "Span", "make_hole"]
 
 _NOTE_CHARS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole lines, from ``first`` to before ``end``; an empty one stands before ``first``."""
+
+    first: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
+    def __contains__(self, line: int) -> bool:
+        return self.first <= line < self.end
 
 
 @dataclass(frozen=True, slots=True)
