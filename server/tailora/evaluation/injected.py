@@ -5,6 +5,8 @@ The answer is the file as it was. Bugs that no checker reports are left out: nob
 
 import asyncio
 import random
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +22,15 @@ from tailora_adapters.errors import TailoraError
 __all__ = ["CHECKERS", "inject"]
 
 CHECKERS = frozenset({"ruff", "pyright", "basedpyright"})
+_STYLE = re.compile(
+    r"[CDIWNQ]\d|E[1-7]|UP|RUF|PT|TC|ANN"
+    r"|report(Unknown|Unused|Any|Explicit|Missing|Implicit|Private|Deprecated|Unnecessary|Unannotated|Untyped)"
+)
+"""Rules about how code looks, and those that pyright does not have on where nothing is set."""
+_MOST_OF_A_KIND = 0.3
+"""Of a package's cases: imports are missed most easily."""
 _LINES = range(20, 1500)
-_TRIED_IN_A_FILE = 12
+_TRIED_IN_A_FILE = 20
 _KEPT_OF_A_FILE = 3
 
 
@@ -66,6 +75,7 @@ async def _of_package(
     package: str, root: Path, checkers: Sequence[Checker], wanted: int, seed: int
 ) -> list[Case]:
     cases: list[Case] = []
+    kinds: Counter[str] = Counter()
     for path, text in _files(root, seed):
         if len(cases) >= wanted:
             break
@@ -74,6 +84,8 @@ async def _of_package(
         try:
             before = [await checker.check(path, text) for checker in checkers]
             for bug in sample(text, _TRIED_IN_A_FILE, seed):
+                if kinds[bug.kind] >= max(1, _MOST_OF_A_KIND * wanted):
+                    continue
                 noticed = await _noticed(path, bug.text, checkers, before)
                 if noticed is not None and kept < _KEPT_OF_A_FILE and len(cases) < wanted:
                     identifier = f"{package}/{relative}:{bug.first + 1}/{bug.kind}"
@@ -89,6 +101,7 @@ async def _of_package(
                         )
                     )
                     kept += 1
+                    kinds[bug.kind] += 1
         except CheckerFailed:
             continue  # such as a file that a checker takes too long for
     return cases
@@ -107,9 +120,10 @@ def _files(root: Path, seed: int) -> Iterator[tuple[Path, str]]:
 async def _noticed(
     path: Path, text: str, checkers: Sequence[Checker], before: Sequence[Sequence[Finding]]
 ) -> Finding | None:
-    """The first new diagnostic, of the cheapest checker that has one."""
+    """The first new diagnostic that tells of a fault, of the cheapest checker that has one."""
     for checker, known in zip(checkers, before, strict=True):
         compared = compare(known, await checker.check(path, text), ())
-        if compared is not None and compared.new:
-            return compared.new[0]
+        told = [] if compared is None else [found for found in compared.new if not _STYLE.match(found.code)]
+        if told:
+            return told[0]
     return None

@@ -6,6 +6,8 @@ reads source files only, and runs none.
 
 import ast
 import contextlib
+import functools
+import importlib
 import os
 import re
 import sys
@@ -24,6 +26,13 @@ _MOST_FILES = 2_000
 _MOST_BYTES = 20 << 20
 _MOST_SEEN = 100_000
 """Entries of folders."""
+_LIBRARY = (
+    "typing", "collections.abc", "collections", "dataclasses", "pathlib", "functools", "itertools", "contextlib",
+    "enum", "abc", "datetime", "decimal", "fractions", "types", "operator", "inspect", "io", "json", "re", "math", "random",
+    "string", "textwrap", "tempfile", "threading", "subprocess", "urllib.parse", "uuid", "warnings", "copy", "time",
+    "unittest.mock", "concurrent.futures", "asyncio", "logging", "os.path", "ast", "queue", "heapq", "bisect", "struct",
+)  # fmt: skip
+"""Modules of Python's library that names are imported from, the most usual first."""
 _QUOTED = re.compile(r"[\"'`“‘]([A-Za-z_]\w*)[\"'`”’]")
 
 
@@ -98,14 +107,33 @@ def known_imports(name: str, path: PurePath, others: Iterable[tuple[str, str]], 
                     if (alias.asname or alias.name) == name:
                         found[_line(node, alias, PurePath(other), path)] += 2
         for statement in tree.body:
-            if (
-                isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-                and statement.name == name
-            ):
+            if name in _defined(statement):
                 found[f"from {_module(PurePath(other))} import {name}"] += 3
     if name in sys.stdlib_module_names:
         found[f"import {name}"] += 1
+    for place, module in enumerate(_LIBRARY):
+        if name in _exported(module):
+            found[f"from {module} import {name}"] += 2 if place == 0 else 1
     return [line for line, _ in found.most_common(most)]
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    """The names that a statement at the top of a module gives to it."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+@functools.cache
+def _exported(module: str) -> frozenset[str]:
+    """What a module of Python's own library offers; nothing of the project is imported."""
+    found = importlib.import_module(module)
+    return frozenset(
+        getattr(found, "__all__", None) or (name for name in dir(found) if not name.startswith("_"))
+    )
 
 
 def _line(node: ast.Import | ast.ImportFrom, alias: ast.alias, where: PurePath, path: PurePath) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tailora.repair import localize
 from tailora.repair.import_edits import import_edits
 from tailora.repair.localize import Oddity
+from tailora.repair.names import respelled
 from tailora.repair.problem import Candidate, Problem, Repair, Span
 from tailora.repair.propose import Model, Score
 from tailora.repair.rank import ranked
@@ -169,6 +170,9 @@ class _Work:
                 yield _Idea(span, lines=lines, round=0)
                 if attempts[-1].verdict.holds:
                     break
+        for span, lines in respelled(self._problem):
+            if self._may(span):
+                yield _Idea(span, lines=lines)
         messages = (*(finding.message for finding in self._problem.findings[:2]), *self._problem.said)
         first = Notes(messages)
         for place, span in enumerate(spans[:3]):

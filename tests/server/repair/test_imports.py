@@ -10,7 +10,7 @@ from tailora.repair.problem import Finding, Problem
 OTHERS = [
     ("pkg/a.py", "from pkg.models import User\nfrom .tools import helper\n"),
     ("pkg/b.py", "from pkg.models import User as U\nimport numpy as np\n"),
-    ("pkg/c.py", "from pkg.models import User\n"),
+    ("pkg/c.py", "from pkg.models import User\nLIMIT = 3\n"),
     ("src/pkg2/deep/d.py", "from ..base import Base\n\n\ndef build():\n    pass\n"),
     ("broken.py", "from (\n"),
     ("pkg/needs.py", "def User(): pass\n"),
@@ -27,6 +27,10 @@ OTHERS = [
         ("build", ["from pkg2.deep.d import build"]),
         ("Base", ["from pkg2.base import Base"]),
         ("os", ["import os"]),
+        ("LIMIT", ["from pkg.c import LIMIT"]),
+        ("Any", ["from typing import Any"]),
+        ("Path", ["from pathlib import Path"]),
+        ("Callable", ["from typing import Callable", "from collections.abc import Callable"]),
         ("nowhere", []),
     ],
 )
