@@ -28,9 +28,9 @@ _MOST_SEEN = 100_000
 """Entries of folders."""
 _LIBRARY = (
     "typing", "collections.abc", "collections", "dataclasses", "pathlib", "functools", "itertools", "contextlib",
-    "enum", "abc", "datetime", "decimal", "fractions", "types", "operator", "inspect", "io", "json", "re", "math", "random",
-    "string", "textwrap", "tempfile", "threading", "subprocess", "urllib.parse", "uuid", "warnings", "copy", "time",
-    "unittest.mock", "concurrent.futures", "asyncio", "logging", "os.path", "ast", "queue", "heapq", "bisect", "struct",
+    "enum", "abc", "datetime", "decimal", "fractions", "types", "operator", "inspect", "io", "json", "re", "math",
+    "random", "textwrap", "tempfile", "threading", "subprocess", "urllib.parse", "uuid", "warnings", "copy", "time",
+    "asyncio", "unittest.mock", "concurrent.futures", "logging", "os.path", "ast", "queue", "heapq", "bisect", "struct",
 )  # fmt: skip
 """Modules of Python's library that names are imported from, the most usual first."""
 _QUOTED = re.compile(r"[\"'`“‘]([A-Za-z_]\w*)[\"'`”’]")
@@ -131,9 +131,8 @@ def _defined(statement: ast.stmt) -> set[str]:
 def _exported(module: str) -> frozenset[str]:
     """What a module of Python's own library offers; nothing of the project is imported."""
     found = importlib.import_module(module)
-    return frozenset(
-        getattr(found, "__all__", None) or (name for name in dir(found) if not name.startswith("_"))
-    )
+    own = (name for name, value in vars(found).items() if getattr(value, "__module__", None) == module)
+    return frozenset(getattr(found, "__all__", None) or own)
 
 
 def _line(node: ast.Import | ast.ImportFrom, alias: ast.alias, where: PurePath, path: PurePath) -> str:
