@@ -35,11 +35,10 @@ def respelled(problem: Problem, most: int = 3) -> list[tuple[Span, tuple[str, ..
         if name is None:
             continue
         span = Span(finding.line, finding.line + 1)
-        for other in _meant(name, words, problem):
-            new = re.sub(rf"(?<![\w.]){re.escape(name)}\b", other, line)
-            if new == line:
-                new = re.sub(rf"\b{re.escape(name)}\b", other, line)
-            found[span, (new,)] = None
+        alone = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
+        place = alone if alone.search(line) else re.compile(rf"\b{re.escape(name)}\b")
+        for other in _meant(name, words, problem, of_object=place is not alone):
+            found[span, (place.sub(other, line),)] = None
     return list(found)[:most]
 
 
@@ -52,11 +51,12 @@ def _name_at(line: str, column: int, message: str) -> str | None:
     return next(iter([*here, *named]), None)
 
 
-def _meant(name: str, words: Counter[str], problem: Problem) -> list[str]:
+def _meant(name: str, words: Counter[str], problem: Problem, *, of_object: bool) -> list[str]:
+    """What ``name`` may stand for. ``of_object``: it is an attribute already."""
     others = [word for word in words if word != name and (words[word] > 1 or len(word) > 3)]
     near = difflib.get_close_matches(name, others, n=3, cutoff=_ALIKE)
     near.sort(key=lambda word: -words[word])
-    of_object = _OBJECTS.get(problem.language, "") + name
-    if of_object != name and re.search(rf"\b{re.escape(of_object)}\b", problem.text):
-        near.insert(0, of_object)
+    attribute = _OBJECTS.get(problem.language, "") + name
+    if not of_object and attribute != name and re.search(rf"\b{re.escape(attribute)}\b", problem.text):
+        near.insert(0, attribute)
     return near
