@@ -10,7 +10,7 @@ operators, wrong operands).
 
 import ast
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 __all__ = ["KINDS", "Bug", "bugs", "sample"]
@@ -56,14 +56,19 @@ class Bug:
     """The lines that stand there now; none where lines were removed."""
 
 
-def bugs(text: str) -> Iterator[Bug]:
-    """All bugs that can be put into ``text``, in the order of their places; none if it does not parse."""
+def bugs(text: str, kinds: Collection[str] = KINDS, lines: range | None = None) -> Iterator[Bug]:
+    """All bugs of some kinds that can be put into ``text``; none if it does not parse.
+
+    ``lines``: where they may begin, from 0.
+    """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     source = _Source(text, tree)
     for kind, edit in _edits(source):
+        if kind not in kinds or (lines is not None and text.count("\n", 0, edit[0]) not in lines):
+            continue
         changed = text[: edit[0]] + edit[2] + text[edit[1] :]
         try:
             ast.parse(changed)
@@ -77,9 +82,8 @@ def sample(text: str, count: int, seed: int, kinds: Sequence[str] = KINDS) -> li
     """Up to ``count`` bugs in different places, of as many kinds as there are, by chance."""
     chance = random.Random(seed)
     by_kind: dict[str, list[Bug]] = {kind: [] for kind in kinds}
-    for bug in bugs(text):
-        if bug.kind in by_kind:
-            by_kind[bug.kind].append(bug)
+    for bug in bugs(text, kinds):
+        by_kind[bug.kind].append(bug)
     for found in by_kind.values():
         chance.shuffle(found)
     taken: dict[int, Bug] = {}

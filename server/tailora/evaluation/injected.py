@@ -19,12 +19,12 @@ from tailora.repair.problem import Finding
 from tailora_adapters.corpus.bugs import sample
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["CHECKERS", "inject"]
+__all__ = ["CHECKERS", "inject", "lay_package"]
 
 CHECKERS = frozenset({"ruff", "pyright", "basedpyright"})
+_RUFF = '[lint]\nselect = ["E4", "E7", "E9", "F", "B"]\n'
 _STYLE = re.compile(
-    r"[CDIWNQ]\d|E[1-7]|UP|RUF|PT|TC|ANN"
-    r"|report(Unknown|Unused|Any|Explicit|Missing|Implicit|Private|Deprecated|Unnecessary|Unannotated|Untyped)"
+    r"E[1-7]|report(Unknown|Unused|Any|Explicit|Missing|Implicit|Private|Deprecated|Unnecessary|Unannotated|Untyped)"
 )
 """Rules about how code looks, and those that pyright does not have on where nothing is set."""
 _MOST_OF_A_KIND = 0.3
@@ -56,7 +56,7 @@ async def _inject(
     for number, package in enumerate(packages):
         wanted = (number + 1) * count // len(packages) - len(cases)
         with TemporaryDirectory(prefix="tailora-inject-") as name:
-            root = copy_sources(package, Path(name))
+            root = lay_package(package, Path(name))
             checkers = [
                 checker for checker in find(root, "python", trusted=False) if checker.name in CHECKERS
             ]
@@ -69,6 +69,17 @@ async def _inject(
         cases += found
         progress((number + 1) / len(packages), f"{package}: {len(found)} cases")
     return cases
+
+
+def lay_package(package: str, folder: Path) -> Path:
+    """The sources of an installed package as a project; wheels bring no settings for ruff along, so it gets plain ones.
+
+    Raises:
+        TailoraError: the package is not installed.
+    """
+    root = copy_sources(package, folder)
+    (root / "ruff.toml").write_text(_RUFF, encoding="utf-8")
+    return root
 
 
 async def _of_package(

@@ -21,9 +21,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tailora.bench.home import bench_home, end_engine, require_model
-from tailora.demo.repository import copy_sources
 from tailora.engine.client import EngineClient
 from tailora.errors import CheckerFailed, RepairError
+from tailora.evaluation.injected import lay_package
 from tailora.evaluation.repair_suite import Case
 from tailora.repair import pipeline
 from tailora.repair.checkers import Checker, compare, find
@@ -97,7 +97,7 @@ class _Projects:
             _lay(case.files, root)
             return root
         if case.package not in self._packages:
-            self._packages[case.package] = copy_sources(case.package, self._folder)
+            self._packages[case.package] = lay_package(case.package, self._folder)
         return self._packages[case.package]
 
     def checkers(self, case: Case, root: Path, language: str) -> list[Checker]:

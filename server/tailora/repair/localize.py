@@ -56,6 +56,8 @@ def _around(syntax: Syntax, line: int) -> Span:
     """The body of the function around ``line``, or as much of it as can be judged at once."""
     function = syntax.function(line)
     whole = Span(0, len(syntax.lines)) if function is None else syntax.body(function)
+    if line not in whole and function is not None and line in function and len(whole):
+        return Span(whole.first, min(whole.end, whole.first + _LONGEST))
     if line not in whole:
         whole = Span(line, line + 1)
     if len(whole) > _LONGEST:
@@ -92,11 +94,20 @@ def suspects(problem: Problem, syntax: Syntax, odd: dict[int, Oddity]) -> list[S
     if problem.findings:
         pointed = [syntax.statement(_inside(finding.line, syntax)) for finding in problem.findings]
         lines = [span.first for span in pointed]
+        heads = [
+            span for line in lines if (span := syntax.function(line)) is not None and line <= span.first + 1
+        ]
         near = sorted(
-            (line for line in odd if min(abs(line - other) for other in lines) <= _NEAR),
+            (
+                line
+                for line in odd
+                if min(abs(line - other) for other in lines) <= _NEAR or any(line in head for head in heads)
+            ),
             key=lambda line: -odd[line].surprise,
         )
-        return _distinct([*pointed, *(syntax.statement(line) for line in near)])
+        others = [syntax.statement(line) for line in near]
+        # What is said of a function's head is mostly the fault of its body.
+        return _distinct([*others[:2], *pointed, *others[2:]] if heads else [*pointed, *others])
     chances: dict[Span, float] = {}
     for line, oddity in odd.items():
         span = syntax.statement(line)

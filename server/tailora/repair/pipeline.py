@@ -4,6 +4,7 @@ The model is asked up to ``Settings.candidates`` times in two rounds; the second
 early when enough was verified. Knows nothing of LSP, of the engine or of how a candidate is tried.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from tailora.repair import localize
 from tailora.repair.import_edits import import_edits
 from tailora.repair.localize import Oddity
-from tailora.repair.names import respelled
 from tailora.repair.problem import Candidate, Problem, Repair, Span
 from tailora.repair.propose import Model, Score
 from tailora.repair.rank import ranked
+from tailora.repair.suggestions import suggested
 from tailora.repair.syntax import Syntax
 from tailora.repair.validate import Trial, Verdict
 from tailora_adapters.repair.hole import Notes, make_hole
@@ -35,9 +36,9 @@ class Settings:
     enough: int = 2
     """Verified candidates to choose from; then no more are asked for."""
     seconds: float = 20.0
-    """After these no more candidates are asked for."""
-    seconds_verified: float = 6.0
-    """The same once one is verified."""
+    """After these no more candidates are asked for, from when the lines were judged and the checkers had their say."""
+    seconds_held: float = 6.0
+    """The same once one holds."""
     shown: int = 3
 
 
@@ -92,14 +93,21 @@ async def repair(
     began = clock()
     work = _Work(problem, model)
     progress(0.0, "looking for suspect lines")
-    await work.look()
+    prepared = asyncio.create_task(trial.prepare())
+    try:
+        await work.look()
+        await prepared
+    finally:
+        prepared.cancel()
+    looked = clock()
     attempts: list[Attempt] = []
     for asked, idea in enumerate(work.ideas(attempts)):
         verified = sum(attempt.verdict.verified for attempt in attempts)
-        spent = clock() - began
+        some = any(attempt.verdict.holds for attempt in attempts)
+        spent = clock() - looked
         if asked >= settings.candidates or verified >= settings.enough:
             break
-        if spent > (settings.seconds_verified if verified else settings.seconds):
+        if spent > (settings.seconds_held if some else settings.seconds):
             break
         progress(asked / settings.candidates, f"trying candidate {asked + 1} of {settings.candidates}")
         candidate = await work.ask(idea)
@@ -170,7 +178,7 @@ class _Work:
                 yield _Idea(span, lines=lines, round=0)
                 if attempts[-1].verdict.holds:
                     break
-        for span, lines in respelled(self._problem):
+        for span, lines in suggested(self._problem):
             if self._may(span):
                 yield _Idea(span, lines=lines)
         messages = (*(finding.message for finding in self._problem.findings[:2]), *self._problem.said)

@@ -44,7 +44,7 @@ def ask_checkers(problem: Problem, path: Path, checkers: Sequence[Checker]) -> l
 
 
 class _Question:
-    """Asks one checker. What it says of the file as it is, is found out at the first candidate."""
+    """Asks one checker."""
 
     def __init__(self, problem: Problem, path: Path, checker: Checker) -> None:
         self._problem = problem
@@ -54,15 +54,25 @@ class _Question:
         self._before: tuple[Finding, ...] | None = None
         self._failed: str | None = None
 
+    async def prepare(self) -> None:
+        """Asks about the file as it is."""
+        if self._before is None and self._failed is None:
+            try:
+                self._before = await self._checker.check(self._path, self._problem.text, codes=self._codes)
+            except CheckerFailed as error:
+                self._failed = str(error)
+
+    @property
+    def _codes(self) -> list[str]:
+        return sorted({found.code for found in self._own if found.code})
+
     async def __call__(self, candidate: Candidate) -> Verdict:
         """Holds without ``verified`` where nothing can be said."""
-        if self._failed is not None:
-            return Verdict(True, notes=(self._failed,))
-        codes = sorted({found.code for found in self._own if found.code})
+        await self.prepare()
+        if self._failed is not None or self._before is None:
+            return Verdict(True, notes=(self._failed or "",))
         try:
-            if self._before is None:
-                self._before = await self._checker.check(self._path, self._problem.text, codes=codes)
-            after = await self._checker.check(self._path, candidate.text, codes=codes)
+            after = await self._checker.check(self._path, candidate.text, codes=self._codes)
         except CheckerFailed as error:
             self._failed = str(error)
             return Verdict(True, notes=(self._failed,))
@@ -74,7 +84,11 @@ class _Question:
         if not compared.gone:
             return Verdict(False, why=f"{name} still reports it")
         if compared.new:
-            return Verdict(False, why=f"{name} reports {compared.new[0].message}")
+            said = f"{name} reports {compared.new[0].message}"
+            if self._own or not self._problem.findings:
+                return Verdict(False, why=said)
+            # What it says now may have been hidden by the fault: it is told, and stands against "verified".
+            return Verdict(True, notes=(said,), doubted=True)
         if self._own:
             return Verdict(True, ("diagnostic cleared",), verified=True)
         if not self._problem.findings:

@@ -25,10 +25,11 @@ def ranked(repairs: Sequence[Repair], entropy_changes: Sequence[float], problem:
     An import that the project knows goes before what rewrites the line that needs it.
     """
 
-    def order(pair: tuple[Repair, float]) -> tuple[bool, int, bool, float]:
+    def order(pair: tuple[Repair, float]) -> tuple[bool, int, int, bool, float]:
         repair, change = pair
         cost = change + _NATS_A_WORD * changed_words(problem.text, repair.candidate.text)
-        return not repair.verified, -repair.tests_passed, repair.candidate.round != 0, cost
+        doubts = len(repair.notes)
+        return not repair.verified, -repair.tests_passed, doubts, repair.candidate.round != 0, cost
 
     pairs = zip(repairs, entropy_changes, strict=True)
     return [repair for repair, _ in sorted(pairs, key=order)]

@@ -32,10 +32,13 @@ class Verdict:
     notes: tuple[str, ...] = ()
     """What could not be asked."""
     tests_passed: int = 0
+    doubted: bool = False
+    """Whether somebody who did not complain before does now: it holds, and is not verified whatever others say."""
 
 
 Ask = Callable[[Candidate], Awaitable[Verdict]]
-"""One question. A verdict that holds without ``verified`` says that nothing was found out."""
+"""One question. A verdict that holds without ``verified`` says that nothing was found out. A question that takes long at
+first may have a coroutine ``prepare``."""
 
 
 class Trial:
@@ -53,6 +56,12 @@ class Trial:
         self._errors = Syntax(problem.text, problem.language).errors()
         self._unresolved = unresolved(problem.text) if problem.language == "python" else set()
 
+    async def prepare(self) -> None:
+        """Finds out what can be known before there are candidates."""
+        for ask in self._asks:
+            if (prepare := getattr(ask, "prepare", None)) is not None:
+                await prepare()
+
     async def __call__(self, candidate: Candidate) -> Verdict:
         """What comes of ``candidate``. The same text is not tried twice."""
         plain = _plain(candidate.text)
@@ -67,7 +76,7 @@ class Trial:
             missing = unresolved(candidate.text) - self._unresolved
             if missing:
                 return Verdict(False, why=f"knows no {min(missing)}")
-        verified, passed, notes = False, 0, list[str]()
+        verified, doubted, passed, notes = False, False, 0, list[str]()
         for ask in self._asks:
             verdict = await ask(candidate)
             if not verdict.holds:
@@ -76,7 +85,15 @@ class Trial:
             notes += verdict.notes
             passed += verdict.tests_passed
             verified = verified or verdict.verified
-        return Verdict(True, tuple(checks), verified=verified, notes=tuple(notes), tests_passed=passed)
+            doubted = doubted or verdict.doubted
+        return Verdict(
+            True,
+            tuple(checks),
+            verified=verified and not doubted,
+            notes=tuple(notes),
+            tests_passed=passed,
+            doubted=doubted,
+        )
 
 
 def _plain(text: str) -> str:

@@ -91,7 +91,7 @@ async def repaired(root: Path, fills: dict[str, list[str]], **more: object) -> T
         root,
         ["test_shop.py::test_net"],
         lambda problem: Lines(problem, fills),
-        settings=Settings(seconds=120, seconds_verified=60, enough=1, candidates=6),
+        settings=Settings(seconds=120, seconds_held=60, enough=1, candidates=6),
         limits=Limits(seconds=40),
         **more,  # type: ignore[arg-type]
     )
