@@ -37,8 +37,8 @@ class Verdict:
 
 
 Ask = Callable[[Candidate], Awaitable[Verdict]]
-"""One question. A verdict that holds without ``verified`` says that nothing was found out. A question that takes long at
-first may have a coroutine ``prepare``."""
+"""One question. A verdict that holds without ``verified`` says that nothing was found out. A question that takes long
+at first may have a coroutine ``prepare``."""
 
 
 class Trial:

@@ -7,8 +7,8 @@ from typing import Any
 import clients
 from lsprotocol import types
 
-TEXT = "def area(width, height):\n    return widht * height\n"
-FIXED = TEXT.replace("widht", "width")
+TEXT = "def area(width, height):\n    return breadth * height\n"
+FIXED = TEXT.replace("breadth", "width")
 
 
 def capabilities(**window: Any) -> types.ClientCapabilities:
@@ -18,7 +18,7 @@ def capabilities(**window: Any) -> types.ClientCapabilities:
 
 def diagnostic(
     text: str = TEXT,
-    word: str = "widht",
+    word: str = "breadth",
     *,
     source: str | None = "Ruff",
     code: Any = "F821",

@@ -24,7 +24,7 @@ async def test_the_menu_computes_nothing(editor, model, uri):
     editor.open(uri, TEXT)
     found = diagnostic()
     (action,) = await menu(editor, uri, found)
-    assert action.title == "Tailora: find a fix that holds for “Undefined name `widht`”"
+    assert action.title == "Tailora: find a fix that holds for “Undefined name `breadth`”"
     assert (action.kind, action.diagnostics) == (KINDS.QuickFix, (found,))
     assert action.data
     assert action.edit is None
@@ -89,7 +89,7 @@ async def test_without_any_checker_it_only_parses(start_editor, engine, tmp_path
     monkeypatch.setenv("PATH", str(tmp_path))
     editor = await start_editor(capabilities())
     engine.fills = lambda body: "return width"
-    uri, text = (tmp_path / "a.js").as_uri(), "function f(width) {\n    return widht;\n}\n"
+    uri, text = (tmp_path / "a.js").as_uri(), "function f(width) {\n    return breadth;\n}\n"
     editor.open(uri, text, "javascript")
     (action,) = await menu(editor, uri, diagnostic(text, source="eslint", code="no-undef"))
     engine.fills = lambda body: "return width;"
@@ -110,7 +110,7 @@ async def test_an_edit_follows_what_was_typed_elsewhere(editor, engine, uri):
     done = await waiting
     (change,) = done.edit.document_changes
     assert change.text_document.version == editor.version
-    assert applied(done.edit, '"""Areas."""\n' + text) == '"""Areas."""\n' + text.replace("widht", "width")
+    assert applied(done.edit, '"""Areas."""\n' + text) == '"""Areas."""\n' + text.replace("breadth", "width")
 
 
 async def test_an_edit_of_a_line_that_was_changed_is_withdrawn(editor, engine, uri):
@@ -153,7 +153,7 @@ async def test_windows_line_ends_stay(editor, engine, uri):
     editor.open(uri, TEXT.replace("\n", "\r\n"))
     done = await resolve(editor, (await menu(editor, uri, diagnostic()))[0])
     after = applied(done.edit, TEXT.replace("\n", "\r\n"))
-    assert after == TEXT.replace("return widht", "wide = width\n    return wide").replace("\n", "\r\n")
+    assert after == TEXT.replace("return breadth", "wide = width\n    return wide").replace("\n", "\r\n")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
@@ -161,7 +161,7 @@ async def test_positions_behind_other_characters(encoding, start_editor, model, 
     able = capabilities()
     able.general.position_encodings = [types.PositionEncodingKind(encoding)]
     editor = await start_editor(able)
-    text = 'def area(width, height):\n    return "ä😀", widht * height\n'
+    text = 'def area(width, height):\n    return "ä😀", breadth * height\n'
     model.fills = lambda body: 'return "ä😀", width * height'
     codec = encoding if encoding == "utf-8" else f"{encoding}-le"
     width = {"utf-8": 1, "utf-16": 2, "utf-32": 4}[encoding]
@@ -169,7 +169,7 @@ async def test_positions_behind_other_characters(encoding, start_editor, model, 
     found = diagnostic(text, units=lambda part: len(part.encode(codec)) // width)
     done = await resolve(editor, (await menu(editor, uri, found))[0])
     assert done.is_preferred
-    assert applied(done.edit, text, encoding) == text.replace("widht", "width")
+    assert applied(done.edit, text, encoding) == text.replace("breadth", "width")
 
 
 async def test_absurd_ranges(editor, model, uri):
@@ -210,12 +210,12 @@ async def test_numbers_as_codes_and_markdown_as_messages(raw, home, repository, 
     document = {"uri": uri, "languageId": "python", "version": 1, "text": TEXT}
     raw.notify("textDocument/didOpen", {"textDocument": document})
     there = {"start": {"line": 1, "character": 11}, "end": {"line": 1, "character": 16}}
-    message = {"kind": "markdown", "value": "Undefined name `widht`"}
+    message = {"kind": "markdown", "value": "Undefined name `breadth`"}
     found = {"range": there, "message": message, "code": 821, "severity": 1}
     context = {"diagnostics": [found], "triggerKind": 1}
     params = {"textDocument": {"uri": uri}, "range": there, "context": context}
     (action,) = (await raw.request(1, "textDocument/codeAction", params))["result"]
-    assert action["title"].endswith("“Undefined name `widht`”")
+    assert action["title"].endswith("“Undefined name `breadth`”")
     action["diagnostics"] = [found]
     done = (await raw.request(2, "codeAction/resolve", action))["result"]
     assert done["edit"]["changes"][uri][0]["newText"]
@@ -506,6 +506,6 @@ RAW = {
 def raw_menu(uri):
     """Parameters of a request for the diagnostic in ``TEXT``."""
     there = {"start": {"line": 1, "character": 11}, "end": {"line": 1, "character": 16}}
-    found = {"range": there, "message": "Undefined name `widht`", "code": "F821", "source": "Ruff"}
+    found = {"range": there, "message": "Undefined name `breadth`", "code": "F821", "source": "Ruff"}
     context = {"diagnostics": [found], "triggerKind": 1}
     return {"textDocument": {"uri": uri}, "range": there, "context": context}
