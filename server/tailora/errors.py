@@ -4,13 +4,23 @@ TailoraError
 ├── EngineError              talking to the engine
 │   ├── EngineUnreachable    no engine and none could be started; raised by engine.client, shown in the status
 │   └── EngineRefused        the engine answered with an error; carries its ``code``
+├── CheckerFailed            a static checker that gave no answer; raised by repair.checkers, shown beside the repair
+├── RepairError              a repair, or running the tests for one, needs what is not there; says what to do
 ├── PromptTooLong            a prompt that cannot be cut to the context length; raised by a generator
 └── OptionError              a setting with a bad value; names its key, recovered by the default
 """
 
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["EngineError", "EngineRefused", "EngineUnreachable", "OptionError", "PromptTooLong"]
+__all__ = [
+    "CheckerFailed",
+    "EngineError",
+    "EngineRefused",
+    "EngineUnreachable",
+    "OptionError",
+    "PromptTooLong",
+    "RepairError",
+]
 
 
 class EngineError(TailoraError):
@@ -27,6 +37,14 @@ class EngineRefused(EngineError):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class CheckerFailed(TailoraError):
+    """A static checker cannot be run, crashed, took too long, or answered what cannot be read."""
+
+
+class RepairError(TailoraError):
+    """A repair cannot be tried; nothing was changed."""
 
 
 class PromptTooLong(TailoraError):

@@ -25,6 +25,7 @@ __all__ = [
     "ModelOptions",
     "Options",
     "OutcomeOptions",
+    "RepairOptions",
     "kept_out",
     "load",
     "merge",
@@ -72,7 +73,7 @@ class CompletionOptions:
     context_chars: int = _setting(6000, high=50_000)
     """Most characters of other files that go into a prompt."""
     max_file_kb: int = _setting(1024, low=1, high=8192)
-    """Documents larger than this, in KiB of text, get no suggestions."""
+    """Documents larger than this, in KiB of text, get no suggestions and no quick fixes."""
     ahead: bool = _setting(True)
     """Whether the engine goes on while you read a suggestion: with its next lines, and with what would follow it."""
     adapter: str = _setting("serving", choices=("serving", "foundation", "none"))
@@ -111,6 +112,24 @@ class OutcomeOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairOptions:
+    """Quick fixes that were tried before they are offered."""
+
+    enabled: bool = _setting(True, repository="off")
+    """Whether quick fixes are offered for diagnostics."""
+    run_tests: bool = _setting(False, repository="off")
+    """Whether a repair may run the repository's own tests: in a copy, with limits and, where the system allows it,
+    without network. In trusted workspaces only."""
+    candidates: int = _setting(10, low=1, high=40)
+    """Most edits that are tried for one repair."""
+    deadline_ms: int = _setting(20_000, low=1000, high=300_000)
+    """After this time, in milliseconds, a repair tries no further edits. For a failing test it begins when the test has
+    run."""
+    test_deadline_ms: int = _setting(60_000, low=1000, high=3_600_000)
+    """Longest time, in milliseconds, for one run of the tests."""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """All settings."""
 
@@ -118,6 +137,7 @@ class Options:
     learning: LearningOptions = LearningOptions()
     model: ModelOptions = ModelOptions()
     outcomes: OutcomeOptions = OutcomeOptions()
+    repair: RepairOptions = RepairOptions()
 
 
 def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:

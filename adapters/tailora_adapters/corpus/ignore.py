@@ -69,7 +69,11 @@ class IgnoreRules:
 
     def ignored(self, path: str) -> bool:
         """Whether a path in this folder is left out."""
-        return _matches(self.git, path) or _matches(self.tailora, path)
+        return self.ignored_by_git(path) or _matches(self.tailora, path)
+
+    def ignored_by_git(self, path: str) -> bool:
+        """Whether git itself leaves a path in this folder out."""
+        return _matches(self.git, path)
 
 
 def _matches(levels: Iterable[_Level], path: str) -> bool:

@@ -10,7 +10,7 @@ from tailora.cli.output import err, out, print_json, progress_bar
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: infilling, personalization, gate.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: infilling, personalization, gate, repair.", no_args_is_help=True)
 
 
 @app.callback()
@@ -179,3 +179,62 @@ def gate(
             out.print(f"{name:<16} {row['decision']}: {', '.join(row['failed'])}")
     if not result["passed"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def repair(
+    suite: Annotated[
+        Path, typer.Option(help="JSON lines, one case each; or HumanEvalFix as it is published.")
+    ],
+    every: Annotated[int, typer.Option(min=1, help="Take every N-th case.")] = 1,
+    candidates: Annotated[int, typer.Option(min=1, max=40, help="At most, for a case.")] = 10,
+    model: Annotated[str, typer.Option(help="Base model.")] = "",
+    adapter: Annotated[str, typer.Option(help="foundation or none.")] = "foundation",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Broken files, repaired and judged by tests that the repair never sees."""
+    from tailora.evaluation import repair as experiment
+    from tailora.evaluation import repair_suite as suites
+
+    cases = (
+        list(suites.from_humanevalfix(suite)) if "HumanEvalFix" in suite.name else suites.read_suite(suite)
+    )
+    plan = experiment.Plan(cases[::every], model or default_model(), adapter, candidates)
+    with progress_bar() as progress:
+        result = experiment.measure(plan, progress)
+    if json:
+        print_json(result)
+        return
+    out.print(
+        f"{result['count']} cases: first shown right {result['verified_at_1']:.1%}, one of five "
+        f"{result['verified_at_5']:.1%}; shown as verified and wrong: {result['wrong_shown']}; nothing shown: "
+        f"{result['nothing_shown']}; {result['median_seconds']} s in the median"
+    )
+
+
+@app.command("repair-suite")
+def repair_suite(
+    out_file: Annotated[Path, typer.Option("--out", help="The suite that is written.")],
+    humanevalfix: Annotated[
+        Path | None, typer.Option(help="HumanEvalFix as it is published: its Python part.")
+    ] = None,
+    packages: Annotated[
+        str, typer.Option(help="Installed packages, by commas: bugs are put into them.")
+    ] = "",
+    count: Annotated[int, typer.Option(min=1, help="Bugs, in all packages together.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
+) -> None:
+    """Makes a suite for `tailora eval repair`: from HumanEvalFix, or of bugs that ruff or pyright notice."""
+    from tailora.evaluation import injected
+    from tailora.evaluation import repair_suite as suites
+
+    if (humanevalfix is None) == (not packages):
+        raise typer.BadParameter("give --humanevalfix or --packages")
+    if humanevalfix is not None:
+        cases = list(suites.from_humanevalfix(humanevalfix))
+    else:
+        names = [name.strip() for name in packages.split(",") if name.strip()]
+        with progress_bar() as progress:
+            cases = injected.inject(names, count, seed=seed, progress=progress)
+    suites.write_suite(cases, out_file)
+    err.print(f"{len(cases)} cases written to {out_file}")

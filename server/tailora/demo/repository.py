@@ -11,7 +11,7 @@ from pathlib import Path
 from tailora.scratch_commits import commit_all
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["DEFAULT_PACKAGE", "Spot", "copy_package", "find_spot"]
+__all__ = ["DEFAULT_PACKAGE", "Spot", "copy_package", "copy_sources", "find_spot"]
 
 DEFAULT_PACKAGE = "cattrs"
 
@@ -30,7 +30,18 @@ class Spot:
 
 
 def copy_package(name: str, target: Path) -> Path:
-    """Copies an installed package's Python sources to ``target/name`` and commits them there.
+    """Copies an installed package's sources as ``copy_sources`` does, and commits them there.
+
+    Raises:
+        TailoraError: the package is not installed.
+    """
+    root = copy_sources(name, target)
+    commit_all(root, f"{name}, as installed")
+    return root
+
+
+def copy_sources(name: str, target: Path) -> Path:
+    """Copies an installed package's Python sources to ``target/name/src/name``; returns ``target/name``.
 
     Raises:
         TailoraError: the package is not installed.
@@ -43,7 +54,6 @@ def copy_package(name: str, target: Path) -> Path:
     shutil.copytree(
         source, root / "src" / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyc")
     )
-    commit_all(root, f"{name}, as installed")
     return root
 
 

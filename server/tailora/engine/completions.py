@@ -11,12 +11,13 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from tailora.engine.generator import GenerationRequest, GenerationStep, Snippet
+from tailora.engine.generator import GenerationRequest, GenerationStep, Snippet, TokenScore
 from tailora.engine.jobs import Job
 from tailora.engine.wire import BadRequest, Fields, describe, error_response, well_formed
 from tailora_adapters.errors import TailoraError
@@ -50,7 +51,7 @@ def parse(body: Fields) -> CompletionRequest:
     Raises:
         BadRequest: names the field.
     """
-    for key, only in (("n", 1), ("best_of", 1), ("echo", False), ("logprobs", None)):
+    for key, only in (("n", 1), ("best_of", 1), ("echo", False)):
         if body.raw(key) not in (None, only):
             raise body.wrong(key, f"{json.dumps(only)}, as nothing else is supported")
     extra = body.object("tailora")
@@ -68,6 +69,8 @@ def parse(body: Fields) -> CompletionRequest:
         seed=body.integer("seed", None, -(2**63), 2**63 - 1),
         speculation=extra.flag("speculation", True),
         reuse=extra.flag("reuse", True),
+        scores=body.integer("logprobs", None, 0, 5),
+        middle=extra.text("middle", None),
     )
     adapter = extra.text("adapter", "serving")
     project = extra.text("project", None)
@@ -177,8 +180,17 @@ class CompletionResponse:
         data = f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
         await send({"type": "http.response.body", "body": data, "more_body": True})
 
-    def _chunk(self, text: str, finish_reason: str | None) -> dict[str, Any]:
-        choice = {"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}
+    def _chunk(
+        self, text: str, finish_reason: str | None, scores: Sequence[TokenScore] = ()
+    ) -> dict[str, Any]:
+        logprobs = None
+        if scores:
+            logprobs = {
+                "tokens": [score.text for score in scores],
+                "token_logprobs": [round(score.logprob, 5) for score in scores],
+                "top_logprobs": [[[text, round(value, 5)] for text, value in score.top] for score in scores],
+            }
+        choice = {"text": text, "index": 0, "logprobs": logprobs, "finish_reason": finish_reason}
         return {**self._head, "choices": [choice]}
 
     def _last_chunk(self, text: str, step: GenerationStep) -> dict[str, Any]:
@@ -188,7 +200,11 @@ class CompletionResponse:
             "completion_tokens": stats.completion_tokens,
             "total_tokens": stats.prompt_tokens + stats.completion_tokens,
         }
-        return {**self._chunk(text, step.finish_reason), "usage": usage, "tailora": self._own(step)}
+        return {
+            **self._chunk(text, step.finish_reason, stats.scores),
+            "usage": usage,
+            "tailora": self._own(step),
+        }
 
     def _own(self, step: GenerationStep) -> dict[str, Any]:
         stats = step.stats

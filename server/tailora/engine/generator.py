@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["AdapterRef", "GenerationRequest", "GenerationStats", "GenerationStep", "Generator", "Snippet"]
+__all__ = [
+    "AdapterRef",
+    "GenerationRequest",
+    "GenerationStats",
+    "GenerationStep",
+    "Generator",
+    "Snippet",
+    "TokenScore",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,22 @@ class GenerationRequest:
     """Whether tokens may be guessed and then checked; what is written stays the same."""
     reuse: bool = True
     """Whether what earlier requests read may be used. Only measurements want False."""
+    scores: int | None = None
+    """Judge each token, and name that many tokens that would have been likelier or next to it; None: do not."""
+    middle: str | None = None
+    """What already stands in the hole: it is judged instead of anything being written."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScore:
+    """How likely the model found a token in its place."""
+
+    text: str
+    """Empty for the end of the middle, and where a character is not complete yet."""
+    logprob: float
+    """Natural logarithm of its probability."""
+    top: tuple[tuple[str, float], ...] = ()
+    """The likeliest tokens there and theirs, best first."""
 
 
 @dataclass(slots=True)
@@ -68,6 +92,8 @@ class GenerationStats:
     """From the start of the generation to the first token."""
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    scores: list[TokenScore] = field(default_factory=list)
+    """Of the tokens so far, where the request asked for them; the last one of a judged middle is its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,13 @@ from torch import Tensor
 
 from tailora.engine.cores import FreeCores
 from tailora.engine.decoder import LeanDecoder, supports
-from tailora.engine.generator import AdapterRef, GenerationRequest, GenerationStats, GenerationStep
+from tailora.engine.generator import (
+    AdapterRef,
+    GenerationRequest,
+    GenerationStats,
+    GenerationStep,
+    TokenScore,
+)
 from tailora.engine.kv import KvPool
 from tailora.engine.machine import choose_representation
 from tailora.engine.speculation import PromptLookup
@@ -43,6 +49,8 @@ _LOW_MEMORY = 1 << 30
 """With less free memory than this, in bytes, a quarter of the tokens is kept."""
 _SHORT_OF_MEMORY = "little memory is left: fewer prompts are kept, so that suggestions may take longer"
 _LAST_KEPT = 32
+_JUDGED_AT_ONCE = 64
+"""Tokens; a row of logits is 600 KB."""
 
 
 def prepare(model: str, progress: Callable[[float, str], None]) -> None:
@@ -192,9 +200,11 @@ class TorchGenerator:
             budget=self._budget,
         )
         ids = prompt.ids or [tokenizer.end_id]
-        if len(ids) + request.max_tokens > self._decoder.max_length:
+        middle = None if request.middle is None else [*tokenizer.encode(request.middle), tokenizer.end_id]
+        room = request.max_tokens if middle is None else len(middle)
+        if len(ids) + room > self._decoder.max_length:
             raise PromptTooLong(
-                f"{len(ids)} prompt tokens and {request.max_tokens} to write exceed the model's context"
+                f"{len(ids)} prompt tokens and {room} to write exceed the model's context"
                 f" of {self._decoder.max_length}: ask for fewer tokens"
             )
         stats = GenerationStats(prompt_tokens=len(ids))
@@ -202,12 +212,15 @@ class TorchGenerator:
         self._mind_memory()
         state = self._pool.take(key, ids) if request.reuse else None
         if state is None:
-            state = self._decoder.new_state(len(ids) + request.max_tokens)
+            state = self._decoder.new_state(len(ids) + room)
         stats.cached_tokens = len(state.tokens)
         try:
             logits = self._prefill(ids, prompt.tail, state, adapter, cancelled)
             stats.prefill_ms = (time.perf_counter() - began) * 1000
             if logits is None:
+                return
+            if middle is not None:
+                yield from self._judge(middle, logits, state, adapter, request.scores or 0, stats, cancelled)
                 return
             if not request.max_tokens:
                 yield GenerationStep("", "length", stats)
@@ -262,6 +275,48 @@ class TorchGenerator:
             state.prompt_end = len(ids), logits
         return logits
 
+    def _judge(
+        self,
+        middle: list[int],
+        logits: Tensor,
+        state: Any,
+        adapter: Any,
+        alternatives: int,
+        stats: GenerationStats,
+        cancelled: Callable[[], bool],
+    ) -> Iterator[GenerationStep]:
+        """Reads what stands in the hole, and leaves the prompt alone in ``state``."""
+        assert self._tokenizer is not None
+        prompt = len(state.tokens)
+        stream = TextStream(self._tokenizer)
+        rows = logits[None]  # (tokens of a chunk, vocabulary), each row before its token
+        try:
+            for begin in range(0, len(middle), _JUDGED_AT_ONCE):
+                part = middle[begin : begin + _JUDGED_AT_ONCE]
+                if cancelled():
+                    return
+                read = self._decoder.forward(part, state, adapter, all_logits=True)
+                before = torch.cat([rows[-1:], read[:-1]])
+                for token, row in zip(part, before, strict=True):
+                    stats.scores.append(self._score(row, token, stream.push(token), alternatives))
+                rows = read
+            yield GenerationStep("", "stop", stats)
+        finally:
+            state.crop(prompt)
+
+    def _score(self, logits: Tensor, token: int, text: str, alternatives: int) -> TokenScore:
+        """``token`` among (vocabulary,) logits."""
+        assert self._tokenizer is not None
+        total = logits.logsumexp(-1)
+        top: list[tuple[str, float]] = []
+        if alternatives:
+            values, ids = logits.topk(alternatives)
+            top = [
+                (self._tokenizer.decode([other]), float(value - total))
+                for other, value in zip(ids.tolist(), values, strict=True)
+            ]
+        return TokenScore(text, float(logits[token] - total), tuple(top))
+
     def _decode(
         self,
         request: GenerationRequest,
@@ -287,14 +342,18 @@ class TorchGenerator:
             lookup = PromptLookup(ids, (*last, self._tokenizer.end_id), self._tokenizer.stop_ids)
         written: list[int] = []
         try:
-            for token in self._tokens(logits, state, adapter, _Sampler(request), lookup, stats, cancelled):
+            tokens = self._tokens(logits, state, adapter, _Sampler(request), lookup, stats, cancelled)
+            for token, row in tokens:
                 stats.decode_ms = (time.perf_counter() - began) * 1000
                 if token in self._tokenizer.stop_ids:
                     yield GenerationStep(stops.flush(), "stop", stats)
                     return
                 written.append(token)
                 stats.completion_tokens += 1
-                text, stopped = stops.push(stream.push(token))
+                new = stream.push(token)
+                if request.scores is not None:
+                    stats.scores.append(self._score(row, token, new, request.scores))
+                text, stopped = stops.push(new)
                 if stopped:
                     yield GenerationStep(text, "stop", stats)
                     return
@@ -320,17 +379,17 @@ class TorchGenerator:
         lookup: PromptLookup | None,
         stats: GenerationStats,
         cancelled: Callable[[], bool],
-    ) -> Iterator[int]:
-        """Tokens without end, until cancelled. The same ones with and without ``lookup``: a guess is only kept
-        where the model would have written it."""
-        token = sampler.pick(logits)
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Tokens, each with the logits that it was picked from, until cancelled. The same ones with and without
+        ``lookup``: a guess is only kept where the model would have written it."""
+        token, row = sampler.pick(logits), logits
         while True:
-            yield token
+            yield token, row
             if cancelled():
                 return
             if lookup is None:
-                logits = self._decoder.forward([token], state, adapter)
-                token = sampler.pick(logits)
+                row = self._decoder.forward([token], state, adapter)
+                token = sampler.pick(row)
                 continue
             lookup.append(token)
             guesses = lookup.guess(
@@ -344,10 +403,10 @@ class TorchGenerator:
                 right += 1
             state.crop(len(state.tokens) - (len(guesses) - right))
             stats.accepted_tokens += right
-            for guess in guesses[:right]:
+            for place, guess in enumerate(guesses[:right]):
                 lookup.append(guess)
-                yield guess
-            token = picks[right]
+                yield guess, rows[place]
+            token, row = picks[right], rows[right]
 
 
 class _Sampler:

@@ -21,7 +21,7 @@ import httpx2
 from tailora.bench.peer_server import PeerServer
 from tailora.engine.generator import AdapterRef, GenerationRequest
 from tailora.engine.torch_generator import TorchGenerator
-from tailora.evaluation.sandbox import passes
+from tailora.sandbox import passes
 from tailora_adapters import foundation
 from tailora_adapters.base.cache import hash_file
 from tailora_adapters.base.device import Quantization

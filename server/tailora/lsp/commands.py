@@ -1,8 +1,8 @@
 """Commands of ``workspace/executeCommand``: what a user can do about learning, the model and the engine.
 
-Each takes an optional folder URI (without one: the folder in use) and answers with a JSON object that has
-``ok`` and a ``message`` fit to show. Invariant: an engine that is away or refuses is an answer and a message
-to the user, never a failed request.
+Each but ``tailora.repairTest`` takes an optional folder URI (without one: the folder in use). All answer with a JSON
+object that has ``ok`` and a ``message`` fit to show. Invariant: an engine that is away or refuses is an answer and a
+message to the user, never a failed request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
-from tailora.errors import EngineError
+from tailora.errors import EngineError, RepairError
+from tailora.lsp import code_lens, repair_command
 
 if TYPE_CHECKING:
     from tailora.engine.client import EngineClient
@@ -47,6 +48,7 @@ def _project_command(call: _Call, done: str) -> _Action:
 async def _trust(ls: TailoraServer, root: Path) -> Answer:
     ls.settings.trust(root)
     ls.link.settings_changed()
+    ls.spawn(code_lens.refresh(ls), "refresh the code lenses")
     message = f"{root.name} is trusted for this session; learning.trusted in the settings makes it last"
     return {"ok": True, "message": message}
 
@@ -83,7 +85,7 @@ _OF_ALL: dict[str, Callable[[TailoraServer], Awaitable[Answer]]] = {
     "tailora.restartEngine": _restart,
     "tailora.status": _status,
 }
-COMMANDS = tuple(sorted({*_OF_A_PROJECT, *_OF_ALL}))
+COMMANDS = tuple(sorted({*_OF_A_PROJECT, *_OF_ALL, repair_command.COMMAND}))
 
 
 def register(server: TailoraServer) -> None:
@@ -97,11 +99,13 @@ def _handler(server: TailoraServer, name: str) -> Callable[..., Awaitable[Answer
         try:
             if name in _OF_ALL:
                 return await _OF_ALL[name](server)
+            if name == repair_command.COMMAND:
+                return await repair_command.run(server, arguments)
             root = _root(server, arguments)
             if isinstance(root, str):
                 return _failed(server, name, root)
             return await _OF_A_PROJECT[name](server, root)
-        except EngineError as error:
+        except (EngineError, RepairError) as error:
             return _failed(server, name, str(error))
         except Exception as error:  # noqa: BLE001 - the protocol boundary: a command always gets an answer
             _log.exception("%s failed", name)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from tailora.lsp import code_lens
 from tailora.options import REPOSITORY_FILE, USER_FILE, Options, load, merge
 from tailora_adapters.paths import config_dir
 
@@ -148,3 +149,4 @@ def apply(ls: TailoraServer) -> None:
         ls.window_show_message(types.ShowMessageParams(type=types.MessageType.Warning, message=text))
     ls.link.settings_changed()
     ls.board.publish()
+    ls.spawn(code_lens.refresh(ls), "refresh the code lenses")

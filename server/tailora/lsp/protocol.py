@@ -109,6 +109,8 @@ class TailoraProtocol(LanguageServerProtocol):
     def _structure(self, message: dict[str, Any], method: str, is_request: bool) -> Any:
         expected = self.get_message_type(method)
         try:
+            if method in (types.TEXT_DOCUMENT_CODE_ACTION, types.CODE_ACTION_RESOLVE):
+                _plain_messages(message.get("params"))
             if expected is None or is_request == (method in _NOTIFICATIONS):
                 raise TypeError(f"{method} is {'no request' if is_request else 'a request and needs an id'}")
             return self._converter.structure(message, expected)
@@ -183,6 +185,16 @@ class TailoraProtocol(LanguageServerProtocol):
 _NOTIFICATIONS = frozenset(
     method for method, (message, *_) in types.METHOD_TO_TYPES.items() if "id" not in message.__annotations__
 )
+
+
+def _plain_messages(params: Any) -> None:
+    """Messages of diagnostics as texts: they may be Markdown (LSP 3.18), of which lsprotocol does not know."""
+    holder = params.get("context", params) if isinstance(params, dict) else None
+    diagnostics = holder.get("diagnostics") if isinstance(holder, dict) else None
+    for diagnostic in diagnostics if isinstance(diagnostics, list) else ():
+        message = diagnostic.get("message") if isinstance(diagnostic, dict) else None
+        if isinstance(message, dict) and isinstance(message.get("value"), str):
+            diagnostic["message"] = message["value"]
 
 
 def _explain(error: BaseException) -> str:

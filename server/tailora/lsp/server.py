@@ -23,6 +23,8 @@ from tailora.completion import RecentEdits, TypedThrough
 from tailora.errors import EngineError
 from tailora.lsp import (
     acceptance,
+    code_action,
+    code_lens,
     commands,
     completion,
     configuration,
@@ -36,10 +38,12 @@ from tailora.lsp.model import ModelPrompt
 from tailora.lsp.outbox import Outbox
 from tailora.lsp.outcomes import Outcomes
 from tailora.lsp.protocol import TailoraProtocol
+from tailora.lsp.repairs import Repairs
 from tailora.lsp.status import StatusBoard
 from tailora.lsp.stdio import claim_stdout, read_messages
 from tailora.lsp.text import Documents, path_of
 from tailora.lsp.turns import Later, Turns
+from tailora.lsp.works import Works
 from tailora_adapters.corpus.secrets import is_secret_file
 
 __all__ = ["TailoraServer", "main", "start_io"]
@@ -74,12 +78,23 @@ class TailoraServer(LanguageServer):
             lambda uri: document.source if (document := self.workspace.opened(uri)) else None,
             lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call),
         )
+        self.works = Works(self)
+        self.repairs = Repairs(self)
         self.client_listens = False
         self._active_uri: str | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.feature(types.INITIALIZE)(_initialize)
         self.feature(types.SHUTDOWN)(_shut_down)
-        for feature in (inline_completion, documents, workspace, configuration, commands, acceptance):
+        for feature in (
+            inline_completion,
+            documents,
+            workspace,
+            configuration,
+            commands,
+            acceptance,
+            code_action,
+            code_lens,
+        ):
             feature.register(self)
 
     @property
@@ -156,6 +171,7 @@ class TailoraServer(LanguageServer):
         await asyncio.gather(*tasks, return_exceptions=True)
         self.outcomes.close()
         await self.outbox.close()
+        await self.repairs.close()
         await self.link.close()
 
 
@@ -171,6 +187,7 @@ async def _shut_down(ls: TailoraServer, params: None) -> None:
     ls.client_listens = False
     ls.outcomes.close()
     await ls.outbox.close()
+    await ls.repairs.close()
     await ls.link.close()
 
 

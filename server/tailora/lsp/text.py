@@ -18,7 +18,7 @@ from pygls.workspace import PositionCodec, TextDocument, Workspace
 
 from tailora.lsp.edits import Edit
 
-__all__ = ["LARGEST_KEPT", "Document", "Documents", "offset_of_units", "path_of", "units"]
+__all__ = ["LARGEST_KEPT", "Document", "Documents", "offset_of_units", "path_of", "plain_lines", "units"]
 
 LARGEST_KEPT = 8192 * 1024
 """Documents longer than this, in characters, are known but their text is not kept (the bound of
@@ -53,6 +53,11 @@ def offset_of_units(line: str, character: int, encoding: str | None) -> int:
     if inside_pair and data[cut + 1] & 0xFC == 0xDC:
         cut -= 2
     return len(data[:cut].decode("utf-16-le", "surrogatepass"))
+
+
+def plain_lines(text: str) -> str:
+    """A text whose lines end with LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def path_of(uri: str) -> Path | None:

@@ -1,6 +1,7 @@
 """From a request to text: reuse that changes nothing, adapters that do not mix, cancels, stops and characters."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -456,3 +457,44 @@ def test_prepare_packs_once(trained: Any) -> None:
     before = len(messages)
     prepare(trained.name, lambda _fraction, message: messages.append(message))
     assert len(messages) == before
+
+
+def test_scores_of_what_is_written(generator: TorchGenerator, training_examples: list[Any]) -> None:
+    asked = hole(training_examples[0], max_tokens=8, scores=2)
+    found = steps(generator, asked)
+    scores = found[-1].stats.scores
+    assert "".join(score.text for score in scores) == "".join(step.text for step in found)
+    for score in scores:
+        values = [value for _, value in score.top]
+        assert values == sorted(values, reverse=True)
+        assert score.logprob == pytest.approx(values[0]), "greedy: the likeliest is written"
+        assert score.logprob <= 0
+    assert steps(generator, hole(training_examples[0], max_tokens=8))[-1].stats.scores == []
+
+
+def test_what_stands_in_the_hole_is_judged(generator: TorchGenerator, training_examples: list[Any]) -> None:
+    example = training_examples[0]
+    found = steps(generator, hole(example, middle=example.middle, scores=1))
+    judged = found[-1].stats.scores
+    assert [(step.text, step.finish_reason) for step in found] == [("", "stop")]
+    assert "".join(score.text for score in judged) == example.middle
+    assert judged[-1].text == "", "the end is judged, too"
+    worse = steps(generator, hole(example, middle="zebra(" + example.middle, scores=0))[-1].stats
+    assert sum(score.logprob for score in worse.scores) < sum(score.logprob for score in judged) - 1
+    assert worse.cached_tokens == worse.prompt_tokens, "the prompt is kept, what was judged is not"
+
+
+def test_judging_is_the_same_in_parts(generator: TorchGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = GenerationRequest("value = ", "\n", middle="index + 1\n" * 20, scores=0)
+    whole = [score.logprob for score in steps(generator, asked)[-1].stats.scores]
+    monkeypatch.setattr(torch_generator, "_JUDGED_AT_ONCE", 7)
+    assert [score.logprob for score in steps(generator, asked)[-1].stats.scores] == pytest.approx(
+        whole, abs=0.05
+    )
+
+
+def test_judging_can_be_cancelled(generator: TorchGenerator) -> None:
+    asked = GenerationRequest("value = ", middle="index + 1\n" * 100, scores=0)
+    steps(generator, GenerationRequest("value = ", max_tokens=0))
+    polls = itertools.count()
+    assert list(generator.generate(asked, lambda: next(polls) > 1)) == []

@@ -76,9 +76,16 @@ class Editor:
         self.refreshes: list[Any] = []
         self.registrations: list[types.Registration] = []
         self.answer_title: str | None = None
+        self.edits: list[types.ApplyWorkspaceEditParams] = []
+        """That the server asked to apply."""
+        self.applies = types.ApplyWorkspaceEditResult(True)
+        """The answer to that."""
+        self.lens_refreshes = 0
         self._stopped = False
         self._news = asyncio.Event()
         self._versions = itertools.count(2)
+        self.version = 1
+        """Of the document that was changed last."""
         self._register()
 
     @property
@@ -111,6 +118,17 @@ class Editor:
         @self.client.feature(types.CLIENT_REGISTER_CAPABILITY)
         def register(params: types.RegistrationParams) -> None:
             self.registrations += params.registrations
+            self._news.set()
+
+        @self.client.feature(types.WORKSPACE_APPLY_EDIT)
+        def apply(params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
+            self.edits.append(params)
+            self._news.set()
+            return self.applies
+
+        @self.client.feature(types.WORKSPACE_CODE_LENS_REFRESH)
+        def refresh_lenses(_params: None) -> None:
+            self.lens_refreshes += 1
             self._news.set()
 
         messages, progress = types.WINDOW_SHOW_MESSAGE, types.PROGRESS
@@ -182,7 +200,8 @@ class Editor:
         """Types ``text``."""
         here = types.Position(line, character)
         change = types.TextDocumentContentChangePartial(types.Range(here, here), text)
-        identifier = types.VersionedTextDocumentIdentifier(next(self._versions), uri)
+        self.version = next(self._versions)
+        identifier = types.VersionedTextDocumentIdentifier(self.version, uri)
         self.client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
 
     async def ask(

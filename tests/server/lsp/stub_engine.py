@@ -5,6 +5,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,8 @@ class Script:
     """Status, code and message instead of an answer."""
     adapter: str | None = None
     """What it says that it was made by."""
+    judged: str | None = None
+    """The text whose tokens it says the likelihoods of."""
 
 
 class StubEngine:
@@ -56,6 +59,8 @@ class StubEngine:
         self.script = Script()
         self.scripts: list[Script] = []
         """For the next requests, one each; then ``script``."""
+        self.fills: Callable[[dict[str, Any]], Script | str] | None = None
+        """For requests with ``logprobs``: what comes of a hole, by its request. Lines that stand are judged anyway."""
         self._released = asyncio.Event()
         self.completions: list[dict[str, Any]] = []
         self.closed_early = 0
@@ -210,9 +215,16 @@ class StubEngine:
         return StreamingResponse(stream(), media_type="text/event-stream")
 
     async def _complete(self, request: Request) -> JSONResponse | StreamingResponse:
-        self.completions.append(await request.json())
+        body = await request.json()
+        self.completions.append(body)
         self._happened.set()
-        script = self.scripts.pop(0) if self.scripts else self.script
+        if "logprobs" in body and self.fills is not None:
+            middle = body["tailora"].get("middle")
+            script = Script([], judged=middle) if middle is not None else self.fills(body)
+            if isinstance(script, str):
+                script = Script([script], judged=script)
+        else:
+            script = self.scripts.pop(0) if self.scripts else self.script
         if script.error:
             return self._error(*script.error)
 
@@ -223,7 +235,7 @@ class StubEngine:
                     await (self._released.wait() if script.hold and number == 0 else asyncio.sleep(0))
                 if script.finish is None:
                     await asyncio.Event().wait()
-                yield self._chunk("", script.finish, script.adapter)
+                yield self._chunk("", script.finish, script.adapter, script.judged)
                 yield "data: [DONE]\n\n"
             except asyncio.CancelledError:
                 self.closed_early += 1
@@ -233,8 +245,13 @@ class StubEngine:
         return StreamingResponse(stream(), media_type="text/event-stream")
 
     @staticmethod
-    def _chunk(text: str, finish: str | None, adapter: str | None) -> str:
-        choice = {"index": 0, "text": text, "finish_reason": finish, "logprobs": None}
+    def _chunk(text: str, finish: str | None, adapter: str | None, judged: str | None = None) -> str:
+        logprobs = None
+        if judged is not None:
+            tokens = [*re.findall(r"\n|[^\n]+", judged), ""]
+            tops = [[[token, -0.5]] for token in tokens]
+            logprobs = {"tokens": tokens, "token_logprobs": [-0.5] * len(tokens), "top_logprobs": tops}
+        choice = {"index": 0, "text": text, "finish_reason": finish, "logprobs": logprobs}
         own = {"tailora": {"adapter": adapter}} if adapter else {}
         return f"data: {json.dumps({'object': 'text_completion', 'choices': [choice], **own})}\n\n"
 

@@ -1,0 +1,263 @@
+"""One problem from beginning to end: suspect lines, what the model writes there, what of it holds, what is shown first.
+
+The model is asked up to ``Settings.candidates`` times in two rounds; the second is told what was tried in vain. Stops
+early when enough was verified. Knows nothing of LSP, of the engine or of how a candidate is tried.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tailora.repair import localize
+from tailora.repair.import_edits import import_edits
+from tailora.repair.localize import Oddity
+from tailora.repair.problem import Candidate, Problem, Repair, Span
+from tailora.repair.propose import Model, Score
+from tailora.repair.rank import ranked
+from tailora.repair.suggestions import suggested
+from tailora.repair.syntax import Syntax
+from tailora.repair.validate import Trial, Verdict
+from tailora_adapters.repair.hole import Notes, make_hole
+
+__all__ = ["Attempt", "Report", "Settings", "repair"]
+
+_TOKENS = 48
+"""To write, beside twice as many as the suspect lines have characters by four."""
+_MOST_TOKENS = 256
+_TRIED_SHOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How much is tried."""
+
+    candidates: int = 10
+    enough: int = 2
+    """Verified candidates to choose from; then no more are asked for."""
+    seconds: float = 20.0
+    """After these no more candidates are asked for, from when the lines were judged and the checkers had their say."""
+    seconds_held: float = 6.0
+    """The same once one holds."""
+    shown: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A candidate and what came of it."""
+
+    candidate: Candidate
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a problem."""
+
+    repairs: tuple[Repair, ...]
+    """Best first."""
+    attempts: tuple[Attempt, ...]
+    seconds: float
+
+
+_NOTHING = Notes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Idea:
+    """One question to the model."""
+
+    span: Span
+    notes: Notes = _NOTHING
+    given: str | None = None
+    temperature: float = 0.0
+    lines: tuple[str, ...] | None = None
+    """New lines that are known already: the model is not asked."""
+    round: int = 1
+
+
+async def repair(
+    problem: Problem,
+    model: Model,
+    trial: Trial,
+    settings: Settings = Settings(),
+    *,
+    progress: Callable[[float, str], None] = lambda _fraction, _message: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Report:
+    """Looks for edits of ``problem.text`` that hold.
+
+    Raises:
+        EngineError: the model cannot be asked.
+    """
+    began = clock()
+    work = _Work(problem, model)
+    progress(0.0, "looking for suspect lines")
+    prepared = asyncio.create_task(trial.prepare())
+    try:
+        await work.look()
+        await prepared
+    finally:
+        prepared.cancel()
+    looked = clock()
+    attempts: list[Attempt] = []
+    for asked, idea in enumerate(work.ideas(attempts)):
+        verified = sum(attempt.verdict.verified for attempt in attempts)
+        some = any(attempt.verdict.holds for attempt in attempts)
+        spent = clock() - looked
+        if asked >= settings.candidates or verified >= settings.enough:
+            break
+        if spent > (settings.seconds_held if some else settings.seconds):
+            break
+        progress(asked / settings.candidates, f"trying candidate {asked + 1} of {settings.candidates}")
+        candidate = await work.ask(idea)
+        if candidate is not None:
+            attempts.append(Attempt(candidate, await trial(candidate)))
+    held = [attempt for attempt in attempts if attempt.verdict.holds]
+    if any(attempt.verdict.verified for attempt in held):
+        held = [attempt for attempt in held if attempt.verdict.verified]
+    changes = [await work.entropy_change(attempt.candidate) if len(held) > 1 else 0.0 for attempt in held]
+    repairs = ranked(
+        [
+            Repair(
+                attempt.candidate,
+                attempt.verdict.checks,
+                attempt.verdict.verified,
+                attempt.verdict.tests_passed,
+                attempt.verdict.notes,
+            )
+            for attempt in held
+        ],
+        changes,
+        problem,
+    )
+    return Report(tuple(repairs[: settings.shown]), tuple(attempts), clock() - began)
+
+
+class _Work:
+    """What is known of one problem while it is worked on."""
+
+    def __init__(self, problem: Problem, model: Model) -> None:
+        self._problem = problem
+        self._model = model
+        self._syntax = Syntax(problem.text, problem.language)
+        self._lines = self._syntax.lines
+        self._odd: dict[int, Oddity] = {}
+        self._spans: list[Span] = []
+        self._regions: dict[Span, float] = {}
+        """What was judged, and how many nats it has."""
+
+    async def look(self) -> None:
+        """Has the model judge the lines around, and orders the suspect statements."""
+        for region in localize.regions(self._problem, self._syntax):
+            scores = await self._judge(self._lines, region)
+            self._regions[region] = -sum(score.logprob for score in scores)
+            self._odd |= localize.oddities(self._lines, region, scores)
+        self._spans = localize.suspects(self._problem, self._syntax, self._odd)
+        within = self._problem.within
+        if within is not None:
+            self._odd = {line: oddity for line, oddity in self._odd.items() if line in within}
+            inner = [span for span in self._spans if self._may(span) and span != within]
+            self._spans = [within, *inner]
+
+    def _may(self, span: Span) -> bool:
+        """Whether a span may be rewritten."""
+        within = self._problem.within
+        return within is None or (within.first <= span.first and span.end <= within.end)
+
+    async def _judge(self, lines: Sequence[str], span: Span) -> tuple[Score, ...]:
+        head = "".join(line + "\n" for line in lines[: span.first])
+        tail = "".join("\n" + line for line in lines[span.end :]) or "\n"
+        return await self._model.judge(head, "\n".join(lines[span.first : span.end]), tail)
+
+    def ideas(self, attempts: Sequence[Attempt]) -> Iterator[_Idea]:
+        """What to ask, in turn; ``attempts`` grows meanwhile."""
+        spans = self._spans
+        for line in self._problem.imports:
+            for span, lines in import_edits(self._problem.text, line)[:2]:
+                yield _Idea(span, lines=lines, round=0)
+                if attempts[-1].verdict.holds:
+                    break
+        for span, lines in suggested(self._problem):
+            if self._may(span):
+                yield _Idea(span, lines=lines)
+        messages = (*(finding.message for finding in self._problem.findings[:2]), *self._problem.said)
+        first = Notes(messages)
+        for place, span in enumerate(spans[:3]):
+            yield _Idea(span, first if place == 0 else _NOTHING)
+        odd = sorted(
+            (oddity for oddity in self._odd.values() if oddity.rather), key=lambda oddity: -oddity.surprise
+        )
+        for oddity in odd[:2]:
+            yield self._swerve(oddity)
+        for span in spans[3:5]:
+            yield _Idea(span, round=2)
+        for span in spans[:2]:
+            tried = [
+                " ".join(attempt.candidate.lines)
+                for attempt in attempts
+                if attempt.candidate.span == span and not attempt.verdict.verified
+            ]
+            yield _Idea(span, Notes(messages, True, tried[-_TRIED_SHOWN:]), round=2)
+        if spans:
+            wider = self._wider(spans[0])
+            if self._may(wider):
+                yield _Idea(wider, first, round=2)
+            yield _Idea(spans[0], temperature=0.8, round=2)
+        for span in spans[5:]:
+            yield _Idea(span, round=2)
+
+    def _swerve(self, oddity: Oddity) -> _Idea:
+        """The line as it is up to its oddest place, and what the model would rather go on with."""
+        return _Idea(Span(oddity.line, oddity.line + 1), given=oddity.kept + oddity.rather[0])
+
+    def _wider(self, span: Span) -> Span:
+        """A span with the statement behind it, or before it, in the same function."""
+        region = self._region(span)
+        if span.end < region.end:
+            return Span(span.first, self._syntax.statement(span.end).end)
+        if span.first > region.first:
+            return Span(self._syntax.statement(span.first - 1).first, span.end)
+        return span
+
+    def _region(self, span: Span) -> Span:
+        """What was judged around ``span``, else the span itself."""
+        return next((region for region in self._regions if span.first in region), span)
+
+    async def ask(self, idea: _Idea) -> Candidate | None:
+        """What the model makes of an idea; None if it did not come to an end."""
+        if idea.lines is not None:
+            return self._candidate(idea, idea.lines, 0.0)
+        hole = make_hole(self._lines, idea.span, self._problem.language, idea.notes, given=idea.given)
+        size = sum(len(line) for line in self._lines[idea.span.first : idea.span.end])
+        fill = await self._model.fill(
+            hole,
+            max_tokens=min(_TOKENS + size // 2, _MOST_TOKENS),
+            temperature=idea.temperature,
+            seed=idea.round,
+        )
+        if not fill.finished:
+            return None
+        return self._candidate(idea, self._tidy(hole.given + fill.text, idea.span), fill.entropy)
+
+    def _candidate(self, idea: _Idea, lines: Sequence[str], entropy: float) -> Candidate:
+        text = "\n".join([*self._lines[: idea.span.first], *lines, *self._lines[idea.span.end :]])
+        return Candidate(idea.span, tuple(lines), text, entropy, idea.round)
+
+    def _tidy(self, text: str, span: Span) -> list[str]:
+        """New lines, without those at the end that repeat what follows."""
+        lines = text.rstrip().split("\n") if text.strip() else []
+        after = [line for line in self._lines[span.end : span.end + 4] if line.strip()]
+        for count in range(min(len(lines) - 1, len(after)), 0, -1):
+            if lines[-count:] == after[:count]:
+                return lines[:-count]
+        return lines
+
+    async def entropy_change(self, candidate: Candidate) -> float:
+        """By how many nats the judged lines became less likely; negative: likelier."""
+        region = self._region(candidate.span)
+        if region not in self._regions:
+            return 0.0
+        lines = candidate.text.split("\n")
+        now = Span(region.first, max(region.end, candidate.span.end) + len(lines) - len(self._lines))
+        return -sum(score.logprob for score in await self._judge(lines, now)) - self._regions[region]

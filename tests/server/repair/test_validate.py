@@ -1,0 +1,107 @@
+"""A candidate is out at the first question that it fails, and what was not asked is never called verified."""
+
+from pathlib import PurePath
+
+import pytest
+
+from tailora.repair.problem import Candidate, Finding, Problem, Span
+from tailora.repair.validate import Trial, Verdict, unresolved
+
+TEXT = "import os\n\n\ndef f(a):\n    return b\n"
+FINDING = Finding("Ruff", "F821", "Undefined name `b`", 4, 11, 4, 12)
+
+
+def candidate(text: str) -> Candidate:
+    return Candidate(Span(4, 5), (), text, 0.0)
+
+
+def problem(text: str = TEXT, *findings: Finding, language: str = "python") -> Problem:
+    return Problem(PurePath("a.py"), text, language, findings)
+
+
+async def yes(_: Candidate) -> Verdict:
+    return Verdict(True, ("diagnostic cleared",), verified=True)
+
+
+async def no(_: Candidate) -> Verdict:
+    return Verdict(False, why="still there")
+
+
+async def nothing_known(_: Candidate) -> Verdict:
+    return Verdict(True, notes=("ruff is not installed",))
+
+
+async def never(_: Candidate) -> Verdict:
+    raise AssertionError("a dearer question after a failed one")
+
+
+@pytest.mark.parametrize(
+    "text,why",
+    [
+        (TEXT, "is not new"),
+        (TEXT.replace("return b", "return b  "), "is not new"),
+        (TEXT.replace("    return b", "    # return a\n    return b"), "is not new"),
+        (TEXT.replace("return b", "return (b"), "does not parse"),
+        (TEXT.replace("return b", "return c"), "knows no c"),
+    ],
+)
+async def test_cheap_questions_come_first(text: str, why: str) -> None:
+    verdict = await Trial(problem(TEXT, FINDING), [never])(candidate(text))
+    assert not verdict.holds
+    assert verdict.why == why
+
+
+async def test_verified_by_whoever_can_say() -> None:
+    fixed = TEXT.replace("return b", "return a")
+    verdict = await Trial(problem(TEXT, FINDING), [yes, nothing_known])(candidate(fixed))
+    assert verdict == Verdict(
+        True, ("parses", "diagnostic cleared"), verified=True, notes=("ruff is not installed",)
+    )
+    verdict = await Trial(problem(TEXT, FINDING), [nothing_known])(candidate(fixed))
+    assert verdict.holds
+    assert not verdict.verified
+    assert verdict.checks == ("parses",)
+    verdict = await Trial(problem(TEXT, FINDING), [yes, no, never])(candidate(fixed))
+    assert verdict == Verdict(False, why="still there")
+
+
+async def test_the_same_text_is_tried_once() -> None:
+    trial = Trial(problem(TEXT, FINDING), [yes])
+    fixed = candidate(TEXT.replace("return b", "return a"))
+    assert (await trial(fixed)).holds
+    assert (await trial(fixed)).why == "is not new"
+
+
+async def test_errors_that_were_there_are_no_reason() -> None:
+    broken = "def g(:\n    pass\n\n\ndef f(a):\n    return b\n"
+    verdict = await Trial(problem(broken, FINDING), [yes])(candidate(broken.replace("return b", "return a")))
+    assert verdict.holds
+
+
+async def test_no_grammar_no_claim() -> None:
+    verdict = await Trial(problem("a\n", FINDING, language="haskell"))(candidate("b\n"))
+    assert verdict == Verdict(True)
+
+
+@pytest.mark.parametrize(
+    "text,names",
+    [
+        ("print(x)\n", {"x"}),
+        ("def f():\n    return y\n", {"y"}),
+        ("def f():\n    return y\ny = 1\n", set()),
+        (
+            "import a.b\na.b.c()\nclass C:\n    d = 1\n    def m(self):\n        return self.d, __class__\n",
+            set(),
+        ),
+        ("def f():\n    global g\n    g = 1\ndef h():\n    return g\n", set()),
+        ("[i for i in range(3)]\nlambda z: z\n{k: v for k, v in {}.items()}\n", set()),
+        ("from os import *\nprint(path)\n", set()),
+        ("try:\n    pass\nexcept ValueError as e:\n    print(e)\nwith open('f') as h:\n    h\n", set()),
+        ("print(__file__, __name__)\n", set()),
+        ("def broken(:\n", set()),
+        ("match 1:\n    case n if n > 0:\n        n\n", set()),
+        ("if (n := 3) > 2:\n    print(n)\n", set()),
+    ],
+)
+def test_unresolved(text: str, names: set[str]) -> None:
+    assert unresolved(text) == names
