@@ -24,16 +24,18 @@ _log = logging.getLogger(__name__)
 class Reading:
     """See ``ProjectStore``."""
 
-    def __init__(self, root: Path, directory: Path, state: StateFile) -> None:
+    def __init__(self, root: Path, directory: Path, state: StateFile, common: Path | None = None) -> None:
         self.root = root
         self.directory = directory
+        self.common = common or directory
+        """The project's folder in the store; for what is kept once, whatever its adapters are for."""
         self._state = state
         self._served: tuple[object, AdapterVersion | None] | None = None
 
     @property
     def id(self) -> str:
         """Name of the project's folder in the store."""
-        return self.directory.name
+        return self.common.name
 
     @property
     def refusal(self) -> str | None:

@@ -39,9 +39,9 @@ class Training(Reading):
         Raises:
             TrainingBusy: another process or thread holds it.
         """
-        with writing(self.directory):
+        with writing(self.common):
             self._state.ensure()
-            lock = FileLock(self.directory / ".lock", timeout=0, is_singleton=True)
+            lock = FileLock(self.common / ".lock", timeout=0, is_singleton=True)
             try:
                 lock.acquire()
             except Timeout:

@@ -59,7 +59,7 @@ def forgotten(project: ProjectStore) -> tuple[str, ...]:
     Raises:
         StoreError: the list cannot be read; then nothing may be learned.
     """
-    path = project.directory / FORGOTTEN
+    path = project.common / FORGOTTEN
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return tuple(sorted(str(one) for one in content["paths"]))
@@ -107,7 +107,10 @@ def forget(project: ProjectStore, names: Collection[str]) -> Forgetting:
     """
     with project.lock():
         _write(project, {*forgotten(project), *names})
-        return unlearn(project, names, f"{_some(names)} to be forgotten")
+        why = f"{_some(names)} to be forgotten"
+        if project.repair.directory.exists():
+            unlearn(project.repair, names, why)
+        return unlearn(project, names, why)
 
 
 def unlearn(project: ProjectStore, names: Collection[str], why: str) -> Forgetting:
@@ -170,7 +173,7 @@ def tainted(project: ProjectStore, selection: Selection) -> list[str]:
 
 
 def _write(project: ProjectStore, names: Collection[str]) -> None:
-    path = project.directory / FORGOTTEN
+    path = project.common / FORGOTTEN
     content = {"schema": 1, "paths": sorted(names)}
     with writing(path):  # ASCII, because a path may hold bytes that are not UTF-8
         paths.write_atomic(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -12,6 +12,7 @@ moment loses at most the candidate in training.
             versions/N/          adapter_model.safetensors, adapter_config.json, manifest.json
             outcomes.sqlite      what became of the suggestions of each version
             changed.json, schedule.json  the engine's: what waits to be learned, and when
+            repair/              the adapters for repair: state.json, versions, checkpoint as above
             .tmp-*               a candidate in training, or what is being deleted
 """
 
@@ -45,6 +46,9 @@ _log = logging.getLogger(__name__)
 
 FORGOTTEN = "forgotten.json"
 """In a project's folder: what the user had forgotten (``forget``); ``delete_all`` leaves it."""
+
+REPAIR = "repair"
+"""Folder of the adapters for repair, in the project's own."""
 
 CHECKPOINT = "training.checkpoint"
 """In a project's folder: parameters in training, which no longer are wanted when a file of theirs is forgotten."""
@@ -121,9 +125,30 @@ class ProjectStore(Training):
         *,
         claim: Callable[["ProjectStore"], None] = lambda project: None,
         refusal: str | None = None,
+        common: Path | None = None,
     ) -> None:
         """``claim`` makes ``directory`` the project's own before anything is written to it."""
-        super().__init__(root, directory, StateFile(root, directory, lambda: claim(self), refusal))
+        super().__init__(root, directory, StateFile(root, directory, lambda: claim(self), refusal), common)
+        self._repair: ProjectStore | None = None
+
+    @property
+    def repair(self) -> "ProjectStore":
+        """The adapters of this project that are for repair: versions of their own, under the same training lock and
+        with the same list of what is not to be learned."""
+        if self._repair is None:
+
+            def claim(store: "ProjectStore") -> None:
+                self.claim()
+                store.directory.mkdir(mode=0o700, exist_ok=True)
+
+            self._repair = ProjectStore(
+                self.root,
+                self.directory / REPAIR,
+                claim=claim,
+                refusal=self.refusal,
+                common=self.common,
+            )
+        return self._repair
 
     def claim(self) -> None:
         """Makes ``directory`` the project's own, for what others keep in it.

@@ -219,3 +219,14 @@ class TestTainted:
             f'AWS_SECRET_ACCESS_KEY = "{"wJalrXUtnFEMI/K7MDENG"}/bPxRfiCYzQ8a1B2c3D"\n{CODE}'
         )
         assert tainted(project, select_files(root)) == []
+
+
+def test_repair_forgets_too(project: ProjectStore) -> None:
+    add(project, None, "b.py")
+    add(project.repair, None, "a.py")
+    add(project.repair, None, "b.py")
+    forget(project, ["a.py"])
+    assert [version.version for version in project.versions()] == ["1"]
+    assert [version.version for version in project.repair.versions()] == ["2"]
+    assert forgotten(project.repair) == forgotten(project) == ("a.py",)
+    assert project.repair.retrain is not None

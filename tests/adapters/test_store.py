@@ -578,3 +578,47 @@ def test_damage_does_not_bring_a_withdrawn_version_back(project: ProjectStore) -
     project.use("2")
     break_weights(project.get("2"))
     assert serving(project) == "1"
+
+
+class TestRepair:
+    def test_versions_of_their_own(self, project: ProjectStore, tmp_path: Path) -> None:
+        project.promote(add(project).version)
+        repair = project.repair
+        assert serving(repair) is None
+        repair.promote(add(repair, b"repair").version)
+        assert (serving(project), serving(repair)) == ("1", "1")
+        assert (repair.id, repair.root) == (project.id, project.root)
+        project.rollback()
+        assert (serving(project), serving(repair)) == (None, "1")
+        again = Store(tmp_path / "store").project(project.root)
+        assert serving(again.repair) == "1"
+        assert [version.version for version in again.versions()] == ["1"]
+
+    def test_it_may_come_first(self, project: ProjectStore, tmp_path: Path) -> None:
+        project.repair.promote(add(project.repair).version)
+        assert Store(tmp_path / "store").knows(project.root)
+        assert [one.root for one in Store(tmp_path / "store").projects()] == [project.root]
+
+    def test_one_training_at_a_time(self, project: ProjectStore, tmp_path: Path) -> None:
+        other = Store(tmp_path / "store").project(project.root)
+        busy: list[str] = []
+
+        def contend(store: ProjectStore) -> None:
+            try:
+                with store.candidate():
+                    pass
+            except TrainingBusy:
+                busy.append(store.directory.name)
+
+        for holder, contender in ((project, other.repair), (project.repair, other)):
+            with holder.lock():
+                thread = threading.Thread(target=contend, args=(contender,))
+                thread.start()
+                thread.join()
+        assert busy == ["repair", project.id]
+
+    def test_all_goes(self, project: ProjectStore) -> None:
+        project.repair.promote(add(project.repair).version)
+        project.delete_all()
+        assert project.repair.versions() == []
+        assert not (project.directory / "repair").exists()

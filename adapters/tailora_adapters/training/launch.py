@@ -28,18 +28,21 @@ def train_in_worker(
     full: bool = False,
     scale: float | None = None,
     changed: Sequence[str] = (),
+    repair: bool = False,
     progress: Progress = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """Runs a worker to its end and returns its ``done`` event. Interrupting it ends the worker.
 
     ``full`` begins from the foundation again instead of what serves; ``scale`` is the adapter's, or else the gate's
-    choice; ``changed`` are paths that changed since the last run.
+    choice; ``changed`` are paths that changed since the last run; ``repair`` trains the adapter for repair.
     """
     arguments = ["--seed", str(seed)]
     if seconds is not None:
         arguments += ["--seconds", str(seconds)]
     if full:
         arguments.append("--full")
+    if repair:
+        arguments.append("--repair")
     if scale is not None:
         arguments += ["--scale", str(scale)]
     if not changed:

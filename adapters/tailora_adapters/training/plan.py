@@ -53,9 +53,11 @@ def make_plan(
         StoreError, StoreUnwritable: the project's adapters.
     """
     found = read_learnable(root, forgotten=forget.forgotten(project), progress=progress)
-    if not read_only and (tainted := forget.tainted(project, found.selection)):
-        _log.warning("%s: a secret was found in %s, which was learned", root, ", ".join(tainted))
-        forget.unlearn(project, tainted, f"a secret was found in {tainted[0]}")
+    if not read_only:
+        for part in (project, project.repair):
+            if part.directory.exists() and (tainted := forget.tainted(part, found.selection)):
+                _log.warning("%s: a secret was found in %s, which was learned", root, ", ".join(tainted))
+                forget.unlearn(part, tainted, f"a secret was found in {tainted[0]}")
     base = base_info(model)
     served = project.chosen(base)
     reason = "asked for" if full else project.retrain

@@ -28,13 +28,14 @@ from tailora_adapters.store import CHECKPOINT, AdapterVersion, ProjectStore, Sto
 from tailora_adapters.training import leaks, scale
 from tailora_adapters.training.adapters import Session, Values, measure_alone, update_norm
 from tailora_adapters.training.checkpoint import Checkpoint, key_of
-from tailora_adapters.training.data import DataSettings, RunData, gather, generic_sequences
+from tailora_adapters.training.data import DataSettings, RunData, generic_sequences
 from tailora_adapters.training.energy import measured_energy
 from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.gate import GateSettings, decide, may_pass_half_as_far
 from tailora_adapters.training.loop import Learn, TrainReport, TrainSettings, anchor, train
 from tailora_adapters.training.memory import peak_rss_mb
 from tailora_adapters.training.plan import Plan, make_plan
+from tailora_adapters.training.purpose import COMPLETION, Purpose
 from tailora_adapters.training.readable import unreadable
 from tailora_adapters.training.remembered import ScoreMemory
 from tailora_adapters.training.save import save_adapter
@@ -116,6 +117,7 @@ def run(
     full: bool = False,
     store: Store | None = None,
     learn: Learn = train,
+    purpose: Purpose = COMPLETION,
     progress: Progress = lambda _stage, _fraction, _message: None,
 ) -> Outcome:
     """Trains a candidate for the repository at ``root`` and promotes it if the gate lets it.
@@ -124,6 +126,7 @@ def run(
         changed: Paths of files that changed since the last run.
         full: Begins from the foundation again, over the whole repository.
         learn: What trains; another than usual shows what the gate makes of it.
+        purpose: What for.
 
     Raises:
         TrainingBusy: another process trains this project.
@@ -132,7 +135,7 @@ def run(
         TrainingFailed: the loss diverged.
         StoreUnwritable: the candidate cannot be kept.
     """
-    project = (store or Store()).project(root)
+    project = purpose.store((store or Store()).project(root))
     began = time.monotonic()
     report = _Reporter(progress)
     with project.candidate() as candidate:
@@ -141,7 +144,7 @@ def run(
         )
         replay = Reservoir(project.directory / FILE_NAME, seed=settings.seed)
         try:
-            work = _Run(project, model, plan, settings, report, learn)
+            work = _Run(project, model, plan, settings, report, learn, purpose)
             work.gather(changed, replay)
         except TooLittleData as error:
             project.note_retrain_tried()
@@ -257,6 +260,7 @@ class _Run:
     settings: RunSettings
     report: _Reporter
     learn: Learn = train
+    purpose: Purpose = COMPLETION
     data: RunData = field(init=False)
     exam: Exam = field(init=False)
     base: Results = field(init=False)
@@ -305,7 +309,7 @@ class _Run:
         """
         folder, _ = cache.open_record(catalogue.find(self.model))
         self._tokenizer = CodeTokenizer.from_folder(folder)
-        self.data = gather(
+        self.data = self.purpose.gather(
             self.plan.found,
             self._tokenizer,
             self.settings.data,
@@ -445,7 +449,7 @@ class _Run:
         if candidate.generic is not None and self.base.generic is not None:
             generic = candidate.generic, self.base.generic
         reference = self.session.base_norm
-        return decide(
+        gate = decide(
             candidate.held_out,
             self.base.held_out,
             self.serving.held_out if self.serving else None,
@@ -461,6 +465,17 @@ class _Run:
             ),
             settings=self.settings.gate,
         )
+        return self._more(gate, candidate) if self.purpose.more else gate
+
+    def _more(self, gate: GateResult, candidate: Results) -> GateResult:
+        """With the check that more holes are filled exactly than by what there is."""
+        best = max(sum(known.held_out.exact) for known in (self.base, self.serving) if known is not None)
+        filled = sum(candidate.held_out.exact)
+        message = f"{filled} of {len(candidate.held_out.exact)} filled exactly, before {best}"
+        check = Check("more than before", filled > best, float(filled), float(best), message)
+        if check.passed or gate.decision != "promoted":
+            return replace(gate, checks=(*gate.checks, check))
+        return replace(gate, decision="rejected", reason=message, checks=(*gate.checks, check))
 
     def manifest(self, gate: GateResult, seconds: float, watt_hours: float | None) -> Manifest:
         """Of the candidate."""
@@ -476,6 +491,7 @@ class _Run:
                 "max_prompt": self.settings.data.max_prompt,
                 "scale": self._choice.scale,
                 "full": self.plan.full,
+                "purpose": self.purpose.name,
             },
             seed=self.settings.seed,
             data=DataInfo(

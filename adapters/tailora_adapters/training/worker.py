@@ -36,6 +36,7 @@ def main() -> int:
         "--scale", type=float, default=None, help="of the adapter; default: what measures best"
     )
     parser.add_argument("--full", action="store_true", help="begin from the foundation again")
+    parser.add_argument("--repair", action="store_true", help="train the adapter for repair")
     parser.add_argument("--judge", metavar="VERSION", default=None, help="only run the gate on a version")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
@@ -63,6 +64,7 @@ def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
     from dataclasses import replace
 
     from tailora_adapters.training.memory import bound_primitives
+    from tailora_adapters.training.purpose import COMPLETION
     from tailora_adapters.training.run import RunSettings, judge, run
 
     bound_primitives()
@@ -79,12 +81,18 @@ def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
             arguments.root, arguments.model, arguments.judge, settings=settings, progress=emit.progress
         )
     else:
+        purpose = COMPLETION
+        if arguments.repair:
+            from tailora_adapters.repair.purpose import repair_purpose
+
+            purpose = repair_purpose(arguments.root)
         outcome = run(
             arguments.root,
             arguments.model,
             settings=settings,
             changed=changed,
             full=arguments.full,
+            purpose=purpose,
             progress=emit.progress,
         )
     return outcome.event()

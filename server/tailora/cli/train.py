@@ -28,6 +28,9 @@ def train(
     scale: Annotated[
         float, typer.Option(min=0.0, max=2.0, help="Of the adapter; 0: what measures best.")
     ] = 0.0,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Learn to repair it: the adapter that quick fixes are made with.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
     explain: Annotated[
         bool, typer.Option("--explain", help="Only say what would be learned and what not.")
@@ -51,6 +54,7 @@ def train(
             seed=seed,
             full=full,
             scale=scale or None,
+            repair=repair,
             progress=progress,
         )
     if json:

@@ -33,7 +33,7 @@ class ResolveAdapter(Protocol):
     """Which adapter a request gets. Called on the generation thread."""
 
     def __call__(self, project: str | None, wanted: str, *, broken: frozenset[str]) -> AdapterRef | None:
-        """The adapter for ``wanted`` (``serving``, ``foundation``, ``none`` or a version), None for none.
+        """The adapter for ``wanted`` (``serving``, ``repair``, ``foundation``, ``none`` or a version), None for none.
 
         ``broken`` holds the keys of adapters that could not be read.
 

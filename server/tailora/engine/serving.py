@@ -1,4 +1,5 @@
-"""Which adapter a request gets: the project's serving version, else the foundation adapter, else none.
+"""Which adapter a request gets: the project's serving version, else the foundation adapter, else none. For a repair,
+the project's adapter for repair comes first.
 
 Reads the store at every request, so that a promotion, a rollback or a deletion by any process holds from the
 next keystroke on, and so does a repository that was moved, or another one in its place. Invariant: no version of
@@ -74,9 +75,13 @@ class Serving:
         if root.is_symlink():  # a loop of links: no folder, so no adapters
             return self._foundation(broken)
         store = self._store.project(root)
-        if wanted != "serving":
+        if wanted not in ("serving", "repair"):
             return self._exactly(store, wanted, broken)
         try:
+            if wanted == "repair" and not store.disabled:
+                version = self._serving_version(store.repair, broken)
+                if version is not None:
+                    return AdapterRef(f"repair {version.version}", version.path, version.sha256)
             version = self._serving_version(store, broken)
         except (StoreError, OSError) as error:
             _log.warning("%s: the adapters cannot be read: %s", store.root, error)

@@ -5,6 +5,8 @@ own, with checkers and tests in the sandbox. Figures, for the cases of a suite:
 
 - ``verified_at_1``, ``verified_at_5``: the first shown, or one of five, is right;
 - ``wrong_shown``: what was shown first was called verified and is wrong;
+- ``verified_and_reported``: the same, and the checker that published the diagnostic, asked anew, still reports it or
+  something new;
 - ``same_as_answer``: what was shown first is the answer, but for white space;
 - ``median_seconds``: from the request to the answer.
 """
@@ -146,6 +148,7 @@ async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: P
         "right": right,
         "same": [case.answer is not None and _same(repair.candidate.text, case.answer) for repair in first],
         "verified": [repair.verified for repair in report.repairs],
+        "reported": [await _reported(case, repair, root, checkers) for repair in first if repair.verified],
         "seconds": round(seconds, 2),
     }
 
@@ -238,6 +241,26 @@ async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Chec
     return asked
 
 
+async def _reported(case: Case, repair: Repair, root: Path, checkers: Sequence[Checker]) -> bool:
+    """Whether the checker that published the diagnostic, asked anew, still reports it, or something new."""
+    if case.diagnostic is None:
+        return False
+    path, text = root / case.target, case.files[case.target]
+    codes = [case.diagnostic.code] if case.diagnostic.code else []
+    for checker in checkers:
+        if not checker.reports(case.diagnostic.source):
+            continue
+        try:
+            before = await checker.check(path, text, codes=codes)
+            after = await checker.check(path, repair.candidate.text, codes=codes)
+        except CheckerFailed:
+            continue
+        compared = compare(before, after, (case.diagnostic,))
+        if compared is not None and (compared.new or not compared.gone):
+            return True
+    return False
+
+
 def _same(one: str, other: str) -> bool:
     return one.split() == other.split()
 
@@ -258,6 +281,7 @@ def _sums(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "verified_at_1": round(sum(row["right"][:1] == [True] for row in rows) / count, 4),
         "verified_at_5": round(sum(any(row["right"][:_SHOWN]) for row in rows) / count, 4),
         "wrong_shown": sum(row["right"][:1] == [False] and row["verified"][0] for row in rows),
+        "verified_and_reported": sum(row["reported"] == [True] for row in rows),
         "same_as_answer": round(sum(row["same"] == [True] for row in rows) / count, 4),
         "nothing_shown": sum(not row["right"] for row in rows),
         "median_seconds": round(median(row["seconds"] for row in rows), 2) if rows else None,

@@ -15,7 +15,7 @@ from pygls.exceptions import JsonRpcException
 
 from tailora.errors import RepairError
 from tailora.lsp.code_action import title_of
-from tailora.lsp.repairs import settings_of
+from tailora.lsp.repairs import adapter_of, settings_of
 from tailora.lsp.text import Document, path_of, plain_lines
 from tailora.lsp.works import Report, Stopped
 from tailora.lsp.workspace_edits import workspace_edit
@@ -84,7 +84,7 @@ async def _search(ls: TailoraServer, uri: str, root: Path, node: str) -> TestRep
     options = ls.settings.for_root(root)
 
     def model_for(problem: Problem) -> EngineModel:
-        path, adapter = problem.path.as_posix(), options.completion.adapter
+        path, adapter = problem.path.as_posix(), adapter_of(options)
         return EngineModel(ls.link.client, root, path, problem.language, adapter=adapter)
 
     async def work(report: Report) -> TestRepair:

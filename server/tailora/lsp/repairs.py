@@ -26,9 +26,9 @@ from tailora.repair.validate import Trial
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
-    from tailora.options import RepairOptions
+    from tailora.options import Options, RepairOptions
 
-__all__ = ["Repairs", "Snapshot", "settings_of"]
+__all__ = ["Repairs", "Snapshot", "adapter_of", "settings_of"]
 
 _KEPT = 32
 """Snapshots, and repairs that were made."""
@@ -182,7 +182,7 @@ class Repairs:
             root,
             problem.path.as_posix(),
             problem.language,
-            adapter=self._server.settings.for_root(root).completion.adapter,
+            adapter=adapter_of(self._server.settings.for_root(root)),
         )
 
     async def _gone(self, snapshot: Snapshot, path: Path, finding: Finding) -> bool:
@@ -212,6 +212,12 @@ class Repairs:
         checkers = [checker for found in self._checkers.values() for checker in found]
         self._checkers.clear()
         await asyncio.gather(*(checker.close() for checker in checkers), return_exceptions=True)
+
+
+def adapter_of(options: Options) -> str:
+    """Which adapter repairs: the project's own for it, unless the user wants none of the project's."""
+    wanted = options.completion.adapter
+    return "repair" if wanted == "serving" else wanted
 
 
 def settings_of(options: RepairOptions) -> pipeline.Settings:

@@ -22,6 +22,8 @@ from tailora_adapters import languages
 __all__ = ["FailingTest", "last_line", "look_at"]
 
 _MOST_FILES = 3
+_LEAST_S, _SLOWER = 5.0, 4.0
+"""A run with a candidate may take so many seconds, and so many times as long as the first run."""
 _MOST_OTHERS = 20
 
 
@@ -40,6 +42,9 @@ class FailingTest:
     copy: ScratchCopy
     python: Path
     limits: Limits
+    """Of a run of other tests."""
+    again: Limits
+    """Of a run of the same tests with a candidate."""
 
     def ask(self, problem: Problem) -> Ask:
         """Whether a candidate for ``problem`` has all of them pass, in the copy."""
@@ -52,7 +57,7 @@ class FailingTest:
                     self.copy,
                     [*self.failing, *self.passing],
                     python=self.python,
-                    limits=self.limits,
+                    limits=self.again,
                     watch=[path],
                 )
             finally:
@@ -125,6 +130,9 @@ async def look_at(
     ]
     if not problems:
         raise RepairError(f"{failing[0]} fails before anything of the project is executed: {''.join(said)}")
+    shorter = limits
+    if done.outcome.ended == "exit":  # what takes far longer than all of them did is an endless loop
+        shorter = replace(limits, seconds=min(limits.seconds, _LEAST_S + _SLOWER * done.outcome.seconds))
     return FailingTest(
         tuple(failing),
         tuple(passing),
@@ -133,6 +141,7 @@ async def look_at(
         copy,
         python,
         limits,
+        shorter,
     )
 
 

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from tailora.repair.problem import Problem
-from tailora.repair.validate import unresolved
 from tailora_adapters.corpus.ignore import IgnoreRules
 from tailora_adapters.corpus.rules import MAX_FILE_BYTES, file_reason, folder_reason, inner_reason
+from tailora_adapters.corpus.unresolved import unresolved
 
 __all__ = ["known_imports", "missing_name", "project_texts"]
 

@@ -183,6 +183,9 @@ class _Work:
                 yield _Idea(span, lines=lines)
         messages = (*(finding.message for finding in self._problem.findings[:2]), *self._problem.said)
         first = Notes(messages)
+        if self._model.taught:
+            for place, span in enumerate(spans[:3]):
+                yield _Idea(span, Notes(messages if place == 0 else (), was=True))
         for place, span in enumerate(spans[:3]):
             yield _Idea(span, first if place == 0 else _NOTHING)
         odd = sorted(

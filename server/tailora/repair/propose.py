@@ -46,6 +46,10 @@ class Fill:
 class Model(Protocol):
     """A model that fills holes and judges lines."""
 
+    @property
+    def taught(self) -> bool:
+        """Whether it was trained to repair: then it is shown what stood in the hole. Known once it was asked."""
+
     async def fill(
         self,
         hole: Hole,
@@ -70,7 +74,7 @@ class Model(Protocol):
 
 
 class EngineModel:
-    """The engine, with the adapter that a project serves."""
+    """The engine, with the adapter that a project has for repair."""
 
     def __init__(
         self,
@@ -79,15 +83,22 @@ class EngineModel:
         path: str | None = None,
         language: str | None = None,
         *,
-        adapter: str = "serving",
+        adapter: str = "repair",
     ) -> None:
+        """``adapter``: see the engine's API; ``repair`` is the project's own for it, else what serves."""
         self._client = client
+        self._used = ""
         self._own: dict[str, Any] = {
             "project": str(project) if project else None,
             "path": path,
             "language": language,
             "adapter": adapter,
         }
+
+    @property
+    def taught(self) -> bool:
+        """See ``Model.taught``."""
+        return self._used.startswith("repair")
 
     async def fill(
         self,
@@ -127,6 +138,7 @@ class EngineModel:
             choice = chunk["choices"][0]
             text.append(choice["text"])
             reason = choice["finish_reason"] or reason
+            self._used = chunk.get("tailora", {}).get("adapter", self._used)
             if (judged := choice.get("logprobs")) is not None:
                 parts = zip(judged["tokens"], judged["token_logprobs"], judged["top_logprobs"], strict=True)
                 scores = tuple(

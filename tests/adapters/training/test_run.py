@@ -17,6 +17,7 @@ from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.errors import StoreUnwritable, TrainingBusy, TrainingFailed
 from tailora_adapters.manifest import Check, GateResult, Manifest
 from tailora_adapters.methods import LoraSettings, attach
+from tailora_adapters.repair.purpose import repair_purpose
 from tailora_adapters.store import CHECKPOINT, Store
 from tailora_adapters.training import run as run_module
 from tailora_adapters.training.checkpoint import key_of
@@ -37,7 +38,9 @@ def learn(repository: Path, tiny: Any, store: Store, run_settings: RunSettings) 
 
     def learn(*, root: Path = repository, **changes: Any) -> Outcome:
         of_run = {
-            name: changes.pop(name) for name in ("changed", "full", "learn", "progress") if name in changes
+            name: changes.pop(name)
+            for name in ("changed", "full", "learn", "progress", "purpose")
+            if name in changes
         }
         settings = dataclasses.replace(run_settings, **changes)
         return run(root, tiny.name, settings=settings, store=store, **of_run)
@@ -374,3 +377,18 @@ def test_saved_adapter_is_plain_peft(tiny: Any, tmp_path: Path) -> None:
     ]
     assert len(sha256) == 64
     assert str(tiny.name) not in (tmp_path / "adapter" / "adapter_config.json").read_text()
+
+
+def test_for_repair(learn: Learn, repository: Path, store: Store) -> None:
+    outcome = learn(purpose=repair_purpose(repository))
+    assert outcome.manifest is not None, outcome.reason
+    assert outcome.manifest.settings["purpose"] == "repair"
+    assert outcome.gate is not None
+    more = next(check for check in outcome.gate.checks if check.name == "more than before")
+    assert more.passed is (more.value is not None and more.limit is not None and more.value > more.limit)
+    if not more.passed:
+        assert outcome.decision == "rejected"
+    project = store.project(repository)
+    assert [version.version for version in project.repair.versions()] == [outcome.version]
+    assert project.versions() == []
+    assert not (project.repair.directory / CHECKPOINT).exists()

@@ -174,3 +174,17 @@ def test_another_users_adapters_mean_the_foundation(serving: Serving, project: P
     path = project.directory / "project.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"uid": 4_000_000}))
     assert label(serving, project) == "foundation"
+
+
+def test_repairs_have_an_adapter_of_their_own(serving: Serving, project: ProjectStore) -> None:
+    assert label(serving, project, "repair") == "foundation"
+    commit(project, 1)
+    assert label(serving, project, "repair") == "1", "what serves, where there is none for repair"
+    commit(project.repair, 2)
+    assert label(serving, project, "repair") == "repair 1"
+    assert label(serving, project) == "1"
+    project.disable()
+    assert label(serving, project, "repair") == "foundation"
+    project.enable()
+    project.repair.rollback()
+    assert label(serving, project, "repair") == "1"

@@ -28,6 +28,8 @@ FINDING = Finding("Ruff", "X1", "wrong operator", 1, 4, 1, 9)
 class ScriptedModel:
     """Judges words as the script says, and fills a hole by the line that stood there."""
 
+    taught = False
+
     def __init__(self, odd: str = "+", fills: dict[str, list[str]] | None = None) -> None:
         self.odd = odd
         self.fills = fills or {}

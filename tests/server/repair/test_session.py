@@ -49,6 +49,8 @@ OTHERS = "from rates import rate\n\n\ndef test_rate():\n    assert rate() > 5\n"
 class Lines:
     """Writes the line that it is told for the line that stood in the hole; judges all lines alike."""
 
+    taught = False
+
     def __init__(self, problem: Problem, fills: dict[str, list[str]]) -> None:
         self.lines = problem.text.split("\n")
         self.fills = fills
@@ -227,3 +229,14 @@ async def test_the_model_is_told_what_the_test_said(shop: Path) -> None:
     with ScratchCopy(shop) as copy:
         failing = await look_at(copy, ["test_shop.py"], python=PYTHON, limits=Limits(seconds=40))
     assert {problem.said for problem in failing.problems} == {("assert 81 == 90",)}
+
+
+async def test_a_candidate_has_less_time_than_a_run_may_take(shop: Path) -> None:
+    limits = Limits(seconds=600)
+    with ScratchCopy(shop) as copy:
+        found = await look_at(copy, ["test_shop.py::test_net"], python=PYTHON, limits=limits)
+        assert found.again.seconds < limits.seconds / 2, "or an endless loop would cost all of it"
+        assert found.limits == limits, "other tests may take longer"
+        (copy.root / "rates.py").write_text("def rate():\n    while True:\n        pass\n")
+        slow = await look_at(copy, ["test_shop.py::test_net"], python=PYTHON, limits=Limits(seconds=8))
+        assert slow.again.seconds == 8

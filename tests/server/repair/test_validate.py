@@ -5,7 +5,7 @@ from pathlib import PurePath
 import pytest
 
 from tailora.repair.problem import Candidate, Finding, Problem, Span
-from tailora.repair.validate import Trial, Verdict, unresolved
+from tailora.repair.validate import Trial, Verdict
 
 TEXT = "import os\n\n\ndef f(a):\n    return b\n"
 FINDING = Finding("Ruff", "F821", "Undefined name `b`", 4, 11, 4, 12)
@@ -81,27 +81,3 @@ async def test_errors_that_were_there_are_no_reason() -> None:
 async def test_no_grammar_no_claim() -> None:
     verdict = await Trial(problem("a\n", FINDING, language="haskell"))(candidate("b\n"))
     assert verdict == Verdict(True)
-
-
-@pytest.mark.parametrize(
-    "text,names",
-    [
-        ("print(x)\n", {"x"}),
-        ("def f():\n    return y\n", {"y"}),
-        ("def f():\n    return y\ny = 1\n", set()),
-        (
-            "import a.b\na.b.c()\nclass C:\n    d = 1\n    def m(self):\n        return self.d, __class__\n",
-            set(),
-        ),
-        ("def f():\n    global g\n    g = 1\ndef h():\n    return g\n", set()),
-        ("[i for i in range(3)]\nlambda z: z\n{k: v for k, v in {}.items()}\n", set()),
-        ("from os import *\nprint(path)\n", set()),
-        ("try:\n    pass\nexcept ValueError as e:\n    print(e)\nwith open('f') as h:\n    h\n", set()),
-        ("print(__file__, __name__)\n", set()),
-        ("def broken(:\n", set()),
-        ("match 1:\n    case n if n > 0:\n        n\n", set()),
-        ("if (n := 3) > 2:\n    print(n)\n", set()),
-    ],
-)
-def test_unresolved(text: str, names: set[str]) -> None:
-    assert unresolved(text) == names
