@@ -190,6 +190,12 @@ def repair(
     candidates: Annotated[int, typer.Option(min=1, max=40, help="At most, for a case.")] = 10,
     model: Annotated[str, typer.Option(help="Base model.")] = "",
     adapter: Annotated[str, typer.Option(help="foundation or none.")] = "foundation",
+    learn: Annotated[
+        bool,
+        typer.Option(
+            "--learn", help="Train each package's adapter for repair first, and compare with and without."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Broken files, repaired and judged by tests that the repair never sees."""
@@ -199,11 +205,20 @@ def repair(
     cases = (
         list(suites.from_humanevalfix(suite)) if "HumanEvalFix" in suite.name else suites.read_suite(suite)
     )
-    plan = experiment.Plan(cases[::every], model or default_model(), adapter, candidates)
+    plan = experiment.Plan(cases[::every], model or default_model(), adapter, candidates, learn)
     with progress_bar() as progress:
         result = experiment.measure(plan, progress)
     if json:
         print_json(result)
+        return
+    if learn:
+        for name in ("without", "with"):
+            sums = result[name]
+            out.print(f"{name:<8} first shown right {sums['verified_at_1']:.1%} of {sums['count']}")
+        out.print(
+            f"gained {result['gained']}, lost {result['lost']}; as many gained by chance: "
+            f"{result['probability_by_chance']:.3f}"
+        )
         return
     out.print(
         f"{result['count']} cases: first shown right {result['verified_at_1']:.1%}, one of five "

@@ -39,11 +39,17 @@ from tailora.repair.tests import command_passes
 from tailora.repair.validate import Trial, Verdict
 from tailora.sandbox import Limits
 from tailora_adapters import languages
+from tailora_adapters.corpus.chance import luck
+from tailora_adapters.errors import TailoraError
+from tailora_adapters.training.gate import probability_by_chance
+from tailora_adapters.training.launch import train_in_worker
 
 __all__ = ["Plan", "measure"]
 
 _LIMITS = Limits(seconds=10.0, processes=32)
 _SHOWN = 5
+_ASIDE = 1 / 3
+"""Of a package's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class Plan:
     model: str
     adapter: str = "foundation"
     candidates: int = 10
+    learn: bool = False
+    """Whether each package's adapter for repair is trained first, without the files that cases are about."""
 
 
 def measure(plan: Plan, progress: Callable[[float, str], None]) -> dict[str, Any]:
@@ -69,19 +77,69 @@ def measure(plan: Plan, progress: Callable[[float, str], None]) -> dict[str, Any
 
 async def _measure(plan: Plan, progress: Callable[[float, str], None]) -> dict[str, Any]:
     client = EngineClient()
-    rows: list[dict[str, Any]] = []
     with TemporaryDirectory(prefix="tailora-cases-") as name:
         projects = _Projects(Path(name))
         try:
+            if plan.learn:
+                return await _with_and_without(plan, projects, client, progress)
             await client.ensure()
-            for number, case in enumerate(plan.cases):
-                rows.append(await _repair(case, projects, client, plan))
-                progress((number + 1) / len(plan.cases), _line(rows))
+            rows = await _rows(plan, plan.cases, projects, client, progress)
         finally:
             await projects.close()
             await client.aclose()
             await end_engine()
     return {"model": plan.model, "adapter": plan.adapter, **_sums(rows), "cases": rows}
+
+
+async def _rows(
+    plan: Plan,
+    cases: Sequence[Case],
+    projects: "_Projects",
+    client: EngineClient,
+    progress: Callable[[float, str], None],
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for number, case in enumerate(cases):
+        rows.append(await _repair(case, projects, client, plan))
+        progress((number + 1) / len(cases), _line(rows))
+    return rows
+
+
+async def _with_and_without(
+    plan: Plan, projects: "_Projects", client: EngineClient, progress: Callable[[float, str], None]
+) -> dict[str, Any]:
+    """The same cases with the adapter for repair and without, of files that no training saw.
+
+    Raises:
+        TailoraError: no case is about an installed package, or a training fails.
+    """
+    packages = sorted({case.package for case in plan.cases if case.package})
+    cases = [case for case in plan.cases if case.package and _set_aside(case.target)]
+    if not cases:
+        raise TailoraError("no case of the suite is about a file of an installed package that is set aside")
+    runs: dict[str, Any] = {}
+    for package in packages:
+        done = await asyncio.to_thread(projects.learn, package, plan.model, progress)
+        runs[package] = {key: done[key] for key in ("decision", "reason", "gate")}
+    await client.ensure()
+    without = await _rows(plan, cases, projects, client, progress)
+    adapted = await _rows(replace(plan, adapter="repair"), cases, projects, client, progress)
+    was, now = ([row["right"][:1] == [True] for row in rows] for rows in (without, adapted))
+    return {
+        "model": plan.model,
+        "runs": runs,
+        "without": _sums(without),
+        "with": _sums(adapted),
+        "gained": sum(after and not before for before, after in zip(was, now, strict=True)),
+        "lost": sum(before and not after for before, after in zip(was, now, strict=True)),
+        "probability_by_chance": round(probability_by_chance(was, now), 4),
+        "cases": {"without": without, "with": adapted},
+    }
+
+
+def _set_aside(path: str) -> bool:
+    """Whether a file is kept from a package's training, for cases to be about."""
+    return luck(0, "set aside", path) < _ASIDE
 
 
 class _Projects:
@@ -101,6 +159,28 @@ class _Projects:
         if case.package not in self._packages:
             self._packages[case.package] = lay_package(case.package, self._folder)
         return self._packages[case.package]
+
+    def learn(self, package: str, model: str, progress: Callable[[float, str], None]) -> dict[str, Any]:
+        """Trains a package's adapter for repair without the files that are set aside. Blocks for minutes.
+
+        Raises:
+            TailoraError: the training fails.
+        """
+        root = self._packages.setdefault(package, lay_package(package, self._folder))
+        aside = [path for path in root.rglob("*.py") if _set_aside(path.relative_to(root).as_posix())]
+        texts = {path: path.read_bytes() for path in aside}
+        for path in aside:
+            path.unlink()
+        try:
+            done = train_in_worker(
+                root, model, repair=True, progress=lambda share, text: progress(share, f"{package}: {text}")
+            )
+        finally:
+            for path, text in texts.items():
+                path.write_bytes(text)
+        if done["decision"] == "failed":
+            raise TailoraError(f"{package}: {done['reason']}")
+        return done
 
     def checkers(self, case: Case, root: Path, language: str) -> list[Checker]:
         """The checkers for a case. Cases without a package share those of the folder above them all."""
@@ -127,7 +207,8 @@ async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: P
     )
     if (name := missing_name(problem)) is not None:
         problem = replace(problem, imports=tuple(known_imports(name, problem.path, _sources(root))))
-    model = EngineModel(client, None, case.target, language, adapter=plan.adapter)
+    project = root if plan.adapter == "repair" else None
+    model = EngineModel(client, project, case.target, language, adapter=plan.adapter)
     settings = pipeline.Settings(candidates=plan.candidates, shown=_SHOWN)
     checkers = projects.checkers(case, root, language)
     began = time.monotonic()
