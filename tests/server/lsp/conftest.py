@@ -55,9 +55,11 @@ async def _shared_editor(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def editor(_shared_editor: clients.Editor, engine: StubEngine) -> clients.Editor:
-    """VS Code with ``repository`` open, ready, and nothing computed ahead. Shared: use a document of your own."""
+    """VS Code with ``repository`` open, ready, nothing computed ahead, and no progress told yet. Shared: use a document
+    of your own."""
     _shared_editor.configure({"tailora": {"completion": {"ahead": False}}})
     await _shared_editor.status(lambda told: told.state == "ready")
+    _shared_editor.client.progress_reports.clear()
     return _shared_editor
 
 

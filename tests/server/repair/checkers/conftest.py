@@ -5,6 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 Fake = Callable[[Path, str], Path]
@@ -15,6 +16,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where Tailora keeps its caches."""
     monkeypatch.setenv("TAILORA_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def running() -> Callable[[], set[psutil.Process]]:
+    """What was started since the test began and still runs; other tests share a server for the whole session."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: set(psutil.Process().children(recursive=True)) - before
 
 
 @pytest.fixture

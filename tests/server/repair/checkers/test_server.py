@@ -15,6 +15,7 @@ from tailora.repair.checkers.typescript import TypeScript
 
 Appears = Callable[[Path], Awaitable[None]]
 Fake = Callable[[Path, str], Path]
+Running = Callable[[], set[psutil.Process]]
 UNDEFINED = {"ty": "unresolved-reference", "basedpyright": "reportUndefinedVariable"}
 ARGUMENT = {"ty": "invalid-argument-type", "basedpyright": "reportArgumentType"}
 
@@ -164,15 +165,17 @@ def says(text: str) -> str:
         (SERVER + "send(id=receive()['id'], result={'capabilities': 7})\nwhile True: receive()", "cannot be read"),
     ],
 )  # fmt: skip
-async def test_one_that_fails(root: Path, fake: Fake, program: str, message: str) -> None:
+async def test_one_that_fails(root: Path, fake: Fake, program: str, message: str, running: Running) -> None:
     checker = fake_server(root, fake, program, 2.0 if "longer" in message else 20.0)
     with pytest.raises(CheckerFailed, match=f"pyright.*{message}"):
         await checker.check(root / "use.py", "")
     assert checker.pid is None
-    assert psutil.Process().children(recursive=True) == []
+    assert running() == set()
 
 
-async def test_giving_up_while_it_starts_ends_it(root: Path, fake: Fake, appears: Appears) -> None:
+async def test_giving_up_while_it_starts_ends_it(
+    root: Path, fake: Fake, appears: Appears, running: Running
+) -> None:
     started = root.parent / "started"
     checker = fake_server(root, fake, f"import time; open({str(started)!r}, 'w'); time.sleep(600)")
     task = asyncio.create_task(checker.check(root / "use.py", ""))
@@ -180,10 +183,10 @@ async def test_giving_up_while_it_starts_ends_it(root: Path, fake: Fake, appears
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert psutil.Process().children(recursive=True) == []
+    assert running() == set()
 
 
-async def test_closing_ends_a_check(root: Path, fake: Fake, appears: Appears) -> None:
+async def test_closing_ends_a_check(root: Path, fake: Fake, appears: Appears, running: Running) -> None:
     opened = root.parent / "opened"
     program = (
         SERVER + f"initialize()\nreceive(), receive()\nopen({str(opened)!r}, 'w')\nwhile True: receive()"
@@ -194,7 +197,7 @@ async def test_closing_ends_a_check(root: Path, fake: Fake, appears: Appears) ->
     await checker.close()
     with pytest.raises(CheckerFailed):
         await task
-    assert psutil.Process().children(recursive=True) == []
+    assert running() == set()
 
 
 def framed(*messages: dict[str, object]) -> str:
@@ -213,7 +216,7 @@ TSSERVER = framed(
 """As version 5.9 answers."""
 
 
-async def test_tsserver(root: Path, fake: Fake) -> None:
+async def test_tsserver(root: Path, fake: Fake, running: Running) -> None:
     fake(
         root / "node_modules" / ".bin" / "tsserver",
         "import json, sys, time\nopened = json.loads(sys.stdin.readline())['arguments']\n"
@@ -227,7 +230,7 @@ async def test_tsserver(root: Path, fake: Fake) -> None:
         ("ts", "2322", 0, 44, 45)
     ]
     assert checker.reports("ts")
-    assert psutil.Process().children(recursive=True) == []
+    assert running() == set()
 
 
 @pytest.mark.parametrize(
