@@ -6,6 +6,7 @@ command's descendants never outlive the call.
 """
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -97,8 +98,10 @@ def run(
         cancelled: Asked fifty times a second; stops the command.
 
     Raises:
-        OSError: no process can be started.
+        OSError: no process can be started; on Windows never, as nothing keeps it within its limits there yet.
     """
+    if os.name == "nt":
+        raise OSError(errno.ENOSYS, "Windows is not supported yet")
     with tempfile.TemporaryDirectory(prefix="tailora-run-", ignore_cleanup_errors=True) as scratch:
         return _run(command, folder, limits, env or {}, [folder, Path(scratch), *writable], cancelled)
 
