@@ -74,7 +74,7 @@ def parse(body: Fields) -> CompletionRequest:
     )
     adapter = extra.text("adapter", "serving")
     project = extra.text("project", None)
-    if adapter not in ("serving", "foundation", "none") and project is None:
+    if adapter not in ("serving", "repair", "foundation", "none") and project is None:
         raise BadRequest("tailora.adapter names a version, so tailora.project must say of which project")
     return CompletionRequest(
         generation,

@@ -178,6 +178,12 @@ BAD_BODIES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.parametrize("adapter", ["serving", "repair", "foundation", "none"])
+async def test_without_a_project_any_general_adapter_may_be_wanted(engine: Engine, adapter: str) -> None:
+    answer = await complete(engine, prompt="a", max_tokens=1, tailora={"adapter": adapter})
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("body, message", BAD_BODIES)
 async def test_a_bad_field_is_named(engine: Engine, body: dict[str, Any], message: str) -> None:
     status, code, text = error_of(await complete(engine, **body))

@@ -178,6 +178,9 @@ def test_another_users_adapters_mean_the_foundation(serving: Serving, project: P
 
 def test_repairs_have_an_adapter_of_their_own(serving: Serving, project: ProjectStore) -> None:
     assert label(serving, project, "repair") == "foundation"
+    outside = serving(None, "repair", broken=NOTHING)
+    assert outside is not None
+    assert outside.label == "foundation"
     commit(project, 1)
     assert label(serving, project, "repair") == "1", "what serves, where there is none for repair"
     commit(project.repair, 2)
