@@ -12,6 +12,7 @@ own, with checkers and tests in the sandbox. Figures, for the cases of a suite:
 """
 
 import asyncio
+import contextlib
 import shlex
 import sys
 import time
@@ -156,9 +157,12 @@ class _Projects:
             root = self._folder / f"case-{len(list(self._folder.iterdir()))}"
             _lay(case.files, root)
             return root
-        if case.package not in self._packages:
-            self._packages[case.package] = lay_package(case.package, self._folder)
-        return self._packages[case.package]
+        return self._package(case.package)
+
+    def _package(self, name: str) -> Path:
+        if name not in self._packages:
+            self._packages[name] = lay_package(name, self._folder)
+        return self._packages[name]
 
     def learn(self, package: str, model: str, progress: Callable[[float, str], None]) -> dict[str, Any]:
         """Trains a package's adapter for repair without the files that are set aside. Blocks for minutes.
@@ -166,7 +170,7 @@ class _Projects:
         Raises:
             TailoraError: the training fails.
         """
-        root = self._packages.setdefault(package, lay_package(package, self._folder))
+        root = self._package(package)
         aside = [path for path in root.rglob("*.py") if _set_aside(path.relative_to(root).as_posix())]
         texts = {path: path.read_bytes() for path in aside}
         for path in aside:
@@ -241,14 +245,14 @@ async def _repair_test(
     assert case.test is not None
     nodes = _pytest_nodes(case.test)
     with ScratchCopy(root) as copy:
-        failed = True
+        found = None
         if nodes:
-            try:
+            # Where none fails, that they pass with a candidate says nothing.
+            with contextlib.suppress(RepairError):
                 found = await look_at(copy, nodes, python=Path(sys.executable), limits=_LIMITS)
-                problem = next((one for one in found.problems if one.path == problem.path), problem)
-                return await pipeline.repair(problem, model, Trial(problem, [found.ask(problem)]), settings)
-            except RepairError:
-                failed = False  # the test passes, so that it passes says nothing
+        if found is not None:
+            problem = next((one for one in found.problems if one.path == problem.path), problem)
+            return await pipeline.repair(problem, model, Trial(problem, [found.ask(problem)]), settings)
 
         async def run_test(text: str) -> tuple[int, int, str]:
             assert case.test is not None
@@ -258,7 +262,7 @@ async def _repair_test(
             return int(passed), int(not passed), "the test fails"
 
         async def ask(candidate: Candidate) -> Verdict:
-            return replace(await ask_tests(run_test)(candidate), verified=failed)
+            return replace(await ask_tests(run_test)(candidate), verified=not nodes)
 
         return await pipeline.repair(problem, model, Trial(problem, [ask]), settings)
 

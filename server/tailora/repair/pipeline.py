@@ -230,7 +230,7 @@ class _Work:
     async def ask(self, idea: _Idea) -> Candidate | None:
         """What the model makes of an idea; None if it did not come to an end."""
         if idea.lines is not None:
-            return self._candidate(idea, idea.lines, 0.0)
+            return self._candidate(idea, idea.lines)
         hole = make_hole(self._lines, idea.span, self._problem.language, idea.notes, given=idea.given)
         size = sum(len(line) for line in self._lines[idea.span.first : idea.span.end])
         fill = await self._model.fill(
@@ -241,11 +241,11 @@ class _Work:
         )
         if not fill.finished:
             return None
-        return self._candidate(idea, self._tidy(hole.given + fill.text, idea.span), fill.entropy)
+        return self._candidate(idea, self._tidy(hole.given + fill.text, idea.span))
 
-    def _candidate(self, idea: _Idea, lines: Sequence[str], entropy: float) -> Candidate:
+    def _candidate(self, idea: _Idea, lines: Sequence[str]) -> Candidate:
         text = "\n".join([*self._lines[: idea.span.first], *lines, *self._lines[idea.span.end :]])
-        return Candidate(idea.span, tuple(lines), text, entropy, idea.round)
+        return Candidate(idea.span, tuple(lines), text, idea.round)
 
     def _tidy(self, text: str, span: Span) -> list[str]:
         """New lines, without those at the end that repeat what follows."""

@@ -54,8 +54,6 @@ class Candidate:
     lines: tuple[str, ...]
     text: str
     """The whole file with them."""
-    entropy: float
-    """Mean negative log-probability of what the model wrote, in nats a token."""
     round: int = 1
     """When it was asked for; 0: it was known without the model, as a missing import."""
 

@@ -33,14 +33,8 @@ class Fill:
     """What the model wrote into a hole."""
 
     text: str
-    scores: tuple[Score, ...]
     finished: bool
     """Whether it ended by itself."""
-
-    @property
-    def entropy(self) -> float:
-        """Mean negative log-probability, nats a token."""
-        return -sum(score.logprob for score in self.scores) / max(1, len(self.scores))
 
 
 class Model(Protocol):
@@ -118,10 +112,9 @@ class EngineModel:
             "temperature": temperature,
             "top_p": 0.95,
             "seed": seed,
-            "logprobs": 0,
         }
-        text, reason, scores = await self._ask(body, {})
-        return Fill(text, scores, reason == "stop")
+        text, reason, _ = await self._ask(body, {})
+        return Fill(text, reason == "stop")
 
     async def judge(self, prefix: str, middle: str, suffix: str) -> tuple[Score, ...]:
         """See ``Model.judge``."""

@@ -60,7 +60,7 @@ class StubEngine:
         self.scripts: list[Script] = []
         """For the next requests, one each; then ``script``."""
         self.fills: Callable[[dict[str, Any]], Script | str] | None = None
-        """For requests with ``logprobs``: what comes of a hole, by its request. Lines that stand are judged anyway."""
+        """For repairs: what comes of a hole, by its request. Lines that stand are judged anyway."""
         self._released = asyncio.Event()
         self.completions: list[dict[str, Any]] = []
         self.closed_early = 0
@@ -218,7 +218,7 @@ class StubEngine:
         body = await request.json()
         self.completions.append(body)
         self._happened.set()
-        if "logprobs" in body and self.fills is not None:
+        if self.fills is not None and body["tailora"].get("adapter") == "repair":
             middle = body["tailora"].get("middle")
             script = Script([], judged=middle) if middle is not None else self.fills(body)
             if isinstance(script, str):

@@ -50,7 +50,7 @@ class ScriptedModel:
         was = "\n".join(self.text[hole.span.first : hole.span.end]).strip()
         answers = self.fills.get(was, [])
         text = answers.pop(0) if answers else "pass"
-        return Fill(text, (Score(text, -0.5),), finished=text != "endless")
+        return Fill(text, finished=text != "endless")
 
     async def judge(self, prefix: str, middle: str, suffix: str) -> tuple[Score, ...]:
         self.judged.append(middle)

@@ -14,7 +14,7 @@ LARGE = 'def f(items):\n    return "Total"\n'
 
 
 def repair(text: str, *, verified: bool = True, tests: int = 0, round: int = 1) -> Repair:
-    return Repair(Candidate(Span(1, 2), (), text, 0.0, round), (), verified, tests)
+    return Repair(Candidate(Span(1, 2), (), text, round), (), verified, tests)
 
 
 def first(*pairs: tuple[Repair, float]) -> Repair:

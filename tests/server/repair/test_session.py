@@ -66,7 +66,7 @@ class Lines:
     ) -> Fill:
         answers = self.fills.get("\n".join(self.lines[hole.span.first : hole.span.end]).strip(), [])
         text = answers.pop(0) if answers else "pass"
-        return Fill(text, (Score(text, -0.5),), finished=True)
+        return Fill(text, finished=True)
 
     async def judge(self, prefix: str, middle: str, suffix: str) -> tuple[Score, ...]:
         return tuple(Score(line, -0.5) for line in middle.splitlines(keepends=True))
@@ -157,7 +157,7 @@ async def test_texts_that_are_not_saved_stay_while_another_file_is_tried(shop: P
         copy.put("shop.py", unsaved["shop.py"])
         failing = await look_at(copy, ["test_shop.py::test_net"], python=PYTHON, limits=Limits(seconds=40))
         (problem,) = (it for it in failing.problems if it.path.name == "shop.py")
-        await failing.ask(problem)(Candidate(Span(4, 5), (), problem.text + "x = 1\n", 0.0))
+        await failing.ask(problem)(Candidate(Span(4, 5), (), problem.text + "x = 1\n"))
         assert (copy.root / "shop.py").read_text() == unsaved["shop.py"]
 
 

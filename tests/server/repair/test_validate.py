@@ -12,7 +12,7 @@ FINDING = Finding("Ruff", "F821", "Undefined name `b`", 4, 11, 4, 12)
 
 
 def candidate(text: str) -> Candidate:
-    return Candidate(Span(4, 5), (), text, 0.0)
+    return Candidate(Span(4, 5), (), text)
 
 
 def problem(text: str = TEXT, *findings: Finding, language: str = "python") -> Problem:
