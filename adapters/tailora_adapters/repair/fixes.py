@@ -7,13 +7,12 @@ text is searched for secrets again, failing closed. Reads commits by ``corpus.re
 import difflib
 import heapq
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tailora_adapters.corpus import secrets
 from tailora_adapters.corpus.repository import Commit, Repository
-from tailora_adapters.corpus.select import SourceFile
 from tailora_adapters.errors import HistoryUnreadable
 from tailora_adapters.repair.hole import Span
 
@@ -53,23 +52,25 @@ class Fix:
     commit: str
 
 
-def mine(root: Path, files: Collection[SourceFile], limits: FixLimits = FixLimits()) -> list[Fix]:
-    """The edits of the newest commits, newest first; empty where there is no history that can be read."""
-    known = {file.path: file for file in files}
+def mine(root: Path, languages: Mapping[str, str], limits: FixLimits = FixLimits()) -> list[Fix]:
+    """The edits of the newest commits, newest first; empty where there is no history that can be read.
+
+    ``languages``: LSP identifiers by path, of the files whose past may be read.
+    """
     try:
         repository = Repository(root.resolve())
     except HistoryUnreadable:
         return []
     try:
-        return list(_Reader(repository, known, limits).read())
+        return list(_Reader(repository, languages, limits).read())
     finally:
         repository.close()
 
 
 class _Reader:
-    def __init__(self, repository: Repository, files: Mapping[str, SourceFile], limits: FixLimits) -> None:
+    def __init__(self, repository: Repository, languages: Mapping[str, str], limits: FixLimits) -> None:
         self._repository = repository
-        self._files = files
+        self._languages = languages
         self._limits = limits
         self._deadline = time.thread_time() + limits.seconds
 
@@ -108,20 +109,20 @@ class _Reader:
             return []
         found = []
         for change in changes:
-            file = self._files.get(change.path.removeprefix(self._repository.prefix))
-            if file is None or change.old is None or change.new is None:
+            path = change.path.removeprefix(self._repository.prefix)
+            if path not in self._languages or change.old is None or change.new is None:
                 continue
             before, after = (
                 self._repository.text(change.old, 1 << 18),
                 self._repository.text(change.new, 1 << 18),
             )
             if before is not None and after is not None:
-                fix = self._small(file, before, after, commit)
+                fix = self._small(path, before, after, commit)
                 if fix is not None:
                     found.append(fix)
         return found
 
-    def _small(self, file: SourceFile, before: str, after: str, commit: Commit) -> Fix | None:
+    def _small(self, path: str, before: str, after: str, commit: Commit) -> Fix | None:
         old, new = before.split("\n"), after.split("\n")
         if max(len(old), len(new)) > self._limits.file_lines:
             return None
@@ -136,9 +137,10 @@ class _Reader:
         was, now = old[first:end], new[low:high]
         if not was or max(len(was), len(now)) > self._limits.lines or _says_the_same(was, now):
             return None
-        if secrets.scan(before, file.path) or secrets.scan(after, file.path):
+        if secrets.scan(before, path) or secrets.scan(after, path):
             return None
-        return Fix(file.path, file.language, tuple(old), Span(first, end), tuple(now), commit.when, commit.id)
+        language = self._languages[path]
+        return Fix(path, language, tuple(old), Span(first, end), tuple(now), commit.when, commit.id)
 
 
 def _says_the_same(was: list[str], now: list[str]) -> bool:

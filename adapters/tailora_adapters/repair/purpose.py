@@ -60,7 +60,7 @@ def _gather(
     nothing = unreadable(found.selection.files)
     files = [file for file in found.selection.files if file.path not in nothing]
     parts = split(files, seed=seed, changed=changed, trained=trained)
-    newer, older = _by_time(mine(root, files))
+    newer, older = _by_time(mine(root, {file.path: file.language for file in files}))
     train_paths = {file.path for file in parts.train}
     older = [fix for fix in older if fix.path in train_paths]
     wanted = settings.examples if whole else settings.increment

@@ -66,7 +66,6 @@ async def _of_test(
     root: Path, node: str, settings: Any, test_seconds: float, progress: _Progress
 ) -> tuple[Problem, tuple[Repair, ...], str]:
     from tailora.repair.failing_test import last_line
-    from tailora.repair.propose import EngineModel
     from tailora.repair.session import repair_test
     from tailora.sandbox import Limits
 
@@ -76,9 +75,10 @@ async def _of_test(
         done = await repair_test(
             root,
             [node],
-            lambda problem: EngineModel(client, root, problem.path.as_posix(), problem.language),
+            _model_for(client, root),
             settings=settings,
             limits=Limits(seconds=test_seconds),
+            around=_around(root),
             progress=progress,
         )
     finally:
@@ -86,15 +86,25 @@ async def _of_test(
     return done.problem, done.report.repairs, last_line(done.said)
 
 
+def _model_for(client: EngineClient, root: Path) -> Callable[[Problem], Any]:
+    from tailora.repair.propose import EngineModel
+
+    return lambda problem: EngineModel(
+        client, root, problem.path.as_posix(), problem.language, context=problem.context
+    )
+
+
+def _around(root: Path) -> Any:
+    from tailora.repair.context import Past, Surroundings
+
+    return Surroundings(root, Past())
+
+
 async def _of_file(
     root: Path, file: Path, line: int, settings: Any, progress: _Progress
 ) -> tuple[Problem, tuple[Repair, ...], str]:
-    from tailora.repair import pipeline
     from tailora.repair.checkers import find
-    from tailora.repair.imports import known_imports, missing_name, project_texts
-    from tailora.repair.propose import EngineModel
-    from tailora.repair.questions import ask_checkers, relevant
-    from tailora.repair.validate import Trial
+    from tailora.repair.session import repair_lines
 
     path, text, language = _read(root, file)
     relative = PurePath(path.relative_to(root))
@@ -103,13 +113,16 @@ async def _of_file(
     try:
         finding = await _first(checkers, path, text, line, progress)
         problem = Problem(relative, text, language, (finding,))
-        if (name := missing_name(problem)) is not None:
-            known = known_imports(name, relative, project_texts(root))
-            problem = Problem(relative, text, language, (finding,), imports=tuple(known))
         await client.ensure()
-        model = EngineModel(client, root, relative.as_posix(), language)
-        trial = Trial(problem, ask_checkers(problem, path, relevant(checkers, finding.source)))
-        report = await pipeline.repair(problem, model, trial, settings, progress=progress)
+        report = await repair_lines(
+            problem,
+            path,
+            checkers,
+            _model_for(client, root),
+            around=_around(root),
+            settings=settings,
+            progress=progress,
+        )
     finally:
         await asyncio.gather(*(checker.close() for checker in checkers), return_exceptions=True)
         await client.aclose()

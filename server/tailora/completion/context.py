@@ -5,9 +5,10 @@ read or handed on; the same inputs give the same snippets in the same order, the
 that a model's KV cache of them survives from keystroke to keystroke; an unreadable file is as good as none.
 """
 
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tailora.completion._imports import MAX_FILE_BYTES, Import, find_imports, inside, looks_secret, resolve
@@ -120,13 +121,14 @@ def gather(
     recent: RecentEdits,
     read: Callable[[Path], str | None],
     budget_chars: int,
+    used: Collection[str] | None = None,
 ) -> tuple[ContextSnippet, ...]:
     """What helps at the snapshot's cursor, at most ``budget_chars`` characters of text in all.
 
     ``read`` gives a file's text, an open document's as the editor has it, or None; it may raise OSError or
     ValueError. Two thirds of the budget are for definitions, whether or not there are recent edits, so that
-    the first edit in another file does not change them. Without a root there is nothing to look at. To be
-    called from one thread.
+    the first edit in another file does not change them. Without a root there is nothing to look at. ``used``: only
+    definitions of what is imported under one of these names.
     """
     if root is None or budget_chars <= 0:
         return ()
@@ -135,7 +137,7 @@ def gather(
     snippets = []
     left = budget_chars * 2 // 3
     if own is not None:
-        for path, text in _Gathering(real_root, read).definitions(own, snapshot):
+        for path, text in _Gathering(real_root, read).definitions(own, snapshot, used):
             if len(text) <= left:
                 snippets.append(ContextSnippet(path.relative_to(real_root).as_posix(), text))
                 left -= len(text)
@@ -150,6 +152,13 @@ def gather(
     return (*snippets, *reversed(edits))
 
 
+def _only(imported: Import, used: Collection[str]) -> Import:
+    """What an import statement brings under one of the names."""
+    names = tuple((original, local) for original, local in imported.names if local in used)
+    whole = imported.whole and re.split(r"[./]", imported.module)[-1] in used
+    return replace(imported, names=names, whole=whole)
+
+
 class _Gathering:
     """One look at the modules around a file; each of them is read once."""
 
@@ -158,10 +167,14 @@ class _Gathering:
         self._read = read
         self._known: dict[Path, Outline | None] = {}
 
-    def definitions(self, file: Path, snapshot: Snapshot) -> Iterator[tuple[Path, str]]:
+    def definitions(
+        self, file: Path, snapshot: Snapshot, used: Collection[str] | None
+    ) -> Iterator[tuple[Path, str]]:
         """Signatures of what the snapshot imports, by defining file, in the order of the imports."""
         found: dict[Path, dict[str, None]] = {}
         for imported in find_imports(snapshot.text, snapshot.language)[:_MAX_IMPORTS]:
+            if used is not None:
+                imported = _only(imported, used)
             for path, signature in self._of_import(imported, file, snapshot.language):
                 if path != file:
                     found.setdefault(path, {})[signature] = None

@@ -16,7 +16,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from statistics import median
@@ -30,12 +30,13 @@ from tailora.evaluation.injected import lay_package
 from tailora.evaluation.repair_suite import Case
 from tailora.repair import pipeline
 from tailora.repair.checkers import Checker, compare, find
+from tailora.repair.context import Past, Surroundings
 from tailora.repair.failing_test import look_at
-from tailora.repair.imports import known_imports, missing_name
 from tailora.repair.problem import Candidate, Problem, Repair
 from tailora.repair.propose import EngineModel
-from tailora.repair.questions import ask_checkers, ask_tests, relevant
+from tailora.repair.questions import ask_tests
 from tailora.repair.scratch import ScratchCopy
+from tailora.repair.session import repair_lines
 from tailora.repair.tests import command_passes
 from tailora.repair.validate import Trial, Verdict
 from tailora.sandbox import Limits
@@ -150,6 +151,7 @@ class _Projects:
         self._folder = folder.resolve()
         self._packages: dict[str, Path] = {}
         self._checkers: dict[tuple[Path, str], list[Checker]] = {}
+        self.past = Past()
 
     def lay(self, case: Case) -> Path:
         """The root of a case's project. Files of a package's case stay as they are: checkers are given the text."""
@@ -209,18 +211,20 @@ async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: P
         language,
         (case.diagnostic,) if case.diagnostic else (),
     )
-    if (name := missing_name(problem)) is not None:
-        problem = replace(problem, imports=tuple(known_imports(name, problem.path, _sources(root))))
     project = root if plan.adapter == "repair" else None
-    model = EngineModel(client, project, case.target, language, adapter=plan.adapter)
+
+    def model_for(told: Problem) -> EngineModel:
+        return EngineModel(client, project, case.target, language, adapter=plan.adapter, context=told.context)
+
+    around = Surroundings(root, projects.past)
     settings = pipeline.Settings(candidates=plan.candidates, shown=_SHOWN)
     checkers = projects.checkers(case, root, language)
     began = time.monotonic()
     if case.diagnostic is not None:
-        asks = ask_checkers(problem, root / case.target, relevant(checkers, case.diagnostic.source))
-        report = await pipeline.repair(problem, model, Trial(problem, asks), settings)
+        path = root / case.target
+        report = await repair_lines(problem, path, checkers, model_for, around=around, settings=settings)
     else:
-        report = await _repair_test(case, root, problem, model, settings)
+        report = await _repair_test(case, root, problem, model_for(problem), settings)
     seconds = time.monotonic() - began
     right = [await _right(case, repair, root, checkers) for repair in report.repairs]
     first = report.repairs[:1]
@@ -277,11 +281,6 @@ def _pytest_nodes(command: str) -> list[str] | None:
     else:
         return None
     return [word for word in words if not word.startswith("-")] or None
-
-
-def _sources(root: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(root.rglob("*.py")):
-        yield path.relative_to(root).as_posix(), path.read_text(encoding="utf-8", errors="replace")
 
 
 def _lay(files: Any, folder: Path) -> None:

@@ -15,14 +15,13 @@ from pygls.exceptions import JsonRpcException
 
 from tailora.errors import RepairError
 from tailora.lsp.code_action import title_of
-from tailora.lsp.repairs import adapter_of, settings_of
+from tailora.lsp.repairs import settings_of
 from tailora.lsp.text import Document, path_of, plain_lines
 from tailora.lsp.works import Report, Stopped
 from tailora.lsp.workspace_edits import workspace_edit
 from tailora.repair.edits import rebased
 from tailora.repair.failing_test import last_line
 from tailora.repair.problem import Candidate, Problem
-from tailora.repair.propose import EngineModel
 from tailora.repair.session import TestRepair, repair_test
 from tailora.sandbox import Limits
 from tailora_adapters.corpus.secrets import is_secret_file
@@ -83,20 +82,17 @@ async def run(ls: TailoraServer, arguments: tuple[Any, ...]) -> dict[str, Any]:
 async def _search(ls: TailoraServer, uri: str, root: Path, node: str) -> TestRepair:
     options = ls.settings.for_root(root)
 
-    def model_for(problem: Problem) -> EngineModel:
-        path, adapter = problem.path.as_posix(), adapter_of(options)
-        return EngineModel(ls.link.client, root, path, problem.language, adapter=adapter)
-
     async def work(report: Report) -> TestRepair:
         return await repair_test(
             root,
             [node],
-            model_for,
+            lambda problem: ls.repairs.model(root, problem),
             settings=settings_of(options.repair),
             limits=Limits(seconds=options.repair.test_deadline_ms / 1000),
             texts={
                 relative: plain_lines(document.source) for relative, document in _opened(ls, root).items()
             },
+            around=ls.repairs.around(root),
             progress=report,
         )
 

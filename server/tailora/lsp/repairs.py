@@ -18,11 +18,10 @@ from tailora.errors import CheckerFailed
 from tailora.lsp.works import Report
 from tailora.repair import pipeline
 from tailora.repair.checkers import Checker, compare, find
-from tailora.repair.imports import known_imports, missing_name, project_texts
+from tailora.repair.context import Past, Surroundings
 from tailora.repair.problem import Finding, Problem, Span
 from tailora.repair.propose import EngineModel
-from tailora.repair.questions import ask_checkers, relevant
-from tailora.repair.validate import Trial
+from tailora.repair.session import repair_lines
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
@@ -53,6 +52,7 @@ class Repairs:
         self._snapshots: OrderedDict[tuple[str, int | None], Snapshot] = OrderedDict()
         self._made: OrderedDict[tuple[str, str, Finding], pipeline.Report] = OrderedDict()
         self._checkers: dict[tuple[Path, str, bool], list[Checker]] = {}
+        self._past = Past()
 
     def keep(self, snapshot: Snapshot) -> None:
         """Remembers what an action was offered for, for a while."""
@@ -87,7 +87,7 @@ class Repairs:
         """
 
         async def work(report: Report) -> pipeline.Report:
-            return await self._repair(snapshot, path, finding, report)
+            return await self._repair(snapshot, path, finding, self.around(path), report)
 
         return await self._server.works.run(snapshot.uri, f"Repairing {path.name}", work)
 
@@ -99,6 +99,7 @@ class Repairs:
 
         async def work(report: Report) -> tuple[str, int]:
             text, cleared, changed = snapshot.text, 0, False
+            around = self.around(path)
             waiting = sorted(findings, key=lambda finding: (finding.line, finding.column))
             while waiting:  # from below: lines above stay where they are, but for an import that comes in
                 finding = waiting.pop()
@@ -111,7 +112,7 @@ class Repairs:
                 if changed and await self._gone(now, path, finding):
                     cleared += 1
                     continue
-                found = await self._repair(now, path, finding, step)
+                found = await self._repair(now, path, finding, around, step)
                 if not found.repairs or not found.repairs[0].verified:
                     continue
                 made = found.repairs[0].candidate
@@ -133,24 +134,18 @@ class Repairs:
         problem = replace(self._problem(snapshot, path), suspects=marks, within=lines)
 
         async def work(report: Report) -> pipeline.Report:
-            return await self._run(problem, snapshot, path, report)
+            return await self._run(problem, path, self.around(path), report)
 
         return await self._server.works.run(snapshot.uri, f"Rewriting lines of {path.name}", work)
 
     async def _repair(
-        self, snapshot: Snapshot, path: Path, finding: Finding, report: Report
+        self, snapshot: Snapshot, path: Path, finding: Finding, around: Surroundings, report: Report
     ) -> pipeline.Report:
         known = self.made(snapshot, finding)
         if known is not None:
             return known
         problem = replace(self._problem(snapshot, path), findings=(finding,))
-        root = self._server.folders.place(path).root
-        name = missing_name(problem)
-        if name is not None and root is not None:
-            report(0.0, f"looking for {name}")
-            imports = await asyncio.to_thread(lambda: known_imports(name, problem.path, project_texts(root)))
-            problem = replace(problem, imports=tuple(imports))
-        found = await self._run(problem, snapshot, path, report)
+        found = await self._run(problem, path, around, report)
         if found.repairs:
             self._made[snapshot.uri, snapshot.text, finding] = found
             if len(self._made) > _KEPT:
@@ -161,28 +156,34 @@ class Repairs:
         relative = self._server.folders.place(path).relative or path.name
         return Problem(PurePath(relative), snapshot.text, snapshot.language)
 
-    async def _run(self, problem: Problem, snapshot: Snapshot, path: Path, report: Report) -> pipeline.Report:
-        options = self._server.settings.for_root(self._server.folders.place(path).root)
-        source = problem.findings[0].source if problem.findings else ""
-        checkers = relevant(self._checkers_for(path, snapshot.language), source)
-        model = await self.model(path, problem)
-        trial = Trial(problem, ask_checkers(problem, path, checkers))
-        return await pipeline.repair(problem, model, trial, settings_of(options.repair), progress=report)
-
-    async def model(self, path: Path, problem: Problem) -> EngineModel:
-        """The engine as the model for a problem.
-
-        Raises:
-            EngineError: there is none.
-        """
+    async def _run(
+        self, problem: Problem, path: Path, around: Surroundings, report: Report
+    ) -> pipeline.Report:
         root = self._server.folders.place(path).root
         await self._server.link.ensure()
+        return await repair_lines(
+            problem,
+            path,
+            self._checkers_for(path, problem.language),
+            lambda told: self.model(root, told),
+            around=around,
+            settings=settings_of(self._server.settings.for_root(root).repair),
+            progress=report,
+        )
+
+    def around(self, path: Path) -> Surroundings:
+        """The project that a file is in, as the editor has it now."""
+        return Surroundings(self._server.folders.place(path).root, self._past, self._server.read_for_context)
+
+    def model(self, root: Path | None, problem: Problem) -> EngineModel:
+        """The engine as the model for a problem."""
         return EngineModel(
             self._server.link.client,
             root,
             problem.path.as_posix(),
             problem.language,
             adapter=adapter_of(self._server.settings.for_root(root)),
+            context=problem.context,
         )
 
     async def _gone(self, snapshot: Snapshot, path: Path, finding: Finding) -> bool:

@@ -49,9 +49,15 @@ def missing_name(problem: Problem) -> str | None:
 
 
 def project_texts(
-    root: Path, *, most_files: int = _MOST_FILES, most_bytes: int = _MOST_BYTES
+    root: Path,
+    suffixes: tuple[str, ...] = (".py",),
+    *,
+    most_files: int = _MOST_FILES,
+    most_bytes: int = _MOST_BYTES,
 ) -> Iterator[tuple[str, str]]:
-    """The project's Python files that might be learned, those near the root first, as paths relative to it and texts.
+    """The project's files that might be learned, those near the root first, as paths relative to it and texts.
+
+    ``suffixes``: their endings.
 
     Never what the project ignores, secret files, links, or what cannot be read. Blocks.
     """
@@ -77,7 +83,7 @@ def project_texts(
                 if entry.is_dir(follow_symlinks=False):
                     if not folder_reason(path, entry.name, rules, names):
                         folders.append((path + "/", rules))
-                elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False):
+                elif entry.name.endswith(suffixes) and entry.is_file(follow_symlinks=False):
                     size = entry.stat(follow_symlinks=False).st_size
                     if size > MAX_FILE_BYTES or file_reason(path, entry.name, rules)[0]:
                         continue

@@ -42,6 +42,8 @@ class Problem:
     """What a failing test said."""
     imports: tuple[str, ...] = ()
     """Import lines that may be missing, the likeliest first."""
+    context: tuple[tuple[str, str], ...] = ()
+    """Pieces of other files that tell more, as paths and texts."""
     within: Span | None = None
     """The lines that alone may be rewritten; None where any may."""
 

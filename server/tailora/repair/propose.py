@@ -78,6 +78,7 @@ class EngineModel:
         language: str | None = None,
         *,
         adapter: str = "repair",
+        context: Sequence[tuple[str, str]] = (),
     ) -> None:
         """``adapter``: see the engine's API; ``repair`` is the project's own for it, else what serves."""
         self._client = client
@@ -87,6 +88,7 @@ class EngineModel:
             "path": path,
             "language": language,
             "adapter": adapter,
+            "context": [{"path": name, "text": text} for name, text in context],
         }
 
     @property

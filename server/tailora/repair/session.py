@@ -1,8 +1,9 @@
-"""A failing test's repair from beginning to end, for the editor and the command line alike.
+"""A repair from beginning to end, for the editor, the command line and the evaluation alike: of a diagnostic or of
+lines that were selected, by the checkers that are there; of a failing test, by running it.
 
-Copies the project, runs the tests, and tries the files that they make suspect in turn until one has an edit that holds.
-Only for trusted workspaces whose user asked for it. Invariants: the user's folder is only read; and nothing of the copy
-or of what ran in it is left, however it ends.
+For a test the project is copied, the tests run, and the files that they make suspect tried in turn until one has an
+edit that holds: only for trusted workspaces whose user asked for it. Invariants: the user's folder is only read; and
+nothing of the copy or of what ran in it is left, however it ends.
 """
 
 import asyncio
@@ -13,16 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tailora.repair import pipeline
+from tailora.repair.checkers import Checker
+from tailora.repair.context import Surroundings
 from tailora.repair.failing_test import FailingTest, look_at
 from tailora.repair.pipeline import Report, Settings
 from tailora.repair.problem import Problem
 from tailora.repair.propose import Model
+from tailora.repair.questions import ask_checkers, relevant
 from tailora.repair.scratch import ScratchCopy
 from tailora.repair.tests import find_python, in_thread
 from tailora.repair.validate import Trial
 from tailora.sandbox import Limits
 
-__all__ = ["TestRepair", "repair_test"]
+__all__ = ["TestRepair", "repair_lines", "repair_test"]
 
 _LOOK = 0.2
 """Share of the progress that the first run of the tests is."""
@@ -44,6 +48,32 @@ class TestRepair:
     """The end of what the first of them said."""
 
 
+async def repair_lines(
+    problem: Problem,
+    path: Path,
+    checkers: Sequence[Checker],
+    model_for: Callable[[Problem], Model],
+    *,
+    around: Surroundings,
+    settings: Settings = Settings(),
+    progress: Callable[[float, str], None] = lambda _fraction, _message: None,
+) -> Report:
+    """Looks for an edit that clears the problem's findings; without any, for another version of its lines.
+
+    Args:
+        path: Where the file lies or would lie.
+        checkers: All that there are for the file.
+
+    Raises:
+        EngineError: the model cannot be asked.
+    """
+    progress(0.0, "looking around in the project")
+    problem = await around.add_to(problem)
+    source = problem.findings[0].source if problem.findings else ""
+    trial = Trial(problem, ask_checkers(problem, path, relevant(checkers, source)))
+    return await pipeline.repair(problem, model_for(problem), trial, settings, progress=progress)
+
+
 async def repair_test(
     root: Path,
     nodes: Sequence[str],
@@ -52,6 +82,7 @@ async def repair_test(
     settings: Settings = Settings(),
     limits: Limits = Limits(),
     texts: Mapping[str, str] = {},
+    around: Surroundings | None = None,
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TestRepair:
@@ -62,6 +93,7 @@ async def repair_test(
         limits: For each run of the tests.
         settings: ``seconds`` are for all files together, from when the failing tests are known.
         texts: What files hold that are not saved yet, by their paths relative to ``root``.
+        around: The project, if the model is to be told of it.
 
     Raises:
         RepairError: none of the tests fails, they cannot be run, or run nothing of the project.
@@ -78,12 +110,13 @@ async def repair_test(
         python = await in_thread(prepare)
         progress(_LOOK / 2, "running the tests")
         failing = await look_at(copy, nodes, python=python, limits=limits)
-        return await _in_turn(failing, model_for, settings, progress, clock)
+        return await _in_turn(failing, model_for, around or Surroundings(None), settings, progress, clock)
 
 
 async def _in_turn(
     failing: FailingTest,
     model_for: Callable[[Problem], Model],
+    around: Surroundings,
     settings: Settings,
     progress: Callable[[float, str], None],
     clock: Callable[[], float],
@@ -101,9 +134,10 @@ async def _in_turn(
 
         # Half of what is left, so that a suspect that is innocent leaves time for the others.
         seconds = left if place == count - 1 else left / 2
+        told = await around.add_to(problem)
         report = await pipeline.repair(
-            problem,
-            model_for(problem),
+            told,
+            model_for(told),
             Trial(problem, [failing.ask(problem)]),
             replace(settings, seconds=seconds),
             progress=step,

@@ -36,7 +36,8 @@ class History:
         self._git("commit", "-q", "--allow-empty", "--no-verify", "-m", "x", "--date", date)
 
     def fixes(self, **limits: int) -> list[Fix]:
-        return mine(self.root, read_learnable(self.root).selection.files, FixLimits(**limits))
+        files = read_learnable(self.root).selection.files
+        return mine(self.root, {file.path: file.language for file in files}, FixLimits(**limits))
 
 
 @pytest.fixture
@@ -87,4 +88,4 @@ def test_files_that_are_not_learned_any_more(history: History) -> None:
 
 
 def test_no_repository(tmp_path: Path) -> None:
-    assert mine(tmp_path, []) == []
+    assert mine(tmp_path, {}) == []
