@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tailora_adapters.errors import FetchFailed
 
-__all__ = ["npm_tarball", "pypi_sdist", "pypi_wheel"]
+__all__ = ["npm_tarball", "pypi_sdist", "pypi_versions", "pypi_wheel"]
 
 _SECONDS = 600
 
@@ -30,13 +30,23 @@ def pypi_sdist(name: str, file: str, folder: Path) -> None:
     _run((sys.executable, "-m", module, name, file, str(folder)), file)
 
 
+def pypi_versions(name: str) -> list[str]:
+    """All versions of a package that there are. Raises ``FetchFailed``."""
+    pip = (sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", name)
+    for line in _run(pip, name).splitlines():
+        label, _, versions = line.partition(":")
+        if label.strip() == "Available versions":
+            return [version.strip() for version in versions.split(",")]
+    raise FetchFailed(f"pip does not say which versions {name} has")
+
+
 def npm_tarball(specifier: str, folder: Path) -> None:
     """Stores the tarball of ``name@version``. Raises ``FetchFailed``, also where there is no npm."""
     npm = ("npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(folder))
     _run((*npm, specifier), specifier)
 
 
-def _run(command: tuple[str, ...], what: str) -> None:
+def _run(command: tuple[str, ...], what: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
     except FileNotFoundError:
@@ -46,3 +56,4 @@ def _run(command: tuple[str, ...], what: str) -> None:
     if done.returncode != 0:
         reason = done.stderr.strip() or done.stdout.strip() or "no reason was given"
         raise FetchFailed(f"{what} could not be fetched: {reason[-300:]}")
+    return done.stdout
