@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -40,11 +40,15 @@ Ending = Literal["learned", "rejected", "failed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """``schedule.json``, with the end of the last run as a time of the wall clock."""
+    """``schedule.json``."""
 
     budget: Budget
-    ended: float | None = None
+    ended: float = -math.inf
+    """When the last run for completion ended: by the steady clock, on disk by the wall clock."""
     failures: int = 0
+    repair_asked: bool = False
+    repaired: float | None = None
+    """When a run for repair last had its say, by the wall clock."""
 
 
 class Agenda:
@@ -62,12 +66,15 @@ class Agenda:
         self.watched_until: float | None = None
         """All changes before this time of the wall clock were noted; None: not known."""
         self.failures = 0
+        self.repair_asked = False
+        """Whether repairs were asked for since a run for repair last had its say."""
         self.directory = directory
         self._prepare = prepare
         self._budget = Budget()
         self._ended = -math.inf
+        self._repaired: float | None = None
         self._writing = threading.Lock()
-        self._saved: tuple[int, Budget, float, int] = (self.journal.revision, *self._past())
+        self._saved: tuple[int, _Past] = (self.journal.revision, self._past())
 
     @classmethod
     def read(cls, directory: Path, moment: Moment, prepare: Callable[[], None] | None = None) -> "Agenda":
@@ -79,9 +86,11 @@ class Agenda:
         agenda.watched_until = until if until is None or until <= moment.wall else moment.wall - _DAY_S
         agenda.journal.restore(_moved(kept, moment.now - moment.wall, latest=moment.now), moment.now)
         agenda._budget, agenda.failures = past.budget, past.failures
-        if past.ended is not None:
-            agenda._ended = moment.now - max(0.0, moment.wall - past.ended)
-        agenda._saved = (agenda.journal.revision, *agenda._past())
+        agenda._ended = moment.now - max(0.0, moment.wall - past.ended)
+        agenda.repair_asked, agenda._repaired = past.repair_asked, past.repaired
+        if past.repair_asked:
+            agenda.journal.disturb(moment.now)  # the quiet time begins anew
+        agenda._saved = (agenda.journal.revision, agenda._past())
         return agenda
 
     def conditions(
@@ -113,7 +122,14 @@ class Agenda:
             failures=self.failures,
             full_retrain=full_retrain,
             retrain_tried=retrain_tried,
+            repair_asked=self.repair_asked,
+            repaired_s_ago=self._repaired_s_ago(moment.wall),
         )
+
+    def _repaired_s_ago(self, wall: float) -> float:
+        # By the wall clock, as a day is long beside an engine's life and a machine's sleep. An end that lies in the
+        # future is no end: the clock went back, and may have been years ahead.
+        return math.inf if self._repaired is None or self._repaired > wall else wall - self._repaired
 
     def run_seconds(self, moment: Moment, rules: Rules) -> float:
         """How long a run that starts now may train: no longer than the budget lasts."""
@@ -126,8 +142,19 @@ class Agenda:
         """Takes what a run has trained since the last time off the day's budget."""
         self._budget = self._budget.plus(seconds, moment.wall)
 
+    def ask_repair(self, now: float) -> bool:
+        """Somebody has code of the project repaired, which also disturbs the quiet. Returns whether that is news."""
+        self.journal.disturb(now)
+        news, self.repair_asked = not self.repair_asked, True
+        return news
+
+    def end_repair(self, ending: Ending, moment: Moment) -> None:
+        """A run for repair ended; what waits to be learned is as it was. One that was stopped is tried again."""
+        if ending != "stopped":
+            self.repair_asked, self._repaired = False, moment.wall
+
     def end(self, ending: Ending, moment: Moment) -> None:
-        """A run ended."""
+        """A run for completion ended."""
         self._ended = moment.now
         self.journal.end(learned=ending in ("learned", "rejected"))
         if ending == "learned":
@@ -144,7 +171,7 @@ class Agenda:
     @property
     def is_dirty(self) -> bool:
         """Whether there is something to save."""
-        return self._saved != (self.journal.revision, *self._past())
+        return self._saved != (self.journal.revision, self._past())
 
     def save(self, moment: Moment, *, watched: bool = True, slack_s: float = 0.0) -> None:
         """Writes what is not on disk yet. Any thread; what cannot be written is in ``problem``, and tried next time.
@@ -162,9 +189,9 @@ class Agenda:
                     self._prepare()
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _write(self.directory / CHANGED, _encode_changes(kept, until))
-                if past != self._saved[1:]:
-                    ended = None if math.isinf(past[1]) else past[1] + moment.wall - moment.now
-                    _write(self.directory / SCHEDULE, _encode_past(_Past(past[0], ended, past[2])))
+                if past != self._saved[1]:
+                    on_disk = replace(past, ended=past.ended + moment.wall - moment.now)
+                    _write(self.directory / SCHEDULE, _encode_past(on_disk))
             except (OSError, StoreError) as error:
                 if self.problem is None:
                     _log.warning("%s: the schedule cannot be kept: %s", self.directory, error)
@@ -172,10 +199,10 @@ class Agenda:
                 self.problem = f"what waits to be learned cannot be written to disk: {why}"
                 return
             self.watched_until, self.problem = until, None
-            self._saved = (revision, *past)
+            self._saved = (revision, past)
 
-    def _past(self) -> tuple[Budget, float, int]:
-        return self._budget, self._ended, self.failures
+    def _past(self) -> _Past:
+        return _Past(self._budget, self._ended, self.failures, self.repair_asked, self._repaired)
 
 
 def _moved(kept: Kept, by: float, *, latest: float = math.inf) -> Kept:
@@ -227,8 +254,10 @@ def _encode_past(past: _Past) -> dict[str, Any]:
     return {
         "day": past.budget.day,
         "seconds": round(past.budget.seconds, 1),
-        "ended": past.ended,
+        "ended": None if math.isinf(past.ended) else past.ended,
         "failures": past.failures,
+        "repair_asked": past.repair_asked,
+        "repaired": past.repaired,
     }
 
 
@@ -236,9 +265,14 @@ def _decode_past(value: dict[str, Any]) -> _Past:
     day = str(value["day"])
     if day:
         date.fromisoformat(day)
-    ended = value["ended"]
-    budget = Budget(day, max(0.0, _finite(value["seconds"])))
-    return _Past(budget, None if ended is None else _finite(ended), max(0, int(value["failures"])))
+    ended, repaired = value["ended"], value.get("repaired")  # before there were runs for repair: not there
+    return _Past(
+        Budget(day, max(0.0, _finite(value["seconds"]))),
+        -math.inf if ended is None else _finite(ended),
+        max(0, int(value["failures"])),
+        bool(value.get("repair_asked", False)),
+        None if repaired is None else _finite(repaired),
+    )
 
 
 def _finite(value: Any) -> float:

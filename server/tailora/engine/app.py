@@ -177,6 +177,8 @@ class _Routes:
         job = services.scheduler.submit(
             parsed.generation, project=project, wanted=parsed.adapter, background=parsed.background
         )
+        if project is not None and parsed.adapter == "repair":
+            services.projects.note_repair(project)
         return completions.CompletionResponse(
             job, stream=parsed.stream, model=services.model.name, stats=parsed.stats
         )

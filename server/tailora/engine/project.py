@@ -13,7 +13,7 @@ from typing import Any
 from tailora.engine import git
 from tailora.engine.agenda import Agenda, Ending
 from tailora.engine.catch_up import catch_up
-from tailora.engine.schedule import Decision, Rules, decide, unpowered
+from tailora.engine.schedule import Decision, Purpose, Rules, decide, unpowered
 from tailora.engine.surroundings import Moment
 from tailora.engine.watcher import Watcher
 from tailora.engine.worker import Worker
@@ -169,6 +169,8 @@ class Project:
         """The last one."""
         self.train_now = False
         self.worker: Worker | None = None
+        self.purpose: Purpose = "completion"
+        """What the run is for that goes on, or was last."""
         self.was_asked = False
         """Whether the user asked for the run that goes on, at its start or since."""
         self.held: str | None = None
@@ -225,6 +227,10 @@ class Project:
         self.agenda.journal.know(missed.sizes)
         self.agenda.watched_until = moment.wall
 
+    def ask_repair(self, now: float) -> bool:
+        """Somebody has code of the project repaired. Returns whether that is news, for a project that is learned."""
+        return self.watchable and self.agenda.ask_repair(now)
+
     def look_at_git(self) -> None:
         """Learns whether git is in the middle of something, and whether something was committed."""
         folder = git.git_folder(self.path)
@@ -253,14 +259,22 @@ class Project:
             full_retrain=snapshot.retrain,
             retrain_tried=snapshot.retrain_tried,
         )
-        return decide(conditions, rules)
+        decision = decide(conditions, rules)
+        if decision.purpose == "repair" and self.watcher is None:
+            return _NOTHING  # what changed meanwhile goes first, and is not known yet
+        return decision
 
     def begin(self, moment: Moment, rules: Rules) -> tuple[tuple[str, ...], float]:
-        """Starts a run in the books; returns its changed files and how many seconds it may train."""
+        """Starts the run that was decided in the books; returns its changed files and how many seconds it may train.
+
+        A run for repair is given none: what waits to be learned waits on.
+        """
         asked, self.train_now = self.train_now, False
-        self.was_asked, self.held = asked, None
+        self.purpose, self.was_asked, self.held = self.decision.purpose, asked, None
         self.progress, self._charged_s = {}, 0.0
         seconds = rules.train_seconds if asked else self.agenda.run_seconds(moment, rules)
+        if self.purpose == "repair":
+            return (), seconds
         return self.agenda.journal.begin(moment.now, 0.0 if asked else rules.hot_s), seconds
 
     def hold(self, moment: Moment, rules: Rules) -> bool:
@@ -277,8 +291,8 @@ class Project:
         return self.held is not None and moment.now - self._held_since > _LONGEST_HOLD_S
 
     def ask_run(self) -> None:
-        """The user wants a run: the one that goes on, if there is one, and waits for no power."""
-        if self.worker is not None and not self.worker.ended_because:
+        """The user wants a run for completion: the one that goes on, if there is one, and waits for no power."""
+        if self.worker is not None and not self.worker.ended_because and self.purpose == "completion":
             self.was_asked = True
         else:
             self.train_now = True
@@ -328,7 +342,8 @@ class Project:
     ) -> tuple[str, str]:
         if self.worker is not None:
             state = "gating" if self.progress.get("stage") == "gating" else "training"
-            return state, self.held or str(self.progress.get("message") or "starting to train")
+            message = self.held or str(self.progress.get("message") or "starting to train")
+            return state, f"learning to repair: {message}" if self.purpose == "repair" else message
         if self.problem is not None:
             return "off", self.problem
         if not self.clients:
@@ -353,15 +368,22 @@ class Project:
             return "idle", self.message or decision.why
         if decision.start:
             return "waiting", f"{decision.why}{when}"
-        failed = self.message if self.agenda.failures and not self.agenda.journal.has_fresh else None
-        return "waiting", f"{failed}; {decision.why}" if failed else decision.why
+        failed = self.agenda.failures and not self.agenda.journal.has_fresh
+        if self.message and (failed or decision.purpose == "repair"):
+            return "waiting", f"{self.message}; {decision.why}"
+        return "waiting", decision.why
 
     def ended(self, done: dict[str, Any], moment: Moment, *, ended_because: str = "") -> None:
         """Takes a worker's ``done`` event, and why the engine ended it if that is what happened."""
         self.charge(moment)
         self.worker = None
         ending: Ending = _ENDINGS[done["decision"]]
-        self.agenda.end("stopped" if ending == "failed" and ended_because else ending, moment)
+        if ending == "failed" and ended_because:
+            ending = "stopped"
+        if self.purpose == "repair":
+            self.agenda.end_repair(ending, moment)
+        else:
+            self.agenda.end(ending, moment)
         self._tell(done, ended_because)
 
     def _tell(self, done: dict[str, Any], ended_because: str) -> None:
@@ -378,13 +400,16 @@ class Project:
             self.message = reason
         else:
             self.message = f"{opening}: {reason}" if reason else opening
+        self._snapshot = None
+        if self.purpose == "repair":  # versions of its own: they are no completion's
+            self.message = f"adapter for repair: {self.message}"
+            return
         gate = done.get("gate")
         if isinstance(gate, dict):
             figures = gate.get("figures")
             flat = {**gate, **figures} if isinstance(figures, dict) else dict(gate)
             flat.pop("figures", None)
             self.last_gate = {**flat, "version": version, "decision": decision, "reason": reason}
-        self._snapshot = None
 
 
 def closed_status(project: Project, root: str) -> dict[str, Any]:

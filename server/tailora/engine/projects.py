@@ -18,8 +18,8 @@ from tailora.engine import worker as worker_module
 from tailora.engine.agenda import Agenda
 from tailora.engine.project import OpenBy, Project, agenda_of, closed_status
 from tailora.engine.roots import problem_of, real_root
-from tailora.engine.schedule import Rules
-from tailora.engine.surroundings import Surroundings
+from tailora.engine.schedule import Decision, Rules
+from tailora.engine.surroundings import Moment, Surroundings
 from tailora.engine.watcher import Watcher
 from tailora.engine.wire import BadRequest
 from tailora.engine.worker import Worker
@@ -36,6 +36,11 @@ _CHECK_S = 30.0
 """How often open projects are looked at for being gone or replaced without a notification."""
 _CHECK_TRAINING_S = 10.0
 """How often a run is taken off the day's budget: what a kill of the engine forgets of it at most."""
+
+
+def _place(project: Project) -> tuple[bool, bool]:
+    """Whose turn it is among the projects that are due: what a user waits for comes first, repair last."""
+    return not project.train_now, project.decision.purpose == "repair"
 
 
 class Projects:
@@ -167,6 +172,14 @@ class Projects:
         project.ask_run()
         self._changed()
 
+    def note_repair(self, root: str) -> None:
+        """Somebody has code of a project repaired: if that is learned, so is repairing it. Cheap enough for every
+        request; any root is fine."""
+        with contextlib.suppress(BadRequest):
+            project = self._projects.get(real_root(root))
+            if project is not None and project.ask_repair(self._around.clock()):
+                self._changed()
+
     async def pause(self, root: str) -> None:
         """Stops learning until ``resume``; a running training ends.
 
@@ -217,7 +230,8 @@ class Projects:
             self._changed()
 
     def _end_rolled_back(self, path: Path) -> None:
-        if (project := self._projects.get(path)) is not None:
+        project = self._projects.get(path)
+        if project is not None and project.purpose == "completion":
             self._end_training(project, "the adapter was rolled back")  # which it may have started from
 
     async def _act(self, root: str, action: Callable[[ProjectStore], object]) -> None:
@@ -356,30 +370,39 @@ class Projects:
             in_the_way = any(project.train_now for project in self._projects.values())
             if self._training.held_too_long(moment) or (self._training.held and in_the_way):
                 self._end_training(self._training, "on battery; it goes on when back on mains")
+            elif self._training.purpose == "repair" and in_the_way:
+                self._end_training(self._training, "a run that was asked for goes first")
             pause = _CHECK_TRAINING_S
+        due: list[Project] = []
         for project in list(self._projects.values()):
-            problem = problem_of(project.path)
-            if problem != project.problem:
-                project.problem = problem
-                self._apply(project)
-            if project.store.directory != project.agenda.directory:
-                self._spawn(self._begin_anew(project), "watch")
-                continue
-            if project.watcher is not None and project.watcher.is_deaf:
-                self._spawn(self._sync_watcher(project), "watch")
-            if project.watchable:
-                project.look_at_git()
-            before = project.decision
-            decision = project.decide(moment, self._rules)
-            if self._training is None:
-                if decision.start:
-                    self._begin(project)
-                elif decision.in_s is not None:
-                    pause = min(pause, decision.in_s)
-            self._save_soon(project)
-            if decision.why != before.why:
-                self._on_change()
+            decision = self._decide(project, moment)
+            if decision is not None and decision.start:
+                due.append(project)
+            elif decision is not None and decision.in_s is not None and self._training is None:
+                pause = min(pause, decision.in_s)
+        if due and self._training is None:
+            self._begin(min(due, key=_place))
         return pause
+
+    def _decide(self, project: Project, moment: Moment) -> Decision | None:
+        """Looks at a project; None where another repository is in its place."""
+        problem = problem_of(project.path)
+        if problem != project.problem:
+            project.problem = problem
+            self._apply(project)
+        if project.store.directory != project.agenda.directory:
+            self._spawn(self._begin_anew(project), "watch")
+            return None
+        if project.watcher is not None and project.watcher.is_deaf:
+            self._spawn(self._sync_watcher(project), "watch")
+        if project.watchable:
+            project.look_at_git()
+        before = project.decision
+        decision = project.decide(moment, self._rules)
+        self._save_soon(project)
+        if decision.why != before.why:
+            self._on_change()
+        return decision
 
     def _begin(self, project: Project) -> None:
         files, seconds = project.begin(self._around.moment(), self._rules)
@@ -387,10 +410,13 @@ class Projects:
         self._around.forget_load()
         command = [*self._worker_command, "--root", str(project.path), "--model", self._model]
         command += ["--seconds", f"{seconds:.0f}"]
+        if project.purpose == "repair":
+            command.append("--repair")
         project.worker = Worker(command, lambda event: self._progress(project, event), self._around.clock)
         if self._busy:
             project.worker.suspend()
         self._spawn(self._train(project, project.worker, files), "train")
+        self._save_soon(project)
         self._on_change()
 
     async def _train(self, project: Project, worker: Worker, files: tuple[str, ...]) -> None:

@@ -1,13 +1,19 @@
-"""When a project is trained: one pure decision from what is known, and the words for every «not yet».
+"""When a project is trained, and for what: one pure decision from what is known, and the words for every «not yet».
 
 Knows nothing of files, processes or clocks: every time is an argument, in monotonic seconds. Invariant: whatever
-holds a run back ends by itself or is named in ``why``; no change waits for more changes longer than ``max_wait_s``.
+holds a run back ends by itself or is named in ``why``; no change waits for more changes longer than ``max_wait_s``;
+no run for repair starts before what waits to be learned for completion.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["Conditions", "Decision", "Rules", "count_files", "decide", "span", "unpowered"]
+__all__ = ["Conditions", "Decision", "Purpose", "Rules", "count_files", "decide", "span", "unpowered"]
+
+Purpose = Literal["completion", "repair"]
+"""What a run trains an adapter for."""
 
 _A_LOT = 4
 """So many times ``min_new_tokens`` since a run that came to nothing are worth another try at once."""
@@ -19,6 +25,8 @@ _AFTER_COMMIT = 0.25
 """Of the quiet time: whoever commits has come to an end of something."""
 _RESTS_S = 5.0
 _LOOK_AGAIN_S = 15.0
+_REPAIR_EVERY_S = 86_400.0
+"""Least time between two runs for repair: each reads the whole repository and its history, and takes minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +76,17 @@ class Conditions:
     """None: on mains."""
     trained_today_s: float = 0.0
     last_run: float = -math.inf
-    """When the last run ended."""
+    """When the last run for completion ended."""
     failures: int = 0
-    """Runs in a row that came to nothing."""
+    """Runs for completion in a row that came to nothing."""
     full_retrain: str | None = None
     """Why everything has to be learned anew, if so."""
     retrain_tried: bool = False
     """Whether a run that did so had its say, in vain; the next one begins with what changes."""
+    repair_asked: bool = False
+    """Whether repairs were asked for since a run for repair last had its say."""
+    repaired_s_ago: float = math.inf
+    """Seconds since that run ended; infinite where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +98,41 @@ class Decision:
     """When to decide again at the latest; None where nothing waits to be learned."""
     why: str
     """Fit to show."""
+    purpose: Purpose = "completion"
+    """What that run is for, or would be."""
 
 
 _Hindrance = tuple[float, str] | None
 """Seconds after which to look again, and what is in the way."""
+_Rule = Callable[[Conditions, Rules], _Hindrance]
 
 
 def decide(conditions: Conditions, rules: Rules) -> Decision:
-    """Whether training starts now; if not, why not and when to ask again."""
+    """Whether training starts now, and for what; if not, why not and when to ask again."""
+    nothing = _nothing(conditions)
+    if nothing is None:
+        return _decide("completion", _what(conditions), _patience, conditions, rules)
+    if conditions.repair_asked and conditions.repaired_s_ago >= _REPAIR_EVERY_S:
+        return _decide("repair", "the adapter for repair is to be trained", _quiet, conditions, rules)
+    return Decision(False, None, nothing)
+
+
+def _nothing(conditions: Conditions) -> str | None:
+    """Why nothing waits to be learned for completion, if so."""
     if not conditions.changed_files and not conditions.many and conditions.full_retrain is None:
-        return Decision(False, None, "nothing new to learn")
+        return "nothing new to learn"
     if not conditions.changed_files and conditions.retrain_tried:
-        why = f"everything is learned anew when something changes ({conditions.full_retrain})"
-        return Decision(False, None, why)
-    what = _what(conditions)
-    for rule in (_git, _power, _budget, _gap, _patience, _load):
+        return f"everything is learned anew when something changes ({conditions.full_retrain})"
+    return None
+
+
+def _decide(purpose: Purpose, what: str, patience: _Rule, conditions: Conditions, rules: Rules) -> Decision:
+    for rule in (_git, _power, _budget, _gap, patience, _load):
         hindrance = rule(conditions, rules)
         if hindrance is not None:
             in_s, why = hindrance
-            return Decision(False, max(in_s, 0.0), f"{what}; {why}")
-    return Decision(True, 0.0, f"{what}; training starts")
+            return Decision(False, max(in_s, 0.0), f"{what}; {why}", purpose)
+    return Decision(True, 0.0, f"{what}; training starts", purpose)
 
 
 def _what(conditions: Conditions) -> str:
@@ -152,11 +179,10 @@ def _gap(conditions: Conditions, rules: Rules) -> _Hindrance:
         backoff = max(gap, _SHORTEST_BACKOFF_S) * 2 ** min(conditions.failures, 10)
         gap = max(gap, min(backoff, _LONGEST_GAP_S))
     left = conditions.last_run + gap - conditions.now
-    if left <= 0:
-        return None
-    if again:
+    if left > 0 and again:
         return left, f"the last run came to nothing; the next is tried in {span(left)}"
-    return left, f"the next training is {span(left)} away"
+    left = max(left, rules.min_gap_s - conditions.repaired_s_ago)
+    return (left, f"the next training is {span(left)} away") if left > 0 else None
 
 
 def _patience(conditions: Conditions, rules: Rules) -> _Hindrance:
@@ -175,9 +201,14 @@ def _patience(conditions: Conditions, rules: Rules) -> _Hindrance:
     )
     if not enough:
         return overdue_in, f"waits for more that is new, at most {span(overdue_in)}"
+    noise = _quiet(conditions, rules)
+    return None if noise is None else (min(noise[0], overdue_in), noise[1])
+
+
+def _quiet(conditions: Conditions, rules: Rules) -> _Hindrance:
     quiet_s = rules.quiet_s * (_AFTER_COMMIT if conditions.committed else 1.0)
     left = conditions.quiet_since + quiet_s - conditions.now
-    return (min(left, overdue_in), f"waits for {span(quiet_s)} of quiet") if left > 0 else None
+    return (left, f"waits for {span(quiet_s)} of quiet") if left > 0 else None
 
 
 def _load(conditions: Conditions, rules: Rules) -> _Hindrance:

@@ -1,7 +1,7 @@
 """Run as a script: a training worker that does what the file ``plan`` in the project's root says.
 
 Plans: ``promote``, ``reject`` (one that began anew), ``wait`` (trains until it is ended), ``silent`` (ends without a
-result), ``garbage``.
+result), ``garbage``. What it was told is in ``.worker.json`` there, with all runs in their order.
 """
 
 import argparse
@@ -25,12 +25,15 @@ def main() -> None:
     parser.add_argument("--changed-file-list", type=Path)
     parser.add_argument("--parent-pid", type=int)
     parser.add_argument("--seconds")
+    parser.add_argument("--repair", action="store_true")
     arguments = parser.parse_args()
     plan = (arguments.root / "plan").read_text()
     files = arguments.changed_file_list.read_text().split()
-    (arguments.root / ".worker.json").write_text(
-        json.dumps({"pid": os.getpid(), "nice": os.nice(0), "parent": arguments.parent_pid, "files": files})
-    )
+    record = arguments.root / ".worker.json"
+    runs = json.loads(record.read_text())["runs"] if record.exists() else []
+    run = {"pid": os.getpid(), "nice": os.nice(0), "parent": arguments.parent_pid, "files": files}
+    run |= {"seconds": arguments.seconds, "runs": [*runs, "repair" if arguments.repair else ",".join(files)]}
+    record.write_text(json.dumps(run))
     say(event="progress", stage="training", fraction=0.5, message=f"step 1 on {','.join(files)}")
     if plan == "wait":
         signal.pause()
@@ -42,7 +45,8 @@ def main() -> None:
         print("x" * 3_000_000)
     say(event="progress", stage="gating", fraction=0.9, message="comparing")
     if plan == "reject":
-        Store().project(arguments.root).note_retrain_tried()
+        store = Store().project(arguments.root)
+        (store.repair if arguments.repair else store).note_retrain_tried()
         say(event="done", decision="rejected", version="4", reason="worse", gate=None)
         return
     gate = {"decision": "promoted", "reason": "better", "checks": [], "figures": {"base_nll": 2.0}}

@@ -84,6 +84,8 @@ def test_names_that_are_not_utf8_survive(folder: Path) -> None:
         b'{"files": {}, "watched_until": Infinity, "many": false, "committed": false}',
         b'{"day": "tomorrow", "seconds": 1, "ended": 1, "failures": 1}',
         b'{"day": "2026-11-25", "seconds": NaN, "ended": 1, "failures": 1}',
+        b'{"day": "2026-11-25", "seconds": 1, "ended": 1, "failures": 1, "repaired": Infinity}',
+        b'{"day": "2026-11-25", "seconds": 1, "ended": 1, "failures": 1, "repaired": "today"}',
         b"[" * 100_000,
     ],
 )
@@ -159,6 +161,77 @@ def test_endings(folder: Path) -> None:
         agenda.journal.begin(1, 0)
         agenda.end(ending, at(2))  # type: ignore[arg-type]
         assert (agenda.failures, len(agenda.journal)) == (failures, left)
+
+
+def test_that_repairs_were_asked_for_survives_the_engine(folder: Path) -> None:
+    agenda = Agenda.read(folder, at(0))
+    assert agenda.ask_repair(10)
+    agenda.save(at(20))
+    assert not agenda.ask_repair(30)
+    assert not agenda.is_dirty, "a request costs no writing"
+    again = Agenda.read(folder, at(40))
+    found = conditions(again, at(40))
+    assert (found.repair_asked, found.repaired_s_ago, found.quiet_since) == (True, float("inf"), 40)
+    assert not again.is_dirty
+
+
+def test_a_repair_disturbs_the_quiet(folder: Path) -> None:
+    agenda = Agenda.read(folder, at(0))
+    for now in (10, 30):
+        agenda.ask_repair(now)
+    assert conditions(agenda, at(40)).quiet_since == 30
+
+
+def test_that_repair_was_learned_survives_the_engine(folder: Path) -> None:
+    agenda = Agenda.read(folder, at(0))
+    agenda.ask_repair(10)
+    agenda.end_repair("learned", at(100))
+    agenda.save(at(110))
+    # The steady clock stands still while the machine sleeps: a day is one of the wall clock.
+    moment = Moment(5.0, WALL + 100 + 86_400)
+    again = Agenda.read(folder, moment)
+    found = conditions(again, moment)
+    assert (found.repair_asked, found.repaired_s_ago) == (False, 86_400)
+    again.ask_repair(6)
+    assert decide(conditions(again, Moment(50.0, moment.wall + 45)), RULES).purpose == "repair"
+    assert decide(conditions(again, Moment(50.0, moment.wall - 100)), RULES).purpose == "completion"
+
+
+@pytest.mark.parametrize("ending", ["learned", "rejected", "failed", "stopped"])
+def test_a_run_for_repair_leaves_what_waits_and_what_failed(
+    agenda: Agenda, ending: agenda_module.Ending
+) -> None:
+    agenda.ask_repair(150)
+    before = conditions(agenda, at(1_000))
+    agenda.end_repair(ending, at(1_000))
+    after = conditions(agenda, at(1_000))
+    had_its_say = ending != "stopped"
+    assert (after.repair_asked, after.repaired_s_ago == 0) == (not had_its_say, had_its_say)
+    for name in ("changed_files", "new_tokens", "waiting_since", "committed", "last_run", "failures"):
+        assert getattr(after, name) == getattr(before, name)
+    assert agenda.journal.changed() == ("a.py", "old/b.py")
+
+
+@pytest.mark.parametrize("wall", [WALL - 3_600, WALL + 10 * 365 * 86_400])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_clock_that_was_set_holds_up_no_repair(folder: Path, wall: float, restart: bool) -> None:
+    agenda = Agenda.read(folder, at(0))
+    agenda.end_repair("rejected", at(0))
+    agenda.ask_repair(10)
+    agenda.save(at(10))
+    if restart:
+        agenda = Agenda.read(folder, Moment(20.0, wall))
+    assert decide(conditions(agenda, Moment(60.0, wall + 40)), RULES).start
+
+
+def test_what_an_engine_before_repair_was_learned_left_is_read(agenda: Agenda, folder: Path) -> None:
+    agenda.save(at(150))
+    content = json.loads((folder / SCHEDULE).read_text())
+    del content["repair_asked"], content["repaired"]
+    (folder / SCHEDULE).write_text(json.dumps(content))
+    found = conditions(Agenda.read(folder, at(200)), at(200))
+    assert (found.failures, found.trained_today_s, found.last_run) == (1, 100, 140)
+    assert (found.repair_asked, found.repaired_s_ago) == (False, float("inf"))
 
 
 def test_a_file_that_changes_every_second_holds_up_no_other(folder: Path) -> None:

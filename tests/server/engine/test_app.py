@@ -29,6 +29,7 @@ class Engine:
     generator: FakeGenerator
     scheduler: Scheduler
     model: Model
+    projects: Projects
     http: httpx2.AsyncClient
     stopped: list[bool]
 
@@ -47,7 +48,7 @@ async def engine(home: Path) -> AsyncIterator[Engine]:
     services = Services(scheduler, model, projects, hub, lambda: stopped.append(True))
     transport = httpx2.ASGITransport(make_app(services), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://engine") as http:
-        yield Engine(generator, scheduler, model, http, stopped)
+        yield Engine(generator, scheduler, model, projects, http, stopped)
     generator.step(1000)
     await projects.close_all()
     await scheduler.close()
@@ -182,6 +183,22 @@ BAD_BODIES: list[tuple[dict[str, Any], str]] = [
 async def test_without_a_project_any_general_adapter_may_be_wanted(engine: Engine, adapter: str) -> None:
     answer = await complete(engine, prompt="a", max_tokens=1, tailora={"adapter": adapter})
     assert answer.status_code == 200
+
+
+async def test_a_repair_of_an_open_project_is_noted(engine: Engine, tmp_path: Path) -> None:
+    root, loop = tmp_path / "project", tmp_path / "loop"
+    root.mkdir()
+    loop.symlink_to(loop)
+    for path in (root, loop):  # not open: nothing to note, and no reason to refuse
+        extra = {"project": str(path), "adapter": "repair"}
+        assert (await complete(engine, prompt="a", max_tokens=1, tailora=extra)).status_code == 200
+    body = {"root": str(root), "client": "c", "trusted": True, "learning": True}
+    await engine.http.post("/v1/projects/open", json=body)
+    agenda = engine.projects._projects[root.resolve()].agenda
+    for adapter, asked in (("serving", False), ("foundation", False), ("repair", True)):
+        extra = {"project": str(root), "adapter": adapter}
+        assert (await complete(engine, prompt="a", max_tokens=1, tailora=extra)).status_code == 200
+        assert agenda.repair_asked == asked
 
 
 @pytest.mark.parametrize("body, message", BAD_BODIES)

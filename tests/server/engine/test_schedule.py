@@ -152,6 +152,69 @@ def test_a_retrain_that_was_tried_waits_for_enough_that_is_new() -> None:
     assert decide(conditions(**tried), RULES).start
 
 
+def repair(**changes: Any) -> Conditions:
+    """Repairs were asked for a while ago, and nothing waits to be learned."""
+    return Conditions(**{"now": 10_000.0, "quiet_since": 9_900.0, "repair_asked": True, **changes})
+
+
+def test_repair_is_learned_where_it_was_asked_for() -> None:
+    decision = decide(repair(), RULES)
+    assert (decision.start, decision.purpose) == (True, "repair")
+    assert decision.why == "the adapter for repair is to be trained; training starts"
+    assert decide(repair(repair_asked=False), RULES).why == "nothing new to learn"
+
+
+def test_repair_is_learned_once_a_day() -> None:
+    early = decide(repair(repaired_s_ago=86_399.0), RULES)
+    assert (early.start, early.in_s, early.why) == (False, None, "nothing new to learn")
+    assert decide(repair(repaired_s_ago=86_400.0), RULES).start
+
+
+@pytest.mark.parametrize(
+    "changes, start",
+    [
+        pytest.param({}, True, id="due"),
+        pytest.param({"changed_files": 1, "new_tokens": 1}, False, id="waits for more"),
+        pytest.param({"quiet_since": 9_999.0}, False, id="waits for quiet"),
+        pytest.param({"changed_files": 0, "full_retrain": "a purge"}, True, id="asked by the store"),
+    ],
+)
+def test_what_waits_to_be_learned_goes_before_repair(changes: dict[str, Any], start: bool) -> None:
+    decision = decide(conditions(repair_asked=True, **changes), RULES)
+    assert (decision.start, decision.purpose) == (start, "completion")
+
+
+def test_repair_does_not_wait_for_a_retrain_that_waits_for_changes() -> None:
+    assert decide(repair(full_retrain="a purge", retrain_tried=True), RULES).purpose == "repair"
+
+
+@pytest.mark.parametrize(
+    "changes, in_s, why",
+    [
+        ({"git_at_work": "the rebase"}, 5, "waits for the rebase to end"),
+        ({"battery_percent": 90.0}, 15, "paused: on battery, goes on when back on mains "
+         "(set engine.on_battery to learn on it, too)"),
+        ({"trained_today_s": 3_595.0}, 15, "today's budget of 60 min is used up"),
+        ({"last_run": 9_967.0}, 87, "the next training is 87 s away"),
+        ({"last_run": 9_900.0, "failures": 3}, 860, "the last run came to nothing; the next is tried in 14 min"),
+        ({"quiet_since": 9_995.0}, 15, "waits for 20 s of quiet"),
+        ({"load": 0.83}, 15, "the machine is busy (83 % of its cores); training waits"),
+    ],
+)  # fmt: skip
+def test_the_same_hindrances_hold_for_repair(changes: dict[str, Any], in_s: float, why: str) -> None:
+    decision = decide(repair(**changes), RULES)
+    assert (decision.start, decision.in_s, decision.purpose) == (False, in_s, "repair")
+    assert decision.why == f"the adapter for repair is to be trained; {why}"
+
+
+def test_after_a_run_for_repair_what_changes_waits_for_the_gap_alone() -> None:
+    held = decide(conditions(repaired_s_ago=33.0), RULES)
+    assert (held.in_s, held.why) == (87, "3 changed files; the next training is 87 s away")
+    failed: dict[str, Any] = {"last_run": 6_000.0, "failures": 9, "fresh_tokens": 0}
+    assert decide(conditions(repaired_s_ago=33.0, **failed), RULES).in_s == 87
+    assert decide(conditions(repaired_s_ago=120.0, **failed), RULES).start
+
+
 def test_a_retrain_is_named() -> None:
     held = decide(conditions(full_retrain="a purge", git_at_work="the merge"), RULES)
     assert held.why == "3 changed files; everything is learned anew (a purge); waits for the merge to end"

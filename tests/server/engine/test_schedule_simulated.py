@@ -1,6 +1,7 @@
 """Days of work on a project in seconds: the real books on a real disk, with clocks and a worker of our own.
 
-Whatever happens, every change is given to a run that has its say or still waits, and no day's budget is exceeded.
+Whatever happens, every change is given to a run that has its say or still waits, no day's budget is exceeded, and
+repair is learned once a day at most, when nothing else waits.
 """
 
 import os
@@ -8,6 +9,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +19,7 @@ from tailora.engine.agenda import Agenda
 from tailora.engine.project import OpenBy, Project
 from tailora.engine.schedule import Rules
 from tailora.engine.surroundings import Moment
+from tailora.engine.watcher import Watcher
 from tailora.engine.worker import Worker
 from tailora_adapters.store import Store
 
@@ -42,6 +45,8 @@ class World:
         self.store = Store(tmp_path / "store").project(self.root)
         self.now, self.wall = 1_000.0, START
         self.jumps = self.kills = self.cut_short = self.runs = 0
+        self.repaired: list[float] = []
+        """When a run for repair had its say."""
         self.load = 0.0
         self.battery: float | None = None
         self.trained: Counter[str] = Counter()
@@ -62,6 +67,7 @@ class World:
         project = Project(self.root, lambda: self.store, agenda)
         project.clients["c"] = OpenBy(True, True)
         project.catch_up(self.moment())
+        project.watcher = cast(Watcher, object())  # its changes come by ``edit``
         return project
 
     def save(self) -> None:
@@ -94,7 +100,9 @@ class World:
         decision = self.project.decide(moment, RULES)
         assert decision.why
         if decision.start:
+            waiting = self.project.agenda.journal.changed()
             files, self.seconds = self.project.begin(moment, RULES)
+            assert self.project.purpose == ("completion" if waiting else "repair")
             self.given = {path: self.versions[path] for path in files}
             self.project.worker = cast(Worker, FakeWorker())
             self.runs += 1
@@ -104,7 +112,11 @@ class World:
         stopped = "paused" if decision == "failed" and self.random.random() < 0.5 else ""
         done: dict[str, Any] = {"decision": decision, "version": "1", "reason": "r", "gate": None}
         self.project.ended(done, self.moment(), ended_because=stopped)
-        if decision != "failed":
+        if self.project.purpose == "repair":
+            if not stopped:
+                self.repaired.append(self.wall)
+                self.save()  # the engine does within 3 s
+        elif decision != "failed":
             self.said |= self.given
 
     def kill(self) -> None:
@@ -153,6 +165,8 @@ class World:
             self.battery = self.random.choice([None, None, 50.0])
         elif happening < 0.44:
             self.project.agenda.journal.commit()
+        elif happening < 0.48:
+            self.project.ask_repair(self.now)
         self.look()
         if happening > 0.5 or self.project.worker is not None:
             self.save()
@@ -175,6 +189,7 @@ def test_nothing_is_lost_and_no_budget_exceeded(tmp_path: Path, seed: int, jumps
         assert world.trained.total() <= (abs(days) + 2 + world.jumps) * (RULES.budget_s_per_day + slack)
     else:
         assert max(world.trained.values()) <= RULES.budget_s_per_day + slack
+        assert all(later - earlier >= 86_400 for earlier, later in pairwise(world.repaired))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -183,10 +198,13 @@ def test_whatever_happened_all_is_learned_in_the_end(tmp_path: Path, seed: int) 
     for _ in range(200):
         world.step(jumps=True)
     world.load, world.battery = 0.0, None
+    world.project.ask_repair(world.now)
     for _ in range(3 * 24 * 60):  # three quiet days
         world.pass_time(TICK_S if world.project.worker is not None else 60.0)
         world.look()
-        if not len(world.project.agenda.journal):
+        if not len(world.project.agenda.journal) and not world.project.agenda.repair_asked:
             break
     assert len(world.project.agenda.journal) == 0
     assert all(world.said[path] == version for path, version in world.versions.items())
+    assert not world.project.agenda.repair_asked
+    assert world.repaired
