@@ -28,7 +28,8 @@ def commit_all(root: Path, message: str, *, when: datetime | None = None) -> boo
     # As git itself sets them where a hook runs, GIT_DIR and its like would lead to another repository.
     others = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment = others | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-    settings = ("-c", "user.name=Tailora", "-c", "user.email=tailora@localhost", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
+    values = ("user.name=Tailora", "user.email=tailora@localhost", "commit.gpgsign=false", "gc.auto=0")
+    settings = [part for value in values for part in ("-c", value)]
     commands = [("add", "-A"), (*settings, "commit", "-q", "--allow-empty", "--no-verify", "-m", message)]
     if not (root / ".git").exists():
         commands.insert(0, ("init", "-q"))

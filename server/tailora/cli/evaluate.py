@@ -190,12 +190,6 @@ def repair(
     candidates: Annotated[int, typer.Option(min=1, max=40, help="At most, for a case.")] = 10,
     model: Annotated[str, typer.Option(help="Base model.")] = "",
     adapter: Annotated[str, typer.Option(help="foundation or none.")] = "foundation",
-    learn: Annotated[
-        bool,
-        typer.Option(
-            "--learn", help="Train each package's adapter for repair first, and compare with and without."
-        ),
-    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Broken files, repaired and judged by tests that the repair never sees."""
@@ -205,25 +199,79 @@ def repair(
     cases = (
         list(suites.from_humanevalfix(suite)) if "HumanEvalFix" in suite.name else suites.read_suite(suite)
     )
-    plan = experiment.Plan(cases[::every], model or default_model(), adapter, candidates, learn)
+    plan = experiment.Plan(cases[::every], model or default_model(), adapter, candidates)
     with progress_bar() as progress:
         result = experiment.measure(plan, progress)
     if json:
         print_json(result)
         return
-    if learn:
-        for name in ("without", "with"):
-            sums = result[name]
-            out.print(f"{name:<8} first shown right {sums['verified_at_1']:.1%} of {sums['count']}")
-        out.print(
-            f"gained {result['gained']}, lost {result['lost']}; as many gained by chance: "
-            f"{result['probability_by_chance']:.3f}"
-        )
-        return
     out.print(
         f"{result['count']} cases: first shown right {result['verified_at_1']:.1%}, one of five "
         f"{result['verified_at_5']:.1%}; shown as verified and wrong: {result['wrong_shown']}; nothing shown: "
         f"{result['nothing_shown']}; {result['median_seconds']} s in the median"
+    )
+
+
+@app.command("repair-learning")
+def repair_learning(
+    package: Annotated[
+        list[str] | None, typer.Option(help="A package's releases as NAME==OLD..NEW; may be repeated.")
+    ] = None,
+    repo: Annotated[
+        list[Path] | None, typer.Option(help="A git repository, which is copied; may be repeated.")
+    ] = None,
+    fixes: Annotated[int, typer.Option(min=1, help="Newest small edits to ask about, of each.")] = 24,
+    bugs: Annotated[int, typer.Option(min=0, help="Bugs to ask about, of each.")] = 24,
+    seconds: Annotated[float, typer.Option(help="For training proper of each; 0: no limit.")] = 0.0,
+    model: Annotated[str, typer.Option(help="Base model.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """What a repository's adapter for repair is worth: its newest edits and new bugs, with it and without it."""
+    from tailora.evaluation import repair_learning as experiment
+
+    plan = experiment.LearningPlan(
+        [*map(_releases, package or ()), *(repo or ())],
+        model or default_model(),
+        fixes,
+        bugs,
+        seconds or None,
+        seed=seed,
+    )
+    if not plan.sources:
+        raise typer.BadParameter("give --package NAME==OLD..NEW or --repo")
+    with progress_bar() as progress:
+        result = experiment.measure(plan, progress)
+    if json:
+        print_json(result)
+        return
+    for name, told in result["repositories"].items():
+        out.print(f"{name}: {told['decision']}, {told['reason']}")
+        for part, sums in told["parts"].items():
+            _show_both(f"  {part}", sums)
+    for part in ("fixes", "bugs", "all"):
+        _show_both(part, result[part])
+        out.print(
+            f"{'':<8}gained {result[part]['gained']}, lost {result[part]['lost']}; as many gained by chance: "
+            f"{result[part]['probability_by_chance']:.3f}"
+        )
+
+
+def _releases(text: str) -> Any:
+    from tailora.evaluation.repair_learning import Releases
+
+    name, _, releases = text.partition("==")
+    old, _, new = releases.partition("..")
+    if not name or not old or not new:
+        raise typer.BadParameter(f"{text}: give it as NAME==OLD..NEW")
+    return Releases(name, old, new)
+
+
+def _show_both(name: str, sums: dict[str, Any]) -> None:
+    was, now = sums["without"], sums["with"]
+    out.print(
+        f"{name:<8}of {was['count']}, first shown right: without {was['verified_at_1']:.1%}, with "
+        f"{now['verified_at_1']:.1%}; one of five: {was['verified_at_5']:.1%}, {now['verified_at_5']:.1%}"
     )
 
 

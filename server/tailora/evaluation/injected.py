@@ -7,7 +7,7 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +19,7 @@ from tailora.repair.problem import Finding
 from tailora_adapters.corpus.bugs import sample
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["CHECKERS", "inject", "lay_package"]
+__all__ = ["CHECKERS", "add_settings", "inject", "lay_package", "of_files"]
 
 CHECKERS = frozenset({"ruff", "pyright", "basedpyright"})
 _RUFF = '[lint]\nselect = ["E4", "E7", "E9", "F", "B"]\n'
@@ -57,15 +57,7 @@ async def _inject(
         wanted = (number + 1) * count // len(packages) - len(cases)
         with TemporaryDirectory(prefix="tailora-inject-") as name:
             root = lay_package(package, Path(name))
-            checkers = [
-                checker for checker in find(root, "python", trusted=False) if checker.name in CHECKERS
-            ]
-            if not checkers:
-                raise TailoraError("neither ruff nor pyright is installed: pip install ruff basedpyright")
-            try:
-                found = await _of_package(package, root, checkers, wanted, seed)
-            finally:
-                await asyncio.gather(*(checker.close() for checker in checkers))
+            found = await of_files(package, root, _texts(root), wanted, seed)
         cases += found
         progress((number + 1) / len(packages), f"{package}: {len(found)} cases")
     return cases
@@ -78,16 +70,46 @@ def lay_package(package: str, folder: Path) -> Path:
         TailoraError: the package is not installed.
     """
     root = copy_sources(package, folder)
-    (root / "ruff.toml").write_text(_RUFF, encoding="utf-8")
+    add_settings(root)
     return root
 
 
-async def _of_package(
-    package: str, root: Path, checkers: Sequence[Checker], wanted: int, seed: int
+def add_settings(root: Path) -> None:
+    """Gives a project without settings for ruff plain ones."""
+    (root / "ruff.toml").write_text(_RUFF, encoding="utf-8")
+
+
+async def of_files(
+    package: str, root: Path, files: Iterable[tuple[Path, str]], wanted: int, seed: int
+) -> list[Case]:
+    """``wanted`` cases in some files of the project at ``root``, or as many as there are.
+
+    Raises:
+        TailoraError: there is no checker.
+    """
+    checkers = [checker for checker in find(root, "python", trusted=False) if checker.name in CHECKERS]
+    if not checkers:
+        raise TailoraError("neither ruff nor pyright is installed: pip install ruff basedpyright")
+    chosen = [(path, text) for path, text in files if text.count("\n") in _LINES and "\ufffd" not in text]
+    chosen.sort()
+    random.Random(seed).shuffle(chosen)
+    try:
+        return await _of_files(package, root, chosen, checkers, wanted, seed)
+    finally:
+        await asyncio.gather(*(checker.close() for checker in checkers))
+
+
+async def _of_files(
+    package: str,
+    root: Path,
+    files: Sequence[tuple[Path, str]],
+    checkers: Sequence[Checker],
+    wanted: int,
+    seed: int,
 ) -> list[Case]:
     cases: list[Case] = []
     kinds: Counter[str] = Counter()
-    for path, text in _files(root, seed):
+    for path, text in files:
         if len(cases) >= wanted:
             break
         relative = path.relative_to(root).as_posix()
@@ -118,14 +140,9 @@ async def _of_package(
     return cases
 
 
-def _files(root: Path, seed: int) -> Iterator[tuple[Path, str]]:
-    """The sources, in random order, without very short and very long ones."""
-    paths = sorted(root.rglob("*.py"))
-    random.Random(seed).shuffle(paths)
-    for path in paths:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if text.count("\n") in _LINES and "\ufffd" not in text:
-            yield path, text
+def _texts(root: Path) -> Iterator[tuple[Path, str]]:
+    for path in root.rglob("*.py"):
+        yield path, path.read_text(encoding="utf-8", errors="replace")
 
 
 async def _noticed(

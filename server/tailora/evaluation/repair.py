@@ -36,22 +36,16 @@ from tailora.repair.problem import Candidate, Problem, Repair
 from tailora.repair.propose import EngineModel
 from tailora.repair.questions import ask_tests
 from tailora.repair.scratch import ScratchCopy
-from tailora.repair.session import repair_lines
+from tailora.repair.session import repair_lines, selected
 from tailora.repair.tests import command_passes
 from tailora.repair.validate import Trial, Verdict
 from tailora.sandbox import Limits
 from tailora_adapters import languages
-from tailora_adapters.corpus.chance import luck
-from tailora_adapters.errors import TailoraError
-from tailora_adapters.training.gate import probability_by_chance
-from tailora_adapters.training.launch import train_in_worker
 
-__all__ = ["Plan", "measure"]
+__all__ = ["Plan", "Projects", "line_of", "measure", "repair_case", "sums_of"]
 
 _LIMITS = Limits(seconds=10.0, processes=32)
 _SHOWN = 5
-_ASIDE = 1 / 3
-"""Of a package's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +56,6 @@ class Plan:
     model: str
     adapter: str = "foundation"
     candidates: int = 10
-    learn: bool = False
-    """Whether each package's adapter for repair is trained first, without the files that cases are about."""
 
 
 def measure(plan: Plan, progress: Callable[[float, str], None]) -> dict[str, Any]:
@@ -80,71 +72,21 @@ def measure(plan: Plan, progress: Callable[[float, str], None]) -> dict[str, Any
 async def _measure(plan: Plan, progress: Callable[[float, str], None]) -> dict[str, Any]:
     client = EngineClient()
     with TemporaryDirectory(prefix="tailora-cases-") as name:
-        projects = _Projects(Path(name))
+        projects = Projects(Path(name))
         try:
-            if plan.learn:
-                return await _with_and_without(plan, projects, client, progress)
             await client.ensure()
-            rows = await _rows(plan, plan.cases, projects, client, progress)
+            rows: list[dict[str, Any]] = []
+            for number, case in enumerate(plan.cases):
+                rows.append(await repair_case(case, projects, client, plan))
+                progress((number + 1) / len(plan.cases), line_of(rows))
         finally:
             await projects.close()
             await client.aclose()
             await end_engine()
-    return {"model": plan.model, "adapter": plan.adapter, **_sums(rows), "cases": rows}
+    return {"model": plan.model, "adapter": plan.adapter, **sums_of(rows), "cases": rows}
 
 
-async def _rows(
-    plan: Plan,
-    cases: Sequence[Case],
-    projects: "_Projects",
-    client: EngineClient,
-    progress: Callable[[float, str], None],
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for number, case in enumerate(cases):
-        rows.append(await _repair(case, projects, client, plan))
-        progress((number + 1) / len(cases), _line(rows))
-    return rows
-
-
-async def _with_and_without(
-    plan: Plan, projects: "_Projects", client: EngineClient, progress: Callable[[float, str], None]
-) -> dict[str, Any]:
-    """The same cases with the adapter for repair and without, of files that no training saw.
-
-    Raises:
-        TailoraError: no case is about an installed package, or a training fails.
-    """
-    packages = sorted({case.package for case in plan.cases if case.package})
-    cases = [case for case in plan.cases if case.package and _set_aside(case.target)]
-    if not cases:
-        raise TailoraError("no case of the suite is about a file of an installed package that is set aside")
-    runs: dict[str, Any] = {}
-    for package in packages:
-        done = await asyncio.to_thread(projects.learn, package, plan.model, progress)
-        runs[package] = {key: done[key] for key in ("decision", "reason", "gate")}
-    await client.ensure()
-    without = await _rows(plan, cases, projects, client, progress)
-    adapted = await _rows(replace(plan, adapter="repair"), cases, projects, client, progress)
-    was, now = ([row["right"][:1] == [True] for row in rows] for rows in (without, adapted))
-    return {
-        "model": plan.model,
-        "runs": runs,
-        "without": _sums(without),
-        "with": _sums(adapted),
-        "gained": sum(after and not before for before, after in zip(was, now, strict=True)),
-        "lost": sum(before and not after for before, after in zip(was, now, strict=True)),
-        "probability_by_chance": round(probability_by_chance(was, now), 4),
-        "cases": {"without": without, "with": adapted},
-    }
-
-
-def _set_aside(path: str) -> bool:
-    """Whether a file is kept from a package's training, for cases to be about."""
-    return luck(0, "set aside", path) < _ASIDE
-
-
-class _Projects:
+class Projects:
     """Where cases lie: each package once, each other case in a folder of its own; the checkers go on."""
 
     def __init__(self, folder: Path) -> None:
@@ -166,27 +108,9 @@ class _Projects:
             self._packages[name] = lay_package(name, self._folder)
         return self._packages[name]
 
-    def learn(self, package: str, model: str, progress: Callable[[float, str], None]) -> dict[str, Any]:
-        """Trains a package's adapter for repair without the files that are set aside. Blocks for minutes.
-
-        Raises:
-            TailoraError: the training fails.
-        """
-        root = self._package(package)
-        aside = [path for path in root.rglob("*.py") if _set_aside(path.relative_to(root).as_posix())]
-        texts = {path: path.read_bytes() for path in aside}
-        for path in aside:
-            path.unlink()
-        try:
-            done = train_in_worker(
-                root, model, repair=True, progress=lambda share, text: progress(share, f"{package}: {text}")
-            )
-        finally:
-            for path, text in texts.items():
-                path.write_bytes(text)
-        if done["decision"] == "failed":
-            raise TailoraError(f"{package}: {done['reason']}")
-        return done
+    def add(self, name: str, root: Path) -> None:
+        """A project that cases name as their package."""
+        self._packages[name] = root
 
     def checkers(self, case: Case, root: Path, language: str) -> list[Checker]:
         """The checkers for a case. Cases without a package share those of the folder above them all."""
@@ -201,7 +125,7 @@ class _Projects:
         await asyncio.gather(*(checker.close() for checker in found), return_exceptions=True)
 
 
-async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: Plan) -> dict[str, Any]:
+async def repair_case(case: Case, projects: Projects, client: EngineClient, plan: Plan) -> dict[str, Any]:
     root = projects.lay(case)
     known = languages.by_path(case.target)
     language = known.id if known else ""
@@ -220,8 +144,10 @@ async def _repair(case: Case, projects: _Projects, client: EngineClient, plan: P
     settings = pipeline.Settings(candidates=plan.candidates, shown=_SHOWN)
     checkers = projects.checkers(case, root, language)
     began = time.monotonic()
-    if case.diagnostic is not None:
+    if case.test is None:
         path = root / case.target
+        if case.lines is not None:
+            problem = selected(problem, case.lines)
         report = await repair_lines(problem, path, checkers, model_for, around=around, settings=settings)
     else:
         report = await _repair_test(case, root, problem, model_for(problem), settings)
@@ -300,7 +226,8 @@ async def _passes(command: str, case: Case, text: str, *, hidden: bool = False) 
 
 async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Checker]) -> bool:
     """By the hidden test, else the test; of a diagnostic, whether it is the answer, or no checker that can be run finds
-    more in it than in the answer (without one: than in the broken file, of which the diagnostic must be gone)."""
+    more in it than in the answer (without one: than in the broken file, of which the diagnostic must be gone); of a
+    selection, whether it is the answer."""
     text = repair.candidate.text
     if case.answer is not None and _same(text, case.answer):
         return True
@@ -308,8 +235,9 @@ async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Chec
         return await _passes(case.hidden_test, case, text, hidden=True)
     if case.test is not None:
         return await _passes(case.test, case, text)
+    if case.diagnostic is None:
+        return False
     path, asked = root / case.target, False
-    assert case.diagnostic is not None
     for checker in checkers:
         targets = (
             (case.diagnostic,) if case.answer is None and checker.reports(case.diagnostic.source) else ()
@@ -358,7 +286,7 @@ def _shown(case: Case, repair: Repair) -> dict[str, Any]:
     }
 
 
-def _sums(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def sums_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     count = len(rows) or 1
     return {
         "count": len(rows),
@@ -372,8 +300,8 @@ def _sums(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _line(rows: Sequence[dict[str, Any]]) -> str:
-    sums = _sums(rows)
+def line_of(rows: Sequence[dict[str, Any]]) -> str:
+    sums = sums_of(rows)
     return (
         f"{rows[-1]['id']}: first right {sums['verified_at_1']:.0%}, one of five {sums['verified_at_5']:.0%}"
     )

@@ -4,11 +4,13 @@ A suite is a file of JSON lines, one case each::
 
     {"id", "files": {path: text}, "target": path, "test": command}
     {"id", "files": {path: text}, "target": path, "diagnostic": {"source", "code", "message", "range"}}
+    {"id", "files": {path: text}, "target": path, "lines": [first, end]}
 
-and, if known, ``hidden_test`` (a command that decides whether a repair is right, which the repair never sees) with
-``hidden_files`` (written for it alone), ``answer`` (the target as it should be), and ``package`` (an installed package
-whose source files are laid beside ``files``). ``range`` is LSP's: lines and UTF-16 characters from 0. Knows nothing of
-how a case is repaired.
+the last of which is a selection (from line ``first`` to before ``end``, from 0), and, if known, ``hidden_test`` (a
+command that decides whether a repair is right, which the repair never sees) with ``hidden_files`` (written for it
+alone), ``answer`` (the target as it should be), and ``package`` (an installed package whose source files are laid
+beside ``files``). ``range`` is LSP's: lines and UTF-16 characters from 0. Knows nothing of how a
+case is repaired.
 """
 
 import ast
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tailora.repair.problem import Finding
+from tailora.repair.problem import Finding, Span
 from tailora_adapters.errors import TailoraError
 
 __all__ = ["Case", "from_humanevalfix", "read_suite", "write_suite"]
@@ -40,6 +42,8 @@ class Case:
     package: str | None = None
     kind: str | None = None
     """What is wrong, where that is known."""
+    lines: Span | None = None
+    """What is selected."""
 
 
 def read_suite(path: Path) -> list[Case]:
@@ -75,9 +79,9 @@ def _case(values: Any, line: int) -> Case:
     target = values.get("target")
     if not isinstance(target, str) or (target not in files and not values.get("package")):
         raise ValueError(f"{where}: target must be one of files")
-    test, found = values.get("test"), values.get("diagnostic")
-    if (test is None) == (found is None):
-        raise ValueError(f"{where} needs either test or diagnostic")
+    test, found, lines = values.get("test"), values.get("diagnostic"), values.get("lines")
+    if sum(given is not None for given in (test, found, lines)) != 1:
+        raise ValueError(f"{where} needs one of test, diagnostic and lines")
     for key in ("test", "hidden_test", "answer", "package", "kind"):
         if not isinstance(values.get(key), str | None):
             raise ValueError(f"{where}: {key} must be a string")
@@ -92,7 +96,15 @@ def _case(values: Any, line: int) -> Case:
         values.get("answer"),
         values.get("package"),
         values.get("kind"),
+        _lines(lines, files.get(target, ""), where) if lines is not None else None,
     )
+
+
+def _lines(values: Any, text: str, where: str) -> Span:
+    numbers = isinstance(values, list) and len(values) == 2 and all(type(value) is int for value in values)
+    if not numbers or not 0 <= values[0] < values[1] <= text.count("\n") + 1:
+        raise ValueError(f"{where}: lines must be two line numbers of target, the second one behind the last")
+    return Span(*values)
 
 
 def _files(values: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
@@ -149,6 +161,7 @@ def _values(case: Case) -> dict[str, Any]:
         "answer": case.answer,
         "package": case.package,
         "kind": case.kind,
+        "lines": [case.lines.first, case.lines.end] if case.lines is not None else None,
     }
     return {**values, **{key: value for key, value in more.items() if value is not None}}
 

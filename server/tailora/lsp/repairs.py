@@ -21,7 +21,7 @@ from tailora.repair.checkers import Checker, compare, find
 from tailora.repair.context import Past, Surroundings
 from tailora.repair.problem import Finding, Problem, Span
 from tailora.repair.propose import EngineModel
-from tailora.repair.session import repair_lines
+from tailora.repair.session import repair_lines, selected
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
@@ -130,8 +130,7 @@ class Repairs:
 
     async def rewrite(self, snapshot: Snapshot, path: Path, lines: Span) -> pipeline.Report:
         """Looks for another version of just these lines. Raises as ``repair`` does."""
-        marks = tuple(float(line in lines) for line in range(snapshot.text.count("\n") + 1))
-        problem = replace(self._problem(snapshot, path), suspects=marks, within=lines)
+        problem = selected(self._problem(snapshot, path), lines)
 
         async def work(report: Report) -> pipeline.Report:
             return await self._run(problem, path, self.around(path), report)

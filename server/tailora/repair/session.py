@@ -18,7 +18,7 @@ from tailora.repair.checkers import Checker
 from tailora.repair.context import Surroundings
 from tailora.repair.failing_test import FailingTest, look_at
 from tailora.repair.pipeline import Report, Settings
-from tailora.repair.problem import Problem
+from tailora.repair.problem import Problem, Span
 from tailora.repair.propose import Model
 from tailora.repair.questions import ask_checkers, relevant
 from tailora.repair.scratch import ScratchCopy
@@ -26,7 +26,7 @@ from tailora.repair.tests import find_python, in_thread
 from tailora.repair.validate import Trial
 from tailora.sandbox import Limits
 
-__all__ = ["TestRepair", "repair_lines", "repair_test"]
+__all__ = ["TestRepair", "repair_lines", "repair_test", "selected"]
 
 _LOOK = 0.2
 """Share of the progress that the first run of the tests is."""
@@ -46,6 +46,12 @@ class TestRepair:
     """The tests that fail."""
     said: str
     """The end of what the first of them said."""
+
+
+def selected(problem: Problem, lines: Span) -> Problem:
+    """``problem`` as another version of just these lines."""
+    marks = tuple(float(line in lines) for line in range(problem.text.count("\n") + 1))
+    return replace(problem, suspects=marks, within=lines)
 
 
 async def repair_lines(

@@ -43,8 +43,8 @@ def test_round_trip(tmp_path: Path) -> None:
     [
         ([], "no JSON object"),
         ({"files": {"a": "x"}, "target": "b", "test": "t"}, "target"),
-        ({"files": {"a": "x"}, "target": "a"}, "test or diagnostic"),
-        ({"files": {"a": "x"}, "target": "a", "test": "t", "diagnostic": {}}, "test or diagnostic"),
+        ({"files": {"a": "x"}, "target": "a"}, "test, diagnostic and lines"),
+        ({"files": {"a": "x"}, "target": "a", "test": "t", "diagnostic": {}}, "test, diagnostic and lines"),
         ({"files": {"a": 1}, "target": "a", "test": "t"}, "files"),
         ({"files": {"../a": "x"}, "target": "../a", "test": "t"}, "inside"),
         ({"files": {"/a": "x"}, "target": "/a", "test": "t"}, "inside"),
