@@ -227,6 +227,47 @@ def repair(
     )
 
 
+@app.command("repair-clean")
+def repair_clean(
+    suite: Annotated[
+        Path | None, typer.Option(help="HumanEvalFix as it is published: its functions come first.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The infilling benchmark's file or its folder, for the others.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Functions.")] = 100,
+    candidates: Annotated[int, typer.Option(min=1, max=40, help="At most, each time.")] = 10,
+    model: Annotated[str, typer.Option(help="Base model.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Is good code left alone? If an edit that was called verified fails the hidden tests, the exit code is 1."""
+    from tailora.evaluation import infilling as benchmark
+    from tailora.evaluation import repair_clean as experiment
+    from tailora.evaluation.clean_cases import clean_cases
+
+    cases = clean_cases(suite, None)
+    if len(cases) < count or data is not None:
+        cases = clean_cases(suite, benchmark.find_data(data))
+    plan = experiment.Plan(cases, model or default_model(), count, candidates)
+    with progress_bar() as progress:
+        result = experiment.measure(plan, progress)
+    if json:
+        print_json(result)
+    else:
+        for way, row in result["ways"].items():
+            out.print(
+                f"{way:<14} asked {row['asked']}   offered {row['offered']}   called verified {row['verified']}   "
+                f"of these wrong {row['verified_wrong']}   {row['median_seconds']} s in the median"
+            )
+        out.print(
+            f"{result['functions']} functions, {len(result['left_out'])} left out that fail their own tests; told that "
+            f"no test fails: {result['told_that_none_fails']}; "
+            f"called verified and failing the hidden tests: {result['verified_wrong']} (goal: 0)"
+        )
+    if result["verified_wrong"]:
+        raise typer.Exit(1)
+
+
 @app.command("repair-suite")
 def repair_suite(
     out_file: Annotated[Path, typer.Option("--out", help="The suite that is written.")],

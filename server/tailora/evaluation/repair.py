@@ -16,7 +16,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from statistics import median
@@ -45,9 +45,10 @@ from tailora_adapters.errors import TailoraError
 from tailora_adapters.training.gate import probability_by_chance
 from tailora_adapters.training.launch import train_in_worker
 
-__all__ = ["Plan", "measure"]
+__all__ = ["LIMITS", "Plan", "lay", "measure", "passes"]
 
-_LIMITS = Limits(seconds=10.0, processes=32)
+LIMITS = Limits(seconds=10.0, processes=32)
+"""For each run of a case's tests."""
 _SHOWN = 5
 _ASIDE = 1 / 3
 """Of a package's files."""
@@ -155,7 +156,7 @@ class _Projects:
         """The root of a case's project. Files of a package's case stay as they are: checkers are given the text."""
         if case.package is None:
             root = self._folder / f"case-{len(list(self._folder.iterdir()))}"
-            _lay(case.files, root)
+            lay(case.files, root)
             return root
         return self._package(case.package)
 
@@ -249,7 +250,7 @@ async def _repair_test(
         if nodes:
             # Where none fails, that they pass with a candidate says nothing.
             with contextlib.suppress(RepairError):
-                found = await look_at(copy, nodes, python=Path(sys.executable), limits=_LIMITS)
+                found = await look_at(copy, nodes, python=Path(sys.executable), limits=LIMITS)
         if found is not None:
             problem = next((one for one in found.problems if one.path == problem.path), problem)
             return await pipeline.repair(problem, model, Trial(problem, [found.ask(problem)]), settings)
@@ -257,7 +258,7 @@ async def _repair_test(
         async def run_test(text: str) -> tuple[int, int, str]:
             assert case.test is not None
             copy.put(case.target, text)
-            passed = await command_passes(case.test, copy.root, limits=_LIMITS)
+            passed = await command_passes(case.test, copy.root, limits=LIMITS)
             copy.reset()
             return int(passed), int(not passed), "the test fails"
 
@@ -284,19 +285,20 @@ def _sources(root: Path) -> Iterator[tuple[str, str]]:
         yield path.relative_to(root).as_posix(), path.read_text(encoding="utf-8", errors="replace")
 
 
-def _lay(files: Any, folder: Path) -> None:
+def lay(files: Mapping[str, str], folder: Path) -> None:
+    """Writes texts by their paths in ``folder``."""
     for path, text in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8", newline="")
 
 
-async def _passes(command: str, case: Case, text: str, *, hidden: bool = False) -> bool:
+async def passes(command: str, case: Case, text: str, *, hidden: bool = False) -> bool:
     """Whether a command ends with 0 where the target is ``text``. Each has a folder of its own."""
     with TemporaryDirectory(prefix="tailora-case-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        _lay({**case.files, **(case.hidden_files if hidden else {}), case.target: text}, folder)
-        return await command_passes(command, folder, limits=_LIMITS)
+        lay({**case.files, **(case.hidden_files if hidden else {}), case.target: text}, folder)
+        return await command_passes(command, folder, limits=LIMITS)
 
 
 async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Checker]) -> bool:
@@ -306,9 +308,9 @@ async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Chec
     if case.answer is not None and _same(text, case.answer):
         return True
     if case.hidden_test is not None:
-        return await _passes(case.hidden_test, case, text, hidden=True)
+        return await passes(case.hidden_test, case, text, hidden=True)
     if case.test is not None:
-        return await _passes(case.test, case, text)
+        return await passes(case.test, case, text)
     path, asked = root / case.target, False
     assert case.diagnostic is not None
     for checker in checkers:
