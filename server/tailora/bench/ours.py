@@ -26,6 +26,11 @@ _AUTOMATIC = 2
 """``InlineCompletionTriggerKind``."""
 _READY_TIMEOUT_S = 180.0
 _COMMAND = (sys.executable, "-P", "-m", "tailora", "lsp")
+_CODE_ACTION = {
+    "dataSupport": True,
+    "resolveSupport": {"properties": ["edit"]},
+    "codeActionLiteralSupport": {"codeActionKind": {"valueSet": ["quickfix", "refactor", "source"]}},
+}
 
 
 class LanguageServer:
@@ -33,11 +38,15 @@ class LanguageServer:
 
     Args:
         adapter: ``serving``, ``foundation`` or ``none``.
+        engine: Whether the server starts an engine where none runs.
     """
 
-    def __init__(self, adapter: str = "serving", settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, adapter: str = "serving", settings: dict[str, Any] | None = None, *, engine: bool = True
+    ) -> None:
         self._adapter = adapter
         self._settings = settings or {}
+        self._command = _COMMAND if engine else (*_COMMAND, "--no-autostart")
         self._rpc = Rpc(self._notified)
         self._loop = asyncio.get_running_loop()
         self._versions: dict[Document, int] = {}
@@ -55,7 +64,7 @@ class LanguageServer:
     async def start(self, folders: Sequence[Path]) -> float:
         """Starts the server on ``folders``; returns the seconds until it was ready to be sent ``initialized``."""
         began = self._loop.time()
-        await self._rpc.start(_COMMAND, os.environ)
+        await self._rpc.start(self._command, os.environ)
         workspace = [{"uri": folder.as_uri(), "name": folder.name} for folder in folders]
         options = {"learning": {"enabled": False}, **self._settings}
         options["completion"] = {**self._settings.get("completion", {}), "adapter": self._adapter}
@@ -69,7 +78,10 @@ class LanguageServer:
                 "capabilities": {
                     "general": {"positionEncodings": ["utf-16"]},
                     "workspace": {"workspaceFolders": True},
-                    "textDocument": {"inlineCompletion": {"dynamicRegistration": True}},
+                    "textDocument": {
+                        "inlineCompletion": {"dynamicRegistration": True},
+                        "codeAction": _CODE_ACTION,
+                    },
                     "experimental": {"tailora": {"suggestions": True}},
                 },
             },
@@ -99,6 +111,19 @@ class LanguageServer:
         if self._soon is not None:
             self._soon.cancel()
         await self._rpc.stop()
+
+    async def request(self, method: str, params: Any) -> Any:
+        """Any other request's result.
+
+        Raises:
+            TailoraError: the server answered with an error, or ended.
+        """
+        return await self._rpc.request(method, params)
+
+    def close(self, document: Document) -> None:
+        """``textDocument/didClose``."""
+        del self._versions[document]
+        self._rpc.notify("textDocument/didClose", {"textDocument": {"uri": document.path.as_uri()}})
 
     # What the player tells
 

@@ -1,6 +1,6 @@
 """Figures as tables, for people.
 
-Knows the JSON documents of ``latency``, ``interference`` and ``time_to_loss``, and nothing of how they came about.
+Knows the JSON documents of the benchmarks, and nothing of how they came about.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["interference_tables", "promotion_tables", "tables", "training_tables"]
+__all__ = ["interference_tables", "promotion_tables", "repair_tables", "tables", "training_tables"]
 
 _ROWS = (
     ("p50", "keystroke to suggestion, p50", "ms"),
@@ -143,6 +143,41 @@ def promotion_tables(value: dict[str, Any]) -> Iterator[Table]:
             row["file"], str(row["lines"]), f"{row['seconds']:.0f}", f"{row['worker_s']:.0f} s", decision
         )
     table.caption = f"{quiet:.0f} s of it: quiet that is waited for"
+    yield table
+
+
+def repair_tables(value: dict[str, Any]) -> Iterator[Table]:
+    """Of ``tailora bench repair``."""
+    goals, machine = value["goals"], value["machine"]
+    table = Table(
+        "menu",
+        "p50",
+        "p95",
+        "largest",
+        "requests",
+        title=f"Menu of quick fixes, ms; goal: p95 at most {goals['menu_p95_ms']:.0f}",
+        caption=f"{machine['cpu']}, {machine['threads']} threads, {machine['memory_mb']} MB",
+    )
+    for name, row in value["menu"].items():
+        what = name if name == "selection" else f"diagnostics: {name}"
+        times = (f"{row[key]:.1f}" for key in ("p50_ms", "p95_ms", "max_ms"))
+        table.add_row(what, *times, str(row["requests"]))
+    yield table
+    if (found := value["resolve"]) is None:
+        return
+    low, high = found["spread_s"]
+    table = Table(
+        "fix",
+        "seconds",
+        "what it is",
+        title=f"{found['cases']} fixes: {found['median_s']:.1f} s in the median, {low:.1f} to {high:.1f}; "
+        f"goal: median at most {goals['resolve_median_s']:.0f}",
+        caption=f"{found['with_edit']} with an edit, {found['verified']} verified; {machine['model']}",
+    )
+    for row in found["rows"]:
+        table.add_row(
+            row["id"], f"{row['seconds']:.1f}", row["title"] if row["edit"] else "nothing that holds"
+        )
     yield table
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: latency, interference, training, promotion.", no_args_is_help=True)
+app = typer.Typer(
+    help="Benchmarks: latency, interference, training, promotion, repair.", no_args_is_help=True
+)
 
 _QUICK_PLACES = 8
 
@@ -163,6 +165,29 @@ def promotion(
     with progress_bar() as progress:
         value = measure(plan, progress, lambda text: err.print(text, soft_wrap=True))
     _print(value, promotion_tables, json=json)
+
+
+@app.command()
+def repair(
+    suite: Annotated[
+        Path | None,
+        typer.Option(
+            help="A repair suite whose diagnostics are repaired. Without one, only the menu is timed."
+        ),
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Take every N-th of its cases.")] = 1,
+    menus: Annotated[int, typer.Option(min=1, help="Menus of each kind.")] = 200,
+    model: _Model = "",
+    json: _Json = False,
+) -> None:
+    """Times the menu of quick fixes, and fixes that are chosen from it, through the language server."""
+    from tailora.bench.repair import Plan, measure
+    from tailora.bench.report import repair_tables
+
+    plan = Plan(_model(model), suite, every, menus)
+    with progress_bar() as progress:
+        value = measure(plan, progress, lambda text: err.print(text, soft_wrap=True))
+    _print(value, repair_tables, json=json)
 
 
 def _model(name: str) -> str:

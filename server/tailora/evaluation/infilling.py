@@ -46,6 +46,8 @@ class Problem:
     suffix: str
     test: str
     entry_point: str
+    middle: str = ""
+    """The missing line, as the benchmark has it."""
 
     def program(self, middle: str) -> str:
         """The completed function with its test, ready to run."""
@@ -82,7 +84,14 @@ def read_problems(path: Path, every: int) -> list[Problem]:
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     return [
-        Problem(row["task_id"], row["prompt"], row["suffix"], row["test"], row["entry_point"])
+        Problem(
+            row["task_id"],
+            row["prompt"],
+            row["suffix"],
+            row["test"],
+            row["entry_point"],
+            row["canonical_solution"],
+        )
         for row in rows[::every]
     ]
 

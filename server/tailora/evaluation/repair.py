@@ -16,7 +16,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from statistics import median
@@ -42,9 +42,10 @@ from tailora.repair.validate import Trial, Verdict
 from tailora.sandbox import Limits
 from tailora_adapters import languages
 
-__all__ = ["Plan", "Projects", "line_of", "measure", "repair_case", "sums_of"]
+__all__ = ["LIMITS", "Plan", "Projects", "lay", "line_of", "measure", "passes", "repair_case", "sums_of"]
 
-_LIMITS = Limits(seconds=10.0, processes=32)
+LIMITS = Limits(seconds=10.0, processes=32)
+"""For each run of a case's tests."""
 _SHOWN = 5
 
 
@@ -99,7 +100,7 @@ class Projects:
         """The root of a case's project. Files of a package's case stay as they are: checkers are given the text."""
         if case.package is None:
             root = self._folder / f"case-{len(list(self._folder.iterdir()))}"
-            _lay(case.files, root)
+            lay(case.files, root)
             return root
         return self._package(case.package)
 
@@ -126,6 +127,7 @@ class Projects:
 
 
 async def repair_case(case: Case, projects: Projects, client: EngineClient, plan: Plan) -> dict[str, Any]:
+    """Repairs one case; what came of it, for ``sums_of``."""
     root = projects.lay(case)
     known = languages.by_path(case.target)
     language = known.id if known else ""
@@ -179,7 +181,7 @@ async def _repair_test(
         if nodes:
             # Where none fails, that they pass with a candidate says nothing.
             with contextlib.suppress(RepairError):
-                found = await look_at(copy, nodes, python=Path(sys.executable), limits=_LIMITS)
+                found = await look_at(copy, nodes, python=Path(sys.executable), limits=LIMITS)
         if found is not None:
             problem = next((one for one in found.problems if one.path == problem.path), problem)
             return await pipeline.repair(problem, model, Trial(problem, [found.ask(problem)]), settings)
@@ -187,7 +189,7 @@ async def _repair_test(
         async def run_test(text: str) -> tuple[int, int, str]:
             assert case.test is not None
             copy.put(case.target, text)
-            passed = await command_passes(case.test, copy.root, limits=_LIMITS)
+            passed = await command_passes(case.test, copy.root, limits=LIMITS)
             copy.reset()
             return int(passed), int(not passed), "the test fails"
 
@@ -209,19 +211,20 @@ def _pytest_nodes(command: str) -> list[str] | None:
     return [word for word in words if not word.startswith("-")] or None
 
 
-def _lay(files: Any, folder: Path) -> None:
+def lay(files: Mapping[str, str], folder: Path) -> None:
+    """Writes texts by their paths in ``folder``."""
     for path, text in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8", newline="")
 
 
-async def _passes(command: str, case: Case, text: str, *, hidden: bool = False) -> bool:
+async def passes(command: str, case: Case, text: str, *, hidden: bool = False) -> bool:
     """Whether a command ends with 0 where the target is ``text``. Each has a folder of its own."""
     with TemporaryDirectory(prefix="tailora-case-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        _lay({**case.files, **(case.hidden_files if hidden else {}), case.target: text}, folder)
-        return await command_passes(command, folder, limits=_LIMITS)
+        lay({**case.files, **(case.hidden_files if hidden else {}), case.target: text}, folder)
+        return await command_passes(command, folder, limits=LIMITS)
 
 
 async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Checker]) -> bool:
@@ -232,9 +235,9 @@ async def _right(case: Case, repair: Repair, root: Path, checkers: Sequence[Chec
     if case.answer is not None and _same(text, case.answer):
         return True
     if case.hidden_test is not None:
-        return await _passes(case.hidden_test, case, text, hidden=True)
+        return await passes(case.hidden_test, case, text, hidden=True)
     if case.test is not None:
-        return await _passes(case.test, case, text)
+        return await passes(case.test, case, text)
     if case.diagnostic is None:
         return False
     path, asked = root / case.target, False
@@ -287,6 +290,7 @@ def _shown(case: Case, repair: Repair) -> dict[str, Any]:
 
 
 def sums_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of some cases."""
     count = len(rows) or 1
     return {
         "count": len(rows),
@@ -301,6 +305,7 @@ def sums_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def line_of(rows: Sequence[dict[str, Any]]) -> str:
+    """How it goes so far."""
     sums = sums_of(rows)
     return (
         f"{rows[-1]['id']}: first right {sums['verified_at_1']:.0%}, one of five {sums['verified_at_5']:.0%}"
