@@ -5,6 +5,7 @@ failing ones pass, and may not have another one fail, nor one of a file that imp
 happens in a copy. Only for trusted workspaces whose user asked for it. Knows nothing of the model or of LSP.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from tailora.repair.problem import Problem, Repair
 from tailora.repair.questions import ask_tests, tests_pass
 from tailora.repair.scratch import ScratchCopy
 from tailora.repair.spectrum import affected, is_test_file, suspect_files, suspicion
+from tailora.repair.syntax import Syntax
 from tailora.repair.tests import TestRun, in_thread, run_tests
 from tailora.repair.validate import Ask
 from tailora.sandbox import Limits
@@ -25,6 +27,7 @@ _MOST_FILES = 3
 _LEAST_S, _SLOWER = 5.0, 4.0
 """A run with a candidate may take so many seconds, and so many times as long as the first run."""
 _MOST_OTHERS = 20
+_TEST = re.compile(r"\s*(?:async\s+)?def test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class FailingTest:
     passing: tuple[str, ...]
     """Nodes of the same files that pass."""
     problems: tuple[Problem, ...]
-    """The files that the failing tests executed, the most suspect first; never a test where anything else ran."""
+    """The files that the failing tests executed, the most suspect first. Of tests themselves only what is in no
+    test function, and only where nothing else ran."""
     said: str
     """The end of what the first of them said."""
     copy: ScratchCopy
@@ -129,7 +133,8 @@ async def look_at(
         if (problem := _problem(copy, path, done)) is not None
     ]
     if not problems:
-        raise RepairError(f"{failing[0]} fails before anything of the project is executed: {''.join(said)}")
+        executed = "nothing of the project but tests, which are not rewritten" if paths else "nothing"
+        raise RepairError(f"{failing[0]} fails and executes {executed}: {''.join(said)}")
     shorter = limits
     if done.outcome.ended == "exit":  # what takes far longer than all of them did is an endless loop
         shorter = replace(limits, seconds=min(limits.seconds, _LEAST_S + _SLOWER * done.outcome.seconds))
@@ -170,7 +175,17 @@ def _problem(copy: ScratchCopy, path: str, done: TestRun) -> Problem | None:
     if language is None:
         return None
     suspects = suspicion(done, path, text.count("\n") + 1)
+    if is_test_file(path):
+        suspects = _outside_tests(Syntax(text, language.id), suspects)
+        if not any(suspects):
+            return None
     return Problem(PurePosixPath(path), text, language.id, suspects=suspects)
+
+
+def _outside_tests(syntax: Syntax, suspects: Sequence[float]) -> tuple[float, ...]:
+    """Without the lines of test functions: one that was rewritten until it passes says nothing."""
+    tests = [span for span in syntax.functions() if _TEST.match(syntax.lines[span.first])]
+    return tuple(0.0 if any(line in span for span in tests) else value for line, value in enumerate(suspects))
 
 
 def last_line(text: str) -> str:
