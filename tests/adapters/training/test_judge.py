@@ -56,7 +56,7 @@ def test_for_repair(
 ) -> None:
     project = store.project(repository)
     imported = import_adapter(project.repair, make_lora(1, rank=2), tiny.name, claimed=True)
-    purpose = repair_purpose(repository)
+    purpose = repair_purpose(repository, lambda asked: [None] * len(asked))
     outcome = judge(
         repository, tiny.name, imported.version, settings=run_settings, store=store, purpose=purpose
     )
