@@ -119,7 +119,8 @@ class Reading:
         existing = self._state.existing()
         if version not in existing:  # also keeps anything but a number out of paths
             known = f"there are {', '.join(existing)}" if existing else "there are none yet"
-            raise VersionUnknown(f"{self.root.name} has no adapter version {version!r}: {known}")
+            kind = "adapter" if self.directory == self.common else self.directory.name
+            raise VersionUnknown(f"{self.root.name} has no {kind} version {version!r}: {known}")
 
     def _problem(self, version: str) -> str | None:
         return inspect(self._path(version))[1]

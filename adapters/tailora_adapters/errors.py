@@ -12,6 +12,7 @@ TailoraError                 anything a user can act on; its text says what happ
 ├── CorpusError              a repository that cannot be read
 │   ├── HistoryUnreadable    no git history, or a damaged one; corpus.history goes on without it
 │   └── TooLittleData        fewer examples than training needs; says how many are missing
+├── CheckFailed              a static checker gave no answer; repair.notice goes on without it
 └── TrainingError            the worker
     ├── TrainingBusy         another process trains this project
     └── TrainingFailed       diverged, ran out of memory or was killed; the serving adapter is untouched
@@ -71,6 +72,10 @@ class TooLittleData(CorpusError):
         )
         self.have = have
         self.need = need
+
+
+class CheckFailed(TailoraError):
+    """A static checker could not be asked about bugs; lessons lack what it would say."""
 
 
 class TrainingError(TailoraError):

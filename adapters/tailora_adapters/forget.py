@@ -9,7 +9,7 @@ version's origin is not known for certain, it counts as one that learned from th
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tailora_adapters import paths
@@ -32,9 +32,11 @@ class Forgetting:
     """What ``forget`` or ``unlearn`` did."""
 
     deleted: tuple[str, ...]
-    """Versions."""
+    """Versions of the adapter that it was asked for."""
     replayed: tuple[str, ...]
     """Files that the replay memory held."""
+    repair: tuple[str, ...] = ()
+    """Versions of the adapter for repair."""
 
 
 def inside(root: Path, path: Path) -> str:
@@ -108,9 +110,10 @@ def forget(project: ProjectStore, names: Collection[str]) -> Forgetting:
     with project.lock():
         _write(project, {*forgotten(project), *names})
         why = f"{_some(names)} to be forgotten"
+        repair: tuple[str, ...] = ()
         if project.repair.directory.exists():
-            unlearn(project.repair, names, why)
-        return unlearn(project, names, why)
+            repair = unlearn(project.repair, names, why).deleted
+        return replace(unlearn(project, names, why), repair=repair)
 
 
 def unlearn(project: ProjectStore, names: Collection[str], why: str) -> Forgetting:

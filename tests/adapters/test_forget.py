@@ -225,7 +225,8 @@ def test_repair_forgets_too(project: ProjectStore) -> None:
     add(project, None, "b.py")
     add(project.repair, None, "a.py")
     add(project.repair, None, "b.py")
-    forget(project, ["a.py"])
+    done = forget(project, ["a.py"])
+    assert (done.deleted, done.repair) == ((), ("1",))
     assert [version.version for version in project.versions()] == ["1"]
     assert [version.version for version in project.repair.versions()] == ["2"]
     assert forgotten(project.repair) == forgotten(project) == ("a.py",)

@@ -61,41 +61,60 @@ def bugs(text: str, kinds: Collection[str] = KINDS, lines: range | None = None) 
 
     ``lines``: where they may begin, from 0.
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    for kind, edit in _sound(text, kinds, lines):
+        yield _bug(kind, text, edit)
+
+
+def _sound(text: str, kinds: Collection[str], lines: range | None = None) -> Iterator[tuple[str, _Edit]]:
+    """The edits after which ``text`` is another one that parses."""
+    tree = _parse(text)
+    if tree is None:
         return
     source = _Source(text, tree)
     for kind, edit in _edits(source):
-        if kind not in kinds or (lines is not None and text.count("\n", 0, edit[0]) not in lines):
+        begin, end, new = edit
+        if kind not in kinds or (lines is not None and text.count("\n", 0, begin) not in lines):
             continue
-        changed = text[: edit[0]] + edit[2] + text[edit[1] :]
-        try:
-            ast.parse(changed)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        if changed != text:
-            yield _bug(kind, text, changed)
+        if new != text[begin:end] and (_is_safe(kind, text, begin) or source.parses_with(edit)):
+            yield kind, edit
+
+
+def _is_safe(kind: str, text: str, begin: int) -> bool:
+    """Whether it needs no parsing: a whole literal in place of another one, of which tables have very many."""
+    before = text[begin - 1 : begin]
+    return kind in ("off_by_one", "literal") and not (before.isalnum() or before in ("_", "."))
+
+
+def _parses(part: str) -> bool:
+    return _parse(f"if 1:\n{part}" if part[:1].isspace() else part) is not None
+
+
+def _parse(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def sample(text: str, count: int, seed: int, kinds: Sequence[str] = KINDS) -> list[Bug]:
     """Up to ``count`` bugs in different places, of as many kinds as there are, by chance."""
     chance = random.Random(seed)
-    by_kind: dict[str, list[Bug]] = {kind: [] for kind in kinds}
-    for bug in bugs(text, kinds):
-        by_kind[bug.kind].append(bug)
+    by_kind: dict[str, list[_Edit]] = {kind: [] for kind in kinds}
+    for kind, edit in _sound(text, kinds):
+        by_kind[kind].append(edit)
     for found in by_kind.values():
         chance.shuffle(found)
     taken: dict[int, Bug] = {}
     while len(taken) < count and any(by_kind.values()):
-        for found in by_kind.values():
+        for kind, found in by_kind.items():
             if found and len(taken) < count:
-                bug = found.pop()
+                bug = _bug(kind, text, found.pop())
                 taken.setdefault(bug.first, bug)
     return sorted(taken.values(), key=lambda bug: bug.first)
 
 
-def _bug(kind: str, text: str, changed: str) -> Bug:
+def _bug(kind: str, text: str, edit: _Edit) -> Bug:
+    changed = text[: edit[0]] + edit[2] + text[edit[1] :]
     before, after = text.split("\n"), changed.split("\n")
     first = 0
     while first < min(len(before), len(after)) and before[first] == after[first]:
@@ -122,6 +141,31 @@ class _Source:
         self._starts = [0]
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line) + 1)
+        self._parts = sorted(set(self._find_parts()), key=lambda part: (part[1] - part[0], part))
+        """Begin and end of definitions and statements, the smallest first."""
+        self._alone: dict[tuple[int, int], bool] = {}
+        """Whether they parse without what is around them; not where a statement begins behind another one's end."""
+
+    def _find_parts(self) -> Iterator[tuple[int, int]]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+                yield self._starts[first - 1], self._starts[node.end_lineno or first]
+        for node in self.tree.body:
+            yield self._starts[node.lineno - 1], self._starts[node.end_lineno or node.lineno]
+
+    def parses_with(self, edit: _Edit) -> bool:
+        """Whether the text parses after an edit: only the definition around it is parsed, as files may be long."""
+        begin, end, new = edit
+        for low, high in self._parts:
+            if low <= begin and end <= high and self._stands_alone(low, high):
+                return _parses(self.text[low:begin] + new + self.text[end:high])
+        return _parses(self.text[:begin] + new + self.text[end:])
+
+    def _stands_alone(self, low: int, high: int) -> bool:
+        if (low, high) not in self._alone:
+            self._alone[low, high] = _parses(self.text[low:high])
+        return self._alone[low, high]
 
     def place(self, line: int, column: int) -> int:
         """Characters before a place that ``ast`` gives: line from 1, column in UTF-8 bytes."""

@@ -2,10 +2,11 @@
 belongs there.
 
 Three kinds: fixes from the history, bugs put into working code (undone), and good lines that stay as they are, so that
-a model learns to leave them alone. Deterministic for a seed. Knows nothing of models or checkers; ``notice`` says what
-a checker would say of a file.
+a model learns to leave them alone. Deterministic for a seed and what ``notice`` says. Knows nothing of models or
+checkers.
 """
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ _PREFIX_CHARS = 6_000
 _SUFFIX_CHARS = 2_000
 _MOST_MIDDLE_CHARS = 600
 
-Notice = Callable[[str, str], str | None]
-"""What a checker says of a file with a bug, by its path and text; None where no checker notices."""
+Notice = Callable[[Sequence[tuple[str, str]]], Sequence[str | None]]
+"""What a checker says of files with a bug each, by their paths and texts; None where no checker notices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class LessonMix:
     per_file: int = 12
     plain: float = 0.3
     """Of the bugs and fixes so many do not show the lines that stood there."""
+    noticed: float = 2 / 3
+    """Of the bugs, those that a checker notices, where there are so many; the rest only a test would notice."""
+    drawn: float = 2.0
+    """So many times as many bugs as are wanted are drawn, to choose from."""
 
 
 def lessons(
@@ -45,7 +50,7 @@ def lessons(
     *,
     seed: int,
     mix: LessonMix = LessonMix(),
-    notice: Notice = lambda _path, _text: None,
+    notice: Notice = lambda asked: [None] * len(asked),
 ) -> list[FimExample]:
     """``count`` examples, or as many as there are."""
     chance = random.Random(seed)
@@ -54,23 +59,37 @@ def lessons(
     mended = mended[: round(count * (1 - mix.bugs - mix.unchanged))]
     same = round(count * mix.unchanged)
     wanted = count - len(mended) - same
-    broken: list[FimExample] = []
     kept: list[FimExample] = []
     shuffled = [file for file in files if file.language == "python"]
     chance.shuffle(shuffled)
-    for file in shuffled:
-        if len(broken) >= wanted:
-            break
-        for bug in sample(file.text, mix.per_file, seed):
-            message = notice(file.path, bug.text)
-            one = from_bug(file, bug, message, plain=chance.random() < mix.plain)
-            if one is not None and len(broken) < wanted:
-                broken.append(one)
+    drawn = list(itertools.islice(_draw(shuffled, mix.per_file, seed), round(mix.drawn * wanted)))
+    messages = notice([(file.path, bug.text) for file, bug in drawn])
+    broken = [
+        one
+        for place in _choose(messages, wanted, mix.noticed, chance)
+        if (one := from_bug(*drawn[place], messages[place], plain=chance.random() < mix.plain)) is not None
+    ]
     for file in shuffled:
         if len(kept) >= same:
             break
         kept += list(unchanged(file, chance))[: max(1, same // max(1, len(shuffled)) + 1)]
     return [*mended, *broken, *kept[:same]]
+
+
+def _draw(files: Sequence[SourceFile], per_file: int, seed: int) -> Iterator[tuple[SourceFile, Bug]]:
+    """Bugs that there is a way back from, file by file."""
+    for file in files:
+        for bug in sample(file.text, per_file, seed):
+            if from_bug(file, bug, None) is not None:
+                yield file, bug
+
+
+def _choose(messages: Sequence[str | None], count: int, noticed: float, chance: random.Random) -> list[int]:
+    """The places of up to ``count`` bugs, a share of which has a message where there are enough of both kinds."""
+    told = [place for place, message in enumerate(messages) if message is not None]
+    silent = [place for place, message in enumerate(messages) if message is None]
+    most = min(len(told), max(round(noticed * count), count - len(silent)))
+    return sorted([*chance.sample(told, most), *chance.sample(silent, min(len(silent), count - most))])
 
 
 def from_fix(fix: Fix, *, plain: bool = False) -> FimExample | None:

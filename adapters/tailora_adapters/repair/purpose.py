@@ -1,7 +1,7 @@
 """Training for repair: lessons of a repository instead of holes in it.
 
 Held out are the newest fixes of the history, by time, and bugs in files of which nothing is trained on. Knows nothing
-of models; ``notice`` says what a checker would say of a file with a bug.
+of models.
 """
 
 import functools
@@ -16,14 +16,14 @@ from tailora_adapters.corpus.replay import Reservoir
 from tailora_adapters.corpus.select import Rejection, SourceFile
 from tailora_adapters.corpus.sequences import encode_all
 from tailora_adapters.corpus.split import split
-from tailora_adapters.corpus.unresolved import unresolved
 from tailora_adapters.errors import TooLittleData
 from tailora_adapters.repair.fixes import Fix, mine
 from tailora_adapters.repair.lessons import Notice, from_fix, lessons
+from tailora_adapters.repair.notice import Checkers
 from tailora_adapters.training.data import DataSettings, RunData
 from tailora_adapters.training.purpose import Purpose
 
-__all__ = ["repair_purpose", "undefined"]
+__all__ = ["repair_purpose"]
 
 _HELD_OUT_SHARE = 0.25
 """Of the fixes, the newest."""
@@ -31,20 +31,15 @@ _QUESTIONS_IN_FIXES = 0.5
 """Of the held-out questions, at most."""
 
 
-def undefined(_path: str, text: str) -> str | None:
-    """What every linter says of a name that is bound nowhere; of other bugs nothing."""
-    names = unresolved(text)
-    return f"Undefined name `{min(names)}`" if names else None
-
-
-def repair_purpose(root: Path, notice: Notice = undefined) -> Purpose:
-    """What ``training.run.run`` needs to train an adapter for repair."""
+def repair_purpose(root: Path, notice: Notice | None = None) -> Purpose:
+    """What ``training.run.run`` needs to train an adapter for repair. ``notice`` is by default what the checkers say
+    that are installed."""
     return Purpose("repair", functools.partial(_gather, root, notice), more=True)
 
 
 def _gather(
     root: Path,
-    notice: Notice,
+    notice: Notice | None,
     found: Learnable,
     tokenizer: CodeTokenizer,
     settings: DataSettings,
@@ -60,6 +55,7 @@ def _gather(
     nothing = unreadable(found.selection.files)
     files = [file for file in found.selection.files if file.path not in nothing]
     parts = split(files, seed=seed, changed=changed, trained=trained)
+    notice = notice or Checkers(root, files)
     newer, older = _by_time(mine(root, {file.path: file.language for file in files}))
     train_paths = {file.path for file in parts.train}
     older = [fix for fix in older if fix.path in train_paths]

@@ -58,13 +58,14 @@ def judge_in_worker(
     model: str,
     version: str,
     *,
+    repair: bool = False,
     progress: Progress = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """Has a worker run the gate on a version that is stored already, and returns its ``done`` event.
 
-    The worker changes nothing in the store: whoever asks promotes or rejects.
+    ``repair``: of the adapter for repair. The worker changes nothing in the store: whoever asks promotes or rejects.
     """
-    return _work(root, model, ["--judge", version], progress)
+    return _work(root, model, ["--judge", version, *(["--repair"] if repair else [])], progress)
 
 
 def gate_of(done: dict[str, Any]) -> GateResult:

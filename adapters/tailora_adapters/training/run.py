@@ -204,6 +204,7 @@ def judge(
     *,
     settings: RunSettings = RunSettings(),
     store: Store | None = None,
+    purpose: Purpose = COMPLETION,
     progress: Progress = lambda _stage, _fraction, _message: None,
 ) -> Outcome:
     """Runs the gate on a version that is stored already, and changes nothing.
@@ -212,7 +213,7 @@ def judge(
         VersionUnknown: there is none of that number.
         AdapterCorrupt: it does not fit the model.
     """
-    project = (store or Store()).project(root)
+    project = purpose.store((store or Store()).project(root))
     report = _Reporter(progress)
     folder = project.get(version).path
     with project.lock():
@@ -224,7 +225,7 @@ def judge(
             read_only=True,
             progress=lambda done, text: report("selecting", done, text),
         )
-        work = _Run(project, model, plan, settings, report)
+        work = _Run(project, model, plan, settings, report, purpose=purpose)
         try:
             work.gather((), None)
         except TooLittleData as error:

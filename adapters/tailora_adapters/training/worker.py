@@ -36,7 +36,7 @@ def main() -> int:
         "--scale", type=float, default=None, help="of the adapter; default: what measures best"
     )
     parser.add_argument("--full", action="store_true", help="begin from the foundation again")
-    parser.add_argument("--repair", action="store_true", help="train the adapter for repair")
+    parser.add_argument("--repair", action="store_true", help="train or judge the adapter for repair")
     parser.add_argument("--judge", metavar="VERSION", default=None, help="only run the gate on a version")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
@@ -76,16 +76,21 @@ def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
         settings = replace(settings, train=replace(settings.train, max_seconds=arguments.seconds))
     if arguments.scale is not None:
         settings = replace(settings, scales=(arguments.scale,))
+    purpose = COMPLETION
+    if arguments.repair:
+        from tailora_adapters.repair.purpose import repair_purpose
+
+        purpose = repair_purpose(arguments.root)
     if arguments.judge is not None:
         outcome = judge(
-            arguments.root, arguments.model, arguments.judge, settings=settings, progress=emit.progress
+            arguments.root,
+            arguments.model,
+            arguments.judge,
+            settings=settings,
+            purpose=purpose,
+            progress=emit.progress,
         )
     else:
-        purpose = COMPLETION
-        if arguments.repair:
-            from tailora_adapters.repair.purpose import repair_purpose
-
-            purpose = repair_purpose(arguments.root)
         outcome = run(
             arguments.root,
             arguments.model,

@@ -1,11 +1,17 @@
-"""``tailora adapter``: see, choose, roll back, switch off, take along, import and delete what was learned."""
+"""``tailora adapter``: see, choose, roll back, switch off, take along, import and delete what was learned.
 
+With ``--repair``, the versions of the adapter for repair. Commands without it are about both adapters: switching them
+off and on, and what is not to be learned.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tailora.cli import adapter_data
+from tailora.cli.adapter_part import Part, RepairOption, project_part
 from tailora.cli.adapter_tables import facts, outcomes_table, versions_table
 from tailora.cli.model import default_base, default_model
 from tailora.cli.output import out, print_json
@@ -39,7 +45,8 @@ def _figures(outcomes: VersionOutcomes | None) -> dict[str, Any]:
     }
 
 
-def _row(version: AdapterVersion, outcomes: VersionOutcomes | None) -> dict[str, Any]:
+def _row(version: AdapterVersion) -> dict[str, Any]:
+    """What is told of a version, for programs and tables."""
     manifest = version.manifest
     gate = manifest.gate if manifest else None
     return {
@@ -61,67 +68,84 @@ def _row(version: AdapterVersion, outcomes: VersionOutcomes | None) -> dict[str,
         "energy_wh_estimated": manifest.cost.energy_wh if manifest else None,
         "scale": manifest.settings.get("scale") if manifest else None,
         "imported": manifest.settings.get(IMPORTED) if manifest else None,
-        **_figures(outcomes),
     }
 
 
 @app.command("list")
-def list_(project: ProjectOption = Path(), json: Json = False) -> None:
+def list_(project: ProjectOption = Path(), repair: RepairOption = False, json: Json = False) -> None:
     """All versions of this repository, with what the gate said."""
-    store = project_store(project)
-    outcomes = store.outcomes.summary()
+    part = project_part(project, repair)
+    store = part.store
     versions = store.versions()
-    rows = [_row(version, outcomes.get(version.version)) for version in versions]
-    foundation = _figures(outcomes.get("foundation"))
-    left_out = forgotten(store)
+    rows = [_row(version) for version in versions]
+    told: dict[str, Any] = {
+        "project": str(store.root),
+        "disabled": part.project.disabled,
+        "paused": part.project.paused,
+        "retrain": store.retrain,
+        "forgotten": list(forgotten(store)),
+        "versions": rows,
+    }
+    if not repair:  # suggestions are counted, repairs are not
+        outcomes = store.outcomes.summary()
+        for row in rows:
+            row |= _figures(outcomes.get(row["version"]))
+        told["foundation"] = _figures(outcomes.get("foundation"))
+        serving = _chosen(store.repair)
+        told["repair"] = {
+            "serving": serving.version if serving else None,
+            "versions": _numbers(store.repair),
+        }
     if json:
-        print_json(
-            {
-                "project": str(store.root),
-                "disabled": store.disabled,
-                "paused": store.paused,
-                "retrain": store.retrain,
-                "forgotten": list(left_out),
-                "versions": rows,
-                "foundation": foundation,
-            }
-        )
+        print_json(told)
         return
+    _list(part, versions, told)
+    if not repair and told["repair"]["versions"]:
+        out.print(f"{_repair_state(part.project)} (`tailora adapter list --repair`)")
+    if part.project.disabled:
+        out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
+    if store.retrain:
+        out.print(f"the next training begins from the foundation adapter again: {store.retrain}")
+    for name in told["forgotten"]:
+        out.print(f"forgotten: {name}")
+
+
+def _list(part: Part, versions: Sequence[AdapterVersion], told: Mapping[str, Any]) -> None:
+    """The tables, and why versions do not serve."""
+    rows = told["versions"]
     if rows:
         out.print(versions_table(rows), soft_wrap=False)
+    elif part.repair:
+        out.print(f"nothing was learned for repair of {part.store.root} yet: `tailora train --repair` does")
     else:
-        out.print(f"nothing was learned of {store.root} yet: the foundation adapter serves")
-    shown = [one for one in (*rows, {"version": "foundation", **foundation}) if one["shown"]]
-    if shown:
+        out.print(f"nothing was learned of {part.store.root} yet: the foundation adapter serves")
+    suggested = () if part.repair else (*rows, {"version": "foundation", **told["foundation"]})
+    if shown := [one for one in suggested if one["shown"]]:
         out.print()
         out.print(outcomes_table(shown), soft_wrap=False)
     for row in rows:
         if row["withdrawn"]:
             out.print(row["withdrawn"])
         elif row["status"] in ("rejected", "corrupt"):
-            out.print(f"version {row['version']} {row['status']}: {row['reason']}")
+            out.print(f"{part.name(row['version'])} {row['status']}: {row['reason']}")
     for version in versions:
         if version.status == "serving" and (models := _other_model(version)):
-            out.print(f"version {version.version} serves {models}")
-    if store.disabled:
-        out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
-    if store.retrain:
-        out.print(f"the next training begins from the foundation adapter again: {store.retrain}")
-    for name in left_out:
-        out.print(f"forgotten: {name}")
+            out.print(f"{part.name(version.version)} serves {models}")
 
 
 @app.command()
-def show(version: Version, project: ProjectOption = Path(), json: Json = False) -> None:
+def show(
+    version: Version, project: ProjectOption = Path(), repair: RepairOption = False, json: Json = False
+) -> None:
     """One version's manifest: data, settings, cost, gate."""
-    store = project_store(project)
-    found = store.get(version)
+    part = project_part(project, repair, learned=True)
+    found = part.store.get(version)
     if found.manifest is None:
-        raise TailoraError(f"version {version} cannot be read: {found.problem}")
-    figures = _figures(store.outcomes.summary().get(version))
+        raise TailoraError(f"{part.name(version)} cannot be read: {found.problem}")
+    figures = None if repair else _figures(part.store.outcomes.summary().get(version))
     if json:
         about = {"status": found.status, "path": str(found.path), "withdrawn": found.withdrawn}
-        print_json({**about, **found.manifest.to_dict(), "outcomes": figures})
+        print_json(about | found.manifest.to_dict() | ({} if figures is None else {"outcomes": figures}))
         return
     imported = found.manifest.settings.get(IMPORTED)
     out.print(facts(found, found.manifest, imported, figures), soft_wrap=False)
@@ -138,58 +162,84 @@ def _other_model(version: AdapterVersion) -> str | None:
     return f"with another build of {name}" if name == base.name else f"with {name}, not with {base.name}"
 
 
-def _tell(store: ProjectStore, version: AdapterVersion | None) -> None:
-    """Says what serves now that ``version`` is chosen, or what it takes until that does."""
-    if version is None:
-        out.print("the foundation adapter serves now")
-        return
-    lacking = ["after `tailora adapter enable`"] if store.disabled else []
+def _state(part: Part, version: AdapterVersion) -> str:
+    """That a chosen version serves, or what it takes until it does."""
+    lacking = ["after `tailora adapter enable`"] if part.project.disabled else []
     if models := _other_model(version):
         lacking.append(f"only {models}")
-    out.print(
-        f"version {version.version} is chosen, and serves {', '.join(lacking)}"
-        if lacking
-        else f"version {version.version} serves now"
-    )
+    name = part.name(version.version)
+    return f"{name} is chosen, and serves {', '.join(lacking)}" if lacking else f"{name} serves now"
+
+
+def _repair_state(project: ProjectStore) -> str:
+    """Which version for repair serves, or what repairs are made with."""
+    chosen = _chosen(project.repair)
+    return _no_repair(project) if chosen is None else _state(Part(project, repair=True), chosen)
+
+
+def _no_repair(project: ProjectStore) -> str:
+    other = project.serving(default_base())
+    instead = "the foundation adapter" if other is None else f"version {other.version}"
+    return f"no repair version serves now: repairs are made with {instead}"
+
+
+def _chosen(store: ProjectStore) -> AdapterVersion | None:
+    """What serves with the model of the settings, or else would with another one."""
+    return store.chosen(default_base()) or store.chosen()
+
+
+def _tell(part: Part, version: AdapterVersion | None) -> None:
+    """Says what serves now that ``version`` is chosen, or what it takes until that does."""
+    if version is not None:
+        out.print(_state(part, version))
+    elif part.repair:
+        out.print(_no_repair(part.project))
+    else:
+        out.print("the foundation adapter serves now")
 
 
 @app.command()
-def use(version: Version, project: ProjectOption = Path()) -> None:
-    """Serve this version from the next keystroke."""
-    store = project_store(project)
-    _tell(store, store.use(version))
+def use(version: Version, project: ProjectOption = Path(), repair: RepairOption = False) -> None:
+    """Serve this version from the next keystroke, or with --repair from the next quick fix."""
+    part = project_part(project, repair, learned=True)
+    _tell(part, part.store.use(version))
 
 
 @app.command()
-def rollback(project: ProjectOption = Path()) -> None:
+def rollback(project: ProjectOption = Path(), repair: RepairOption = False) -> None:
     """Back to the version that served before."""
-    store = project_store(project)
-    _tell(store, store.rollback(default_base()))
+    part = project_part(project, repair, learned=True)
+    _tell(part, part.store.rollback(default_base()))
 
 
 @app.command()
 def disable(project: ProjectOption = Path()) -> None:
-    """Serve the foundation adapter only; nothing is deleted."""
+    """Serve the foundation adapter only, for repairs too; nothing is deleted."""
     project_store(project).disable()
     out.print("the foundation adapter serves now; `tailora adapter enable` undoes it")
 
 
 @app.command()
 def enable(project: ProjectOption = Path()) -> None:
-    """Serve the repository's own adapter again."""
+    """Serve the repository's own adapters again, for completion and for repair."""
     store = project_store(project)
     store.enable()
-    if chosen := store.chosen(default_base()) or store.chosen():
-        _tell(store, chosen)
+    if chosen := _chosen(store):
+        _tell(Part(store), chosen)
     else:
         out.print("the foundation adapter serves: nothing was promoted yet")
+    if store.repair.versions():
+        out.print(_repair_state(store))
 
 
 @app.command()
-def export(version: Version, target: Path, project: ProjectOption = Path()) -> None:
+def export(
+    version: Version, target: Path, project: ProjectOption = Path(), repair: RepairOption = False
+) -> None:
     """Copy a version to a folder that peft, vLLM and others can load."""
-    project_store(project).export(version, target)
-    out.print(f"version {version} was copied to {target}")
+    part = project_part(project, repair, learned=True)
+    part.store.export(version, target)
+    out.print(f"{part.name(version)} was copied to {target}")
 
 
 @app.command()
@@ -198,11 +248,12 @@ def delete(
         str, typer.Argument(help="A version; without it: everything of this repository.")
     ] = "",
     project: ProjectOption = Path(),
+    repair: RepairOption = False,
     forget: Annotated[
         list[Path] | None,
         typer.Option(
             help="A file or folder of the repository, relative to --project or else to the current folder: every "
-            "version that learned from it goes, and it is left out from now on. Repeatable."
+            "version that learned from it goes, of both adapters, and it is left out from now on. Repeatable."
         ),
     ] = None,
     retrain: Annotated[
@@ -211,17 +262,26 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
-    """Delete what was learned, for good."""
-    store = project_store(project)
+    """Delete what was learned, for good: for completion and for repair, or with --repair for repair alone."""
+    part = project_part(project, repair, learned=bool(version))
+    store = part.store
     if forget:
         if version:
             raise typer.BadParameter("either a version or --forget")
+        if repair:
+            raise typer.BadParameter("--forget is about both adapters: leave --repair out")
         adapter_data.forget_files(
             store, [project / path for path in forget], ask=not yes, retrain=retrain, json=json
         )
         return
-    what = f"version {version}" if version else f"everything that was learned of {store.root}"
-    deleted = [version] if version else [found.version for found in store.versions()]
+    deleted: dict[str, Any] = {"deleted": [version] if version else _numbers(store)}
+    if version:
+        what = part.name(version)
+    elif repair:
+        what = f"everything that was learned for repair of {store.root}"
+    else:
+        what = f"everything that was learned of {store.root}"
+        deleted["repair"] = {"deleted": _numbers(store.repair)}
     if not yes:
         typer.confirm(f"Delete {what}?", abort=True)
     if version:
@@ -229,9 +289,14 @@ def delete(
     else:
         store.delete_all()
     if json:
-        print_json({"deleted": deleted})
+        print_json(deleted)
     else:
         out.print(f"{what} was deleted")
+
+
+def _numbers(store: ProjectStore) -> list[str]:
+    """Of all versions, oldest first."""
+    return [found.version for found in store.versions()]
 
 
 app.command("import")(adapter_data.import_)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tailora.cli.adapter_part import RepairOption, project_part
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
 from tailora.cli.project import ProjectOption, project_store
@@ -22,18 +23,19 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="Folder with an adapter in the PEFT format (safetensors).")],
     base: Annotated[str, typer.Option(help="The base model that it belongs to, where it does not say.")] = "",
     project: ProjectOption = Path(),
+    repair: RepairOption = False,
     json: Json = False,
 ) -> None:
     """Take in an adapter from a folder; it serves if the gate finds it better here."""
     from tailora_adapters.importing import admit, import_adapter
     from tailora_adapters.training.launch import gate_of, judge_in_worker
 
-    store, model = project_store(project), base or default_model()
+    store, model = project_part(project, repair).store, base or default_model()
     done: dict[str, Any] = {}
 
     def judge(version: AdapterVersion) -> GateResult:
         with progress_bar() as progress:
-            done.update(judge_in_worker(store.root, model, version.version, progress=progress))
+            done.update(judge_in_worker(store.root, model, version.version, repair=repair, progress=progress))
         return gate_of(done)
 
     version = admit(store, import_adapter(store, folder, model, claimed=bool(base)), judge)
@@ -50,16 +52,26 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
 
     names = [inside(store.root, path.absolute()) for path in files]
     learned = affected(store.versions(), names)
+    repair = affected(store.repair.versions(), names)
     what = ", ".join(names)
-    gone = f"version{'s' * (len(learned) > 1)} {', '.join(learned)} learned from it, or may have"
+    versions = [_versions("version", learned)] * bool(learned)
+    versions += [_versions("repair version", repair)] * bool(repair)
+    gone = f"{' and '.join(versions)} learned from it, or may have"
     if ask:
-        consequence = f"{gone}: deleted for good" if learned else "no version learned from it"
+        consequence = f"{gone}: deleted for good" if versions else "no version learned from it"
         typer.confirm(f"Forget {what}? {consequence}.", abort=True)
     result = forget(store, names)
-    found: dict[str, Any] = {"forgotten": names, "deleted": list(result.deleted), "training": None}
+    found: dict[str, Any] = {
+        "forgotten": names,
+        "deleted": list(result.deleted),
+        "repair": {"deleted": list(result.repair)},
+        "training": None,
+    }
     if not json:
         out.print(f"left out from now on: {what}; `tailora adapter remember` undoes it")
-        out.print(f"deleted: {gone}" if result.deleted else "no version learned from it")
+        out.print(f"deleted: {gone}" if result.deleted or result.repair else "no version learned from it")
+        if result.repair:
+            out.print("`tailora train --repair` learns the rest anew for repair")
     refused = kept_out(store.root) if store.retrain is not None and retrain else None
     if store.retrain is not None and retrain and refused is None:
         found["training"] = _retrain(store, json)
@@ -71,6 +83,10 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
         print_json(found)
     elif refused is not None:
         out.print(f"the rest was not learned anew: {refused}")
+
+
+def _versions(noun: str, numbers: list[str]) -> str:
+    return f"{noun}{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
 
 
 def _retrain(store: ProjectStore, json: bool) -> dict[str, Any]:

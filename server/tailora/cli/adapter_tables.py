@@ -57,7 +57,7 @@ def facts(
     version: AdapterVersion,
     manifest: Manifest,
     imported: Mapping[str, Any] | None,
-    outcomes: Mapping[str, Any],
+    outcomes: Mapping[str, Any] | None,
 ) -> Table:
     """What ``tailora adapter show`` says above the list of files."""
     table = Table.grid(padding=(0, 2))
@@ -65,7 +65,7 @@ def facts(
     table.add_column(overflow="fold")
     for name, value in _facts(version, manifest, imported):
         table.add_row(name, value)
-    if outcomes["shown"]:
+    if outcomes and outcomes["shown"]:
         table.add_row("outcomes", _outcomes(outcomes))
     return table
 
@@ -84,6 +84,8 @@ def _facts(
         yield "imported", f"from {imported.get('from')}; the base model is {imported.get('base')}"
     else:
         yield "from", _origin(manifest.parent)
+    if manifest.settings.get("purpose") == "repair":
+        yield "for", "repair"
     if (scale := manifest.settings.get("scale")) is not None:
         yield "scale", f"{scale} of what was trained"
     data = manifest.data

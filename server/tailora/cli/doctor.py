@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import psutil
 import typer
 
+from tailora.cli.adapter_part import Part
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json
 from tailora_adapters import foundation, paths
@@ -225,10 +226,11 @@ def _adapters() -> Iterator[Finding]:
     except StoreError as error:
         yield Finding("adapters", "problem", str(error))
         return
-    for project in projects:
-        for version in project.versions():
+    for part in (Part(project, repair) for project in projects for repair in (False, True)):
+        for version in part.store.versions():
             if version.status == "corrupt":
-                advice = f"tailora adapter delete {version.version} --project {project.root}"
-                message = f"version {version.version} of {project.root} is damaged: {version.problem}"
+                option = " --repair" if part.repair else ""
+                advice = f"tailora adapter delete {version.version}{option} --project {part.store.root}"
+                message = f"{part.name(version.version)} of {part.store.root} is damaged: {version.problem}"
                 yield Finding("adapters", "warning", message, advice)
     yield Finding("adapters", "ok", f"{len(projects)} repositories learned")

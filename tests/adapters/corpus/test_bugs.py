@@ -77,6 +77,24 @@ def test_sample_is_even_and_repeatable() -> None:
     assert {bug.kind for bug in sample(TEXT, 3, seed=1, kinds=["import"])} == {"import"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x = """a\nb"""; y = 1 if x else 2; z = y - 1\n',
+        "class A:\n\n    @property\n    def f(self): return self.width - 1\n",
+        "if True:\n    def f(x):\n        if x: return None\n\n",
+        "def f(x):\n\treturn (\n1 + x)\n",
+        "x = 0x10 + 1_0 + 1.5\ny = f'{x:>10} {x + 1}'",
+        "def f(a, b): return a < b; c = f(1, 2)",
+    ],
+)
+def test_each_parses_wherever_it_stands(text: str) -> None:
+    found = list(bugs(text))
+    assert found
+    for bug in found:
+        ast.parse(bug.text)
+
+
 @pytest.mark.parametrize("text", ["", "def broken(:", "\0", "x = 1\n", "(" * 5000])
 def test_nothing_to_break(text: str) -> None:
     assert [bug for bug in bugs(text) if bug.kind not in ("off_by_one",)] == []

@@ -1,6 +1,7 @@
 """Lessons put the file together again: what stands before the hole, what belongs there, what stands behind."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
@@ -78,13 +79,32 @@ def test_good_lines_stay() -> None:
 def test_the_mix() -> None:
     files = [source(f"f{number}.py") for number in range(6)]
     fix = Fix("a.py", "python", tuple(TEXT.split("\n")), Span(6, 7), ("    total = width + height",), 1, "c")
-    made = lessons(files, [fix] * 20, 40, seed=1, mix=LessonMix(), notice=lambda _path, _text: "told")
+    made = lessons(files, [fix] * 20, 40, seed=1, mix=LessonMix(), notice=lambda asked: ["told"] * len(asked))
     kinds = [lesson.kind.split()[0] for lesson in made]
     assert 34 <= len(made) <= 40
     assert kinds.count("fix") == 10
     assert kinds.count("same") == 6
-    assert made == lessons(files, [fix] * 20, 40, seed=1, notice=lambda _path, _text: "told")
+    assert made == lessons(files, [fix] * 20, 40, seed=1, notice=lambda asked: ["told"] * len(asked))
     assert all("# told\n" in lesson.prefix for lesson in made if lesson.kind.startswith("bug"))
+
+
+@pytest.mark.parametrize("every,told", [(2, 16), (1, 24), (6, 8), (100, 1)])
+def test_two_thirds_of_the_bugs_are_noticed_where_there_are_so_many(every: int, told: int) -> None:
+    files = [source(f"f{number}.py") for number in range(12)]
+    mix, questions = LessonMix(bugs=1.0, unchanged=0.0), []
+
+    def notice(asked: Sequence[tuple[str, str]]) -> list[str | None]:
+        questions.append(asked)
+        return [None if number % every else "told" for number in range(len(asked))]
+
+    made = lessons(files, [], 24, seed=1, mix=mix, notice=notice)
+    assert len(made) == 24
+    assert sum("# told\n" in lesson.prefix for lesson in made) == told
+    [asked] = questions
+    assert len(asked) == 48, "all are asked about at once"
+    assert {path for path, _ in asked} <= {file.path for file in files}
+    assert all(text != TEXT for _, text in asked)
+    assert made == lessons(files, [], 24, seed=1, mix=mix, notice=notice)
 
 
 def test_holes_of_training_are_those_of_serving() -> None:

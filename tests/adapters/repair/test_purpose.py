@@ -1,4 +1,4 @@
-"""What a run for repair trains on and is asked: by time, by file, and in the words of a linter."""
+"""What a run for repair trains on and is asked: by time, by file, and in the words of a checker."""
 
 import subprocess
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.learnable import read_learnable
 from tailora_adapters.errors import TooLittleData
-from tailora_adapters.repair.purpose import repair_purpose, undefined
+from tailora_adapters.repair.purpose import repair_purpose
 from tailora_adapters.store import Store
 from tailora_adapters.training.data import DataSettings, RunData
 
@@ -53,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 def gather(root: Path, tiny: Any, **changes: Any) -> RunData:
     options: dict[str, Any] = {"changed": (), "trained": (), "whole": True, "replay": None, "seed": 1}
     options["unreadable"] = lambda files: {}
-    return repair_purpose(root).gather(
+    return repair_purpose(root, lambda asked: ["told"] * len(asked)).gather(
         read_learnable(root), CodeTokenizer.from_folder(tiny.folder), SETTINGS, **(options | changes)
     )
 
@@ -79,6 +79,12 @@ def test_bugs_are_asked_in_other_files(root: Path, tiny: Any) -> None:
     assert {file.path for file in data.files} == learned
 
 
+def test_what_checkers_say_is_learned_and_asked(root: Path, tiny: Any) -> None:
+    data = gather(root, tiny)
+    for sequence in (*data.training, *data.held_out):
+        assert ("# told\n" in sequence.example.prefix) == sequence.example.kind.startswith("bug")
+
+
 def test_all_kinds_are_learned(root: Path, tiny: Any) -> None:
     kinds = {sequence.example.kind.split()[0] for sequence in gather(root, tiny).training}
     assert kinds == {"fix", "bug", "same"}
@@ -95,10 +101,3 @@ def test_too_little(tmp_path: Path, tiny: Any) -> None:
 def test_versions_lie_apart(root: Path, tmp_path: Path) -> None:
     project = Store(tmp_path / "store").project(root)
     assert repair_purpose(root).store(project) is project.repair
-
-
-@pytest.mark.parametrize(
-    "text,message", [("print(x)\n", "Undefined name `x`"), ("x = 1\nprint(x)\n", None), ("def f(:\n", None)]
-)
-def test_what_a_linter_would_say(text: str, message: str | None) -> None:
-    assert undefined("a.py", text) == message

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from tailora_adapters.errors import VersionUnknown
 from tailora_adapters.importing import import_adapter
 from tailora_adapters.manifest import GateResult
+from tailora_adapters.repair.purpose import repair_purpose
 from tailora_adapters.store import Store
 from tailora_adapters.training.gate import GateSettings
 from tailora_adapters.training.run import RunSettings, judge, run
@@ -48,6 +49,22 @@ def test_judging_changes_nothing(
     assert failed == {"loss against serving"}
     with pytest.raises(VersionUnknown):
         judge(repository, tiny.name, "9", settings=run_settings, store=store)
+
+
+def test_for_repair(
+    run_settings: RunSettings, repository: Path, tiny: Any, store: Store, make_lora: Any
+) -> None:
+    project = store.project(repository)
+    imported = import_adapter(project.repair, make_lora(1, rank=2), tiny.name, claimed=True)
+    purpose = repair_purpose(repository, lambda asked: [None] * len(asked))
+    outcome = judge(
+        repository, tiny.name, imported.version, settings=run_settings, store=store, purpose=purpose
+    )
+    assert outcome.gate is not None, outcome.reason
+    assert "more than before" in {check.name for check in outcome.gate.checks}
+    assert project.versions() == []
+    with pytest.raises(VersionUnknown):
+        judge(repository, tiny.name, imported.version, settings=run_settings, store=store)
 
 
 def test_what_serves_may_be_of_another_form_or_broken(

@@ -39,6 +39,7 @@ def test_judging(asked: None, tmp_path: Path) -> None:
     done = judge_in_worker(tmp_path, "m", "4", progress=lambda *step: seen.append(step))
     assert done["reason"][3:] == ["--root", str(tmp_path), "--model", "m", "--judge", "4"]
     assert seen == [(0.5, "gating: half")]
+    assert judge_in_worker(tmp_path, "m", "4", repair=True)["reason"][-3:] == ["--judge", "4", "--repair"]
 
 
 def test_what_the_gate_said() -> None:

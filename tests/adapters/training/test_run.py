@@ -380,7 +380,7 @@ def test_saved_adapter_is_plain_peft(tiny: Any, tmp_path: Path) -> None:
 
 
 def test_for_repair(learn: Learn, repository: Path, store: Store) -> None:
-    outcome = learn(purpose=repair_purpose(repository))
+    outcome = learn(purpose=repair_purpose(repository, lambda asked: [None] * len(asked)))
     assert outcome.manifest is not None, outcome.reason
     assert outcome.manifest.settings["purpose"] == "repair"
     assert outcome.gate is not None

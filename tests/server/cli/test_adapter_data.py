@@ -73,7 +73,12 @@ class TestForget:
 
     def test_later(self, adapter: Any, project: ProjectStore, runs: list[Any]) -> None:
         found = adapter("delete", "--forget", "b.py", "--forget", "gone", "--no-retrain", "-y", "--json").json
-        assert found == {"forgotten": ["b.py", "gone"], "deleted": ["2"], "training": None}
+        assert found == {
+            "forgotten": ["b.py", "gone"],
+            "deleted": ["2"],
+            "repair": {"deleted": []},
+            "training": None,
+        }
         assert runs == []
         shown = adapter("list").out
         assert "the next training begins from the foundation adapter again" in shown
@@ -129,8 +134,8 @@ class TestImport:
     def play(self, monkeypatch: pytest.MonkeyPatch, decision: str, **gate: Any) -> list[Any]:
         found: list[Any] = []
 
-        def judge(root: Path, model: str, version: str, *, progress: Any) -> dict[str, Any]:
-            found.append((root, model, version))
+        def judge(root: Path, model: str, version: str, *, repair: bool, progress: Any) -> dict[str, Any]:
+            found.append((root, model, version, repair))
             said = {"checks": [], "base_nll": 2.0} | gate if decision != "failed" else None
             return {
                 "event": "done",
@@ -154,7 +159,7 @@ class TestImport:
         judged = self.play(monkeypatch, "promoted")
         done = adapter("import", make_lora(5), "--base", model.name)
         assert done.out == "version 3 promoted: because\n"
-        assert judged == [(project.root, model.name, "3")]
+        assert judged == [(project.root, model.name, "3", False)]
         assert project.serving().version == "3"  # type: ignore[union-attr]
         assert "imported" in adapter("show", "3").out
         assert adapter("list", "--json").json["versions"][2]["imported"]["base"] == "claimed"
@@ -172,6 +177,20 @@ class TestImport:
         assert (found["decision"], found["version"]) == ("rejected", "3")
         assert project.serving().version == "2"  # type: ignore[union-attr]
         assert project.get("3").status == "rejected"
+
+    def test_for_repair(
+        self,
+        adapter: Any,
+        project: ProjectStore,
+        make_lora: Any,
+        model: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        judged = self.play(monkeypatch, "promoted")
+        assert adapter("import", make_lora(5), "--base", model.name, "--repair").code == 0
+        assert judged == [(project.root, model.name, "1", True)]
+        assert project.repair.serving().version == "1"  # type: ignore[union-attr]
+        assert project.serving().version == "2"  # type: ignore[union-attr]
 
     def test_what_cannot_be_judged_is_not_kept(
         self,

@@ -82,11 +82,14 @@ def test_full_disk(doctor: Any, with_model: None, monkeypatch: pytest.MonkeyPatc
     assert all(f["advice"] == "free some space" for f in findings(result, "disk"))
 
 
-def test_corrupt_adapter(doctor: Any, home: Path, with_model: None, tmp_path: Path, make_lora: Any) -> None:
+@pytest.mark.parametrize("repair", [False, True])
+def test_corrupt_adapter(
+    doctor: Any, home: Path, with_model: None, tmp_path: Path, make_lora: Any, repair: bool
+) -> None:
     from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, Manifest
 
     project = Store().project(tmp_path)
-    with project.candidate() as candidate:
+    with (project.repair if repair else project).candidate() as candidate:
         for path in make_lora(1).iterdir():
             (candidate.path / path.name).write_bytes(path.read_bytes())
         version = candidate.commit(
@@ -98,7 +101,7 @@ def test_corrupt_adapter(doctor: Any, home: Path, with_model: None, tmp_path: Pa
     found = findings(doctor(), "adapters")
     assert found[0]["level"] == "warning"
     assert str(tmp_path) in found[0]["message"]
-    assert "tailora adapter delete 1" in found[0]["advice"]
+    assert f"tailora adapter delete 1{' --repair' * repair} --project" in found[0]["advice"]
 
 
 def publish(home: Path, pid: int) -> None:
