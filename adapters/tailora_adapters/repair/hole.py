@@ -87,5 +87,5 @@ def _comment(language: str) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(text.strip().partition("\n")[0].split())
     return line if len(line) <= _NOTE_CHARS else line[: _NOTE_CHARS - 1] + "…"

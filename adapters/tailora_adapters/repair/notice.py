@@ -6,25 +6,20 @@ counts is what is not said of the file as it is, there under another name too. I
 answer comes in time, and nothing is left behind.
 """
 
-import contextlib
 import itertools
 import logging
-import os
 import re
-import shutil
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-
-import psutil
 
 from tailora_adapters.corpus.select import SourceFile
 from tailora_adapters.corpus.unresolved import unresolved
 from tailora_adapters.errors import CheckFailed
 from tailora_adapters.repair import checkers
 from tailora_adapters.repair.checkers import Checker, Finding, Sources
+from tailora_adapters.temporary import temporary_folder
 
 __all__ = ["SECONDS", "Checkers", "undefined"]
 
@@ -34,7 +29,6 @@ SECONDS = 45.0
 """Of wall clock, for all questions of one run."""
 _SHARE = 2 / 3
 """Of what is left, one question takes at most."""
-_PREFIX = "tailora-notice-"
 _MOST_ROOTS = 32
 _MARK = re.compile(r"__tailora_\d+")
 """In the names of files that texts lie in."""
@@ -72,7 +66,7 @@ class Checkers:
         said: dict[Checker, dict[int, str]] = {}
         if self._installed and asked:
             try:
-                with _temporary() as folder:
+                with temporary_folder("tailora-notice-") as folder:
                     said = self._ask(_Question(self._root, folder, self._files, asked), began)
             except OSError as error:
                 _log.warning("lessons go on without what checkers say: %s", error)
@@ -218,14 +212,3 @@ def _roots(paths: Collection[str]) -> list[str]:
     tops = {package.parent.as_posix() for package in packages if package.parent not in packages}
     found = tops | {"src"} if any(path.startswith("src/") for path in paths) else tops
     return [".", *sorted(found - {"."})][:_MOST_ROOTS]
-
-
-@contextlib.contextmanager
-def _temporary() -> Iterator[Path]:
-    """A folder of this process; those of processes that were killed go."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
-        owner = left.name.removeprefix(_PREFIX).split("-", 1)[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder).resolve()

@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -18,6 +17,7 @@ from typing import BinaryIO, Literal, Self
 from tailora.errors import RepairError
 from tailora_adapters.corpus.ignore import IgnoreRules
 from tailora_adapters.corpus.secrets import is_secret_file
+from tailora_adapters.temporary import temporary_folder
 
 __all__ = ["MAX_BYTES", "MAX_FILES", "ScratchCopy"]
 
@@ -60,19 +60,19 @@ class ScratchCopy:
 
     def __enter__(self) -> Self:
         found = self._find()
-        self._folder = tempfile.TemporaryDirectory(prefix="tailora-tests-", ignore_cleanup_errors=True)
+        self._stack = contextlib.ExitStack()
         try:
-            self.folder = Path(self._folder.name).resolve()
+            self.folder = self._stack.enter_context(temporary_folder("tailora-tests-"))
             """Holds the copy, and room for what is written beside it."""
             self.root = self.folder / (self.original.resolve().name or "project")
             self.root.mkdir()
             for path, kind in found.items():
                 self._make(path, kind)
         except OSError as error:
-            self._folder.cleanup()
+            self._stack.close()
             raise RepairError(f"The project cannot be copied to run its tests: {error.strerror}.") from error
         except BaseException:
-            self._folder.cleanup()
+            self._stack.close()
             raise
         return self
 
@@ -82,7 +82,7 @@ class ScratchCopy:
         for name in os.listdir(self.folder):  # noqa: PTH208  also unlocks folders, which cleanup does not
             with contextlib.suppress(OSError):
                 _remove(self.folder / name)
-        self._folder.cleanup()
+        self._stack.close()
 
     def put(self, path: PurePath | str, text: str) -> None:
         """Makes a file hold ``text``, with the line endings and the byte order mark that it had.
