@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tailora import __version__
-from tailora.cli import adapter, bench, doctor, evaluate, evaluate_repair, model, repair, serve, train
+from tailora.cli import adapter, bench, doctor, evaluate, model, repair, serve, train
 from tailora.cli.output import err
 from tailora_adapters.errors import TailoraError
 
@@ -54,10 +54,6 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(serve.demo)
 app.command("train")(train.train)
 app.command("repair")(repair.repair)
-evaluate.app.command("repair")(evaluate_repair.repair)
-evaluate.app.command("repair-learning")(evaluate_repair.repair_learning)
-evaluate.app.command("repair-clean")(evaluate_repair.repair_clean)
-evaluate.app.command("repair-suite")(evaluate_repair.repair_suite)
 app.add_typer(model.app, name="model")
 app.add_typer(adapter.app, name="adapter")
 app.add_typer(evaluate.app, name="eval")

@@ -112,6 +112,9 @@ def repair_clean(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Functions.")] = 100,
     candidates: Annotated[int, typer.Option(min=1, max=40, help="At most, each time.")] = 10,
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Also what few tests that pass already let through.")
+    ] = False,
     model: Annotated[str, typer.Option(help="Base model.")] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
@@ -123,7 +126,7 @@ def repair_clean(
     cases = clean_cases(suite, None)
     if len(cases) < count or data is not None:
         cases = clean_cases(suite, benchmark.find_data(data))
-    plan = experiment.Plan(cases, model or default_model(), count, candidates)
+    plan = experiment.Plan(cases, model or default_model(), count, candidates, examples)
     with progress_bar() as progress:
         result = experiment.measure(plan, progress)
     if json:
