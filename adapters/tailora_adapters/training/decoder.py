@@ -12,16 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import psutil
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
 from tailora_adapters.base import eight_bits
+from tailora_adapters.base.device import fast_dtype
 
 __all__ = ["Cache", "Decoder", "make_decoder"]
 
 _MORE_ROOM = 32
 """Tokens of each sequence, where a cache grows."""
+_SPARE = 1.5
+"""So many times the weights in float32 must be free for them."""
 
 
 @dataclass(slots=True)
@@ -112,12 +116,18 @@ def make_decoder(model: PeftModel | nn.Module, first_layer: int) -> Decoder:
     if next(model.parameters()).device.type != "cpu":
         return SplitDecoder(model, first_layer)
     try:
-        return LeanDecoder(model, first_layer, eight_bits=_fast_eight_bits(model))
+        return LeanDecoder(model, first_layer, form=_fast_form(model))
     except ValueError:
         return SplitDecoder(model, first_layer)
 
 
-def _fast_eight_bits(model: nn.Module) -> bool:
-    """Whether 8-bit products are right here; these processors have VNNI, and are faster with it."""
+def _fast_form(model: nn.Module) -> torch.dtype:
+    """Of the frozen weights: 8 bits where products of these are right, as such processors have VNNI and are faster with
+    it; else float32 where bfloat16 is emulated, if there is memory for it."""
     width: int = model.config.hidden_size  # type: ignore[union-attr,assignment]
-    return eight_bits.is_right(width)
+    if eight_bits.is_right(width):
+        return torch.int8
+    needed = 4 * sum(parameter.numel() for parameter in model.parameters())
+    if fast_dtype() == torch.float32 and psutil.virtual_memory().available > _SPARE * needed:
+        return torch.float32
+    return torch.bfloat16

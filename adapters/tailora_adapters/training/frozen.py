@@ -35,22 +35,28 @@ class Lora:
 class FrozenWeight:
     """A weight (out, in), and its transposed one where gradients pass."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, *, backward: bool, eight_bits: bool) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, *, backward: bool, form: torch.dtype) -> None:
+        """``form``: int8, bfloat16 or float32."""
         self.bias = bias.float() if bias is not None else None
-        self.eight_bits = eight_bits
-        if eight_bits:
+        self.form = form
+        if self.eight_bits:
             self._forward: Any = EightBits.of(*quantize_eight(weight))
             self._backward: Any = EightBits.of(*quantize_eight(weight.T.contiguous())) if backward else None
         else:
-            self._forward = weight.to(torch.bfloat16)
+            self._forward = weight.to(form)
             self._backward = self._forward.T
+
+    @property
+    def eight_bits(self) -> bool:
+        """Whether inputs are to be in 8 bits, too."""
+        return self.form == torch.int8
 
     def multiply(self, x: Tensor, quantized: tuple[Tensor, Tensor] | None) -> Tensor:
         """(tokens, in) -> (tokens, out), float32. ``quantized``: ``x`` in 8 bits, where these are used."""
         y = (
             self._forward.product(*quantized)
             if quantized is not None
-            else F.linear(x.to(torch.bfloat16), self._forward).float()
+            else F.linear(x.to(self.form), self._forward).float()
         )
         return y.add_(self.bias) if self.bias is not None else y
 
@@ -59,7 +65,7 @@ class FrozenWeight:
         if quantized is not None:
             product: Tensor = self._backward.product(*quantized)
             return product
-        return F.linear(gradient.to(torch.bfloat16), self._backward).float()
+        return F.linear(gradient.to(self.form), self._backward).float()
 
 
 def project(x: Tensor, weights: Sequence[FrozenWeight], loras: Sequence[Lora | None]) -> tuple[Tensor, ...]:
@@ -87,7 +93,7 @@ class _Project(torch.autograd.Function):
         for weight, lora in zip(weights, loras, strict=True):
             y = weight.multiply(x, quantized)
             if lora is not None:
-                low = narrow @ lora.a.T.bfloat16()  # (tokens, rank)
+                low = narrow @ lora.a.T.to(narrow.dtype)  # (tokens, rank)
                 y.addmm_(low.float(), lora.b.T, alpha=lora.scale)
                 lows.append(low)
             outputs.append(y)
@@ -111,8 +117,8 @@ class _Project(torch.autograd.Function):
                 of_x = passed if of_x is None else of_x.add_(passed)
             if lora is None:
                 continue
-            # Products with few columns are bound by memory: in bfloat16, and the wide one as rows, 2 to 5 times faster.
-            of_low = (narrow @ lora.b.bfloat16()).mul_(lora.scale)  # (tokens, rank)
+            # Products with few columns are bound by memory: narrow, and the wide one as rows, 2 to 5 times faster.
+            of_low = (narrow @ lora.b.to(narrow.dtype)).mul_(lora.scale)  # (tokens, rank)
             of_parameters += [
                 (of_low.T @ x).float(),
                 (lows.pop(0).T @ narrow).T.float().mul_(lora.scale),
@@ -123,9 +129,9 @@ class _Project(torch.autograd.Function):
 
 
 def _narrow(x: Tensor, weight: FrozenWeight) -> tuple[tuple[Tensor, Tensor] | None, Tensor]:
-    """``x`` in 8 bits, where these are used, and in bfloat16."""
+    """``x`` in 8 bits, where these are used, and in bfloat16, else in the weight's form."""
     if not weight.eight_bits:
-        return None, x.bfloat16()
+        return None, x.to(weight.form)
     values, steps, narrow = quantize(x, copy=True)
     assert narrow is not None
     return (values, steps), narrow

@@ -4,6 +4,7 @@ The engine starts workers in its own way (suspending them for completions); both
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -92,7 +93,7 @@ def gate_of(done: dict[str, Any]) -> GateResult:
 def _work(root: Path, model: str, arguments: list[str], progress: Progress) -> dict[str, Any]:
     command = [
         *(sys.executable, "-P", "-m", "tailora_adapters.training.worker"),
-        *("--root", str(root), "--model", model, *arguments),
+        *("--root", str(root), "--model", model, "--parent-pid", str(os.getpid()), *arguments),
     ]
     done: dict[str, Any] | None = None
     last_words: list[str] = []

@@ -5,8 +5,8 @@ Sequences lie one behind the other, without padding::
 
     x (tokens, hidden) --norm--> q k v --attention within each sequence--> o --+--> norm --> gate up --> down --+-->
 
-The frozen weights are in 8 bits where the processor multiplies these fast, forward and backward, else in bfloat16;
-LoRA's parameters are those of the ``PeftModel``, which saves them. Knows nothing of data or optimizers.
+The frozen weights are in the form that the processor multiplies fast, forward and backward; LoRA's parameters are those
+of the ``PeftModel``, which saves them. Knows nothing of data or optimizers.
 """
 
 import math
@@ -32,20 +32,20 @@ _FAMILIES = ("llama", "mistral", "qwen2")
 class _Layer:
     """One layer's weights."""
 
-    def __init__(self, module: Any, *, trained: bool, eight_bits: bool) -> None:
+    def __init__(self, module: Any, *, trained: bool, form: torch.dtype) -> None:
         attention, mlp = module.self_attn, module.mlp
         self.input_norm = module.input_layernorm.weight.float()
         self.output_norm = module.post_attention_layernorm.weight.float()
 
         def group(*linears: nn.Module) -> tuple[list[FrozenWeight], list[Lora | None]]:
-            pairs = [_parts(linear, trained=trained, eight_bits=eight_bits) for linear in linears]
+            pairs = [_parts(linear, trained=trained, form=form) for linear in linears]
             return [weight for weight, _ in pairs], [lora for _, lora in pairs]
 
         self.qkv = group(attention.q_proj, attention.k_proj, attention.v_proj)
         self.o = group(attention.o_proj)
         self.gate_up = group(mlp.gate_proj, mlp.up_proj)
         self.down = group(mlp.down_proj)
-        if eight_bits:  # else the weights themselves are multiplied with
+        if form != torch.bfloat16:  # else the weights themselves are multiplied with
             release(
                 weight
                 for name, weight in module.named_parameters()
@@ -53,7 +53,7 @@ class _Layer:
             )
 
 
-def _parts(linear: nn.Module, *, trained: bool, eight_bits: bool) -> tuple[FrozenWeight, Lora | None]:
+def _parts(linear: nn.Module, *, trained: bool, form: torch.dtype) -> tuple[FrozenWeight, Lora | None]:
     plain = isinstance(linear, LoraLinear) and not (linear.lora_variant or linear.lora_bias.get("default"))
     base = linear.get_base_layer() if isinstance(linear, LoraLinear) and plain else linear
     if type(base) is not nn.Linear:
@@ -65,11 +65,13 @@ def _parts(linear: nn.Module, *, trained: bool, eight_bits: bool) -> tuple[Froze
             lora = Lora(a, b, linear.scaling["default"])
         else:  # merged: the layer stays as it is, and costs nothing more
             weight = weight.float() + linear.get_delta_weight("default").detach().float()
-    return FrozenWeight(weight, base.bias, backward=trained, eight_bits=eight_bits), lora
+    return FrozenWeight(weight, base.bias, backward=trained, form=form), lora
 
 
 class LeanDecoder:
     """The layers of one model, in two halves; LoRA below ``first_layer`` is merged. See ``decoder.Decoder``.
+
+    ``form``: of the frozen weights, int8, bfloat16 or float32; the output matrix is never in 8 bits.
 
     Raises:
         ValueError: the model is of another family, or its adapter is no plain LoRA.
@@ -77,7 +79,7 @@ class LeanDecoder:
 
     caches = True
 
-    def __init__(self, model: PeftModel | nn.Module, first_layer: int, *, eight_bits: bool) -> None:
+    def __init__(self, model: PeftModel | nn.Module, first_layer: int, *, form: torch.dtype) -> None:
         causal_lm: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         config, decoder = causal_lm.config, causal_lm.model
         plain = (
@@ -93,7 +95,8 @@ class LeanDecoder:
         self.first_layer = first_layer
         self.device = torch.device("cpu")
         self.embedding: Tensor = decoder.embed_tokens.weight
-        self.head_weight: Tensor = causal_lm.lm_head.weight
+        head: Tensor = causal_lm.lm_head.weight
+        self.head_weight: Tensor = head.detach().float() if form == torch.float32 else head
         self._norm = decoder.norm.weight.float()
         self._epsilon: float = config.rms_norm_eps
         self._heads: int = config.num_attention_heads
@@ -101,7 +104,7 @@ class LeanDecoder:
         self._width: int = getattr(config, "head_dim", None) or config.hidden_size // self._heads
         self._frequencies = decoder.rotary_emb.inv_freq.float()
         self._layers = [
-            _Layer(module, trained=number >= first_layer, eight_bits=eight_bits)
+            _Layer(module, trained=number >= first_layer, form=form)
             for number, module in enumerate(decoder.layers)
         ]
 

@@ -66,7 +66,7 @@ def test_answers_are_what_generation_writes(
     engine = LeanDecoder(trained.folder, packed=False)
     expected = [written(engine, sequence, tokenizer) for sequence in sequences]
     assert sum(ended for _, ended in expected) > len(sequences) / 2
-    for decoder in (SplitDecoder(model, 2), lean.LeanDecoder(model, 2, eight_bits=False)):
+    for decoder in (SplitDecoder(model, 2), lean.LeanDecoder(model, 2, form=torch.bfloat16)):
         scores = evaluate(decoder, Prompts(sequences), write=tokenizer.decode, end=tokenizer.end_id)
         for answer, (plain, ended) in zip(scores.answers, expected, strict=True):
             # One that has not ended has come to what the model does not know, where rounding may decide.
@@ -88,7 +88,7 @@ def test_models_that_share_their_lower_half_share_its_work(
     tiny: Any, sequences: list[TokenSequence], make_lora: Any
 ) -> None:
     model = resume(load_model(tiny.name).model, make_lora(1))
-    decoder = lean.LeanDecoder(model, 2, eight_bits=False)
+    decoder = lean.LeanDecoder(model, 2, form=torch.bfloat16)
     calls = []
     lower = decoder.lower
 
@@ -105,7 +105,7 @@ def test_models_that_share_their_lower_half_share_its_work(
     second = evaluate(decoder, shared)
     assert len(calls) < 2 * alone, "the prompts were read once"
     assert first == evaluate(
-        lean.LeanDecoder(again(tiny, make_lora), 2, eight_bits=False), Prompts(sequences)
+        lean.LeanDecoder(again(tiny, make_lora), 2, form=torch.bfloat16), Prompts(sequences)
     )
     assert second == evaluate(decoder, Prompts(sequences))
     assert first.nll != second.nll
@@ -150,7 +150,7 @@ def test_part_of_the_holes(
 ) -> None:
     monkeypatch.setattr(module, "_BATCH_TOKENS", 200)
     prompts = Prompts(sequences)
-    decoder = lean.LeanDecoder(load_model(trained.name).model, 2, eight_bits=False)
+    decoder = lean.LeanDecoder(load_model(trained.name).model, 2, form=torch.bfloat16)
     part, again = (evaluate(decoder, prompts, every=3) for _ in range(2))
     chosen = sorted(place for batch in list(prompts.batches())[::3] for place in batch)
     whole = evaluate(decoder, prompts)

@@ -1,5 +1,6 @@
 """What the command line asks a worker for, and what it makes of the answer."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def test_a_full_training(asked: None, tmp_path: Path) -> None:
 def test_judging(asked: None, tmp_path: Path) -> None:
     seen: list[tuple[float, str]] = []
     done = judge_in_worker(tmp_path, "m", "4", progress=lambda *step: seen.append(step))
-    assert done["reason"][3:] == ["--root", str(tmp_path), "--model", "m", "--judge", "4"]
+    follow = ["--parent-pid", str(os.getpid())]  # else a worker goes on when the one who asked is killed
+    assert done["reason"][3:] == ["--root", str(tmp_path), "--model", "m", *follow, "--judge", "4"]
     assert seen == [(0.5, "gating: half")]
     assert judge_in_worker(tmp_path, "m", "4", repair=True)["reason"][-3:] == ["--judge", "4", "--repair"]
 

@@ -22,7 +22,11 @@ LABELS = torch.randint(0, 440, (sum(LENGTHS),), generator=torch.Generator().manu
 with_eight_bits = pytest.mark.skipif(
     not eight_bits.is_right(64), reason="this processor has no right 8-bit product"
 )
-FORMS = [pytest.param(False, id="bfloat16"), pytest.param(True, id="8 bits", marks=with_eight_bits)]
+FORMS = [
+    pytest.param(torch.bfloat16, id="bfloat16"),
+    pytest.param(torch.float32, id="float32"),
+    pytest.param(torch.int8, id="8 bits", marks=with_eight_bits),
+]
 
 pytestmark = pytest.mark.usefixtures("one_thread", "tiny")  # compiled code is kept in the test's own folder
 
@@ -55,7 +59,7 @@ def gradients(model: Any, decoder: Decoder) -> tuple[float, dict[str, torch.Tens
 def test_hidden_states_are_those_of_transformers(adapted: Any, cut: int, form: bool) -> None:
     with torch.no_grad():
         expected = hidden(SplitDecoder(adapted, cut))
-        found = hidden(LeanDecoder(adapted, cut, eight_bits=form))
+        found = hidden(LeanDecoder(adapted, cut, form=form))
     assert found.dtype == torch.float32
     assert error(found, expected) < (0.08 if form else 0.03)
 
@@ -65,7 +69,7 @@ def test_hidden_states_are_those_of_transformers(adapted: Any, cut: int, form: b
 def test_loss_and_gradients_are_those_of_transformers(adapted: Any, cut: int, form: bool) -> None:
     freeze_below(adapted, cut)
     loss, expected = gradients(adapted, SplitDecoder(adapted, cut))
-    near, found = gradients(adapted, LeanDecoder(adapted, cut, eight_bits=form))
+    near, found = gradients(adapted, LeanDecoder(adapted, cut, form=form))
     assert near == pytest.approx(loss, rel=0.02)
     assert found.keys() == expected.keys()
     assert len(found) == (4 - cut) * 7 * 2
@@ -77,7 +81,7 @@ def test_loss_and_gradients_are_those_of_transformers(adapted: Any, cut: int, fo
 
 @torch.no_grad()
 def test_what_lies_below_the_cut_is_merged_and_above_it_shared(adapted: Any) -> None:
-    decoder = LeanDecoder(adapted, 2, eight_bits=False)
+    decoder = LeanDecoder(adapted, 2, form=torch.bfloat16)
     below, whole = decoder.lower(IDS, LENGTHS), hidden(decoder)
     layers = adapted.get_base_model().model.layers
     layers[1].self_attn.q_proj.lora_B["default"].weight.zero_()
@@ -91,7 +95,7 @@ def test_what_lies_below_the_cut_is_merged_and_above_it_shared(adapted: Any) -> 
 @pytest.mark.parametrize("form", FORMS)
 @torch.no_grad()
 def test_sequences_of_a_batch_do_not_see_each_other(adapted: Any, form: bool) -> None:
-    decoder = LeanDecoder(adapted, 2, eight_bits=form)
+    decoder = LeanDecoder(adapted, 2, form=form)
     before = hidden(decoder).split_with_sizes(LENGTHS)
     other = IDS.clone()
     other[17] += 1  # the second one, which has one token only
@@ -105,7 +109,7 @@ def test_sequences_of_a_batch_do_not_see_each_other(adapted: Any, form: bool) ->
 @pytest.mark.parametrize("form", FORMS)
 @torch.no_grad()
 def test_token_by_token_with_a_cache_is_the_whole_at_once(adapted: Any, form: bool) -> None:
-    decoder = LeanDecoder(adapted, 2, eight_bits=form)
+    decoder = LeanDecoder(adapted, 2, form=form)
     rows = IDS[:60].split_with_sizes([20, 40])
     whole = hidden(decoder, [20, 40], IDS[:60]).split_with_sizes([20, 40])
     prompts, cache, found = [5, 30], Cache(), []
@@ -126,7 +130,7 @@ def test_token_by_token_with_a_cache_is_the_whole_at_once(adapted: Any, form: bo
 
 @torch.no_grad()
 def test_a_cropped_cache_goes_on_as_if_nothing_had_been_there(adapted: Any) -> None:
-    decoder = LeanDecoder(adapted, 2, eight_bits=False)
+    decoder = LeanDecoder(adapted, 2, form=torch.bfloat16)
     rows, more = [IDS[:9], IDS[20:36]], [IDS[40:43], IDS[50:55]]
     cache = Cache()
     _read(decoder, rows, cache)
@@ -176,7 +180,7 @@ def test_what_it_does_not_compute_is_left_to_transformers(
 ) -> None:
     model = change(make_model("qwen2").float())
     with pytest.raises(ValueError, match="left to transformers"):
-        LeanDecoder(model, 2, eight_bits=False)
+        LeanDecoder(model, 2, form=torch.bfloat16)
     decoder = make_decoder(model, 2)
     assert isinstance(decoder, SplitDecoder)
     with torch.no_grad():
@@ -193,7 +197,7 @@ def test_projections_without_lora_between_such_with(make_model: Any, make_lora: 
     modules = ("self_attn.k_proj", "mlp.down_proj")
     model = resume(make_model("qwen2").float(), make_lora(5, modules=modules, layers=(1, 3)))
     _, expected = gradients(model, SplitDecoder(model, 0))
-    _, found = gradients(model, LeanDecoder(model, 0, eight_bits=False))
+    _, found = gradients(model, LeanDecoder(model, 0, form=torch.bfloat16))
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
         assert F.cosine_similarity(found[name].flatten(), gradient.flatten(), dim=0) > 0.99, name
