@@ -26,6 +26,8 @@ _TOKENS = 48
 """To write, beside twice as many as the suspect lines have characters by four."""
 _MOST_TOKENS = 256
 _TRIED_SHOWN = 2
+_BEHIND = 8
+"""Lines behind new ones that are to go with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +146,15 @@ class _Work:
         self._lines = self._syntax.lines
         self._odd: dict[int, Oddity] = {}
         self._spans: list[Span] = []
-        self._regions: dict[Span, float] = {}
-        """What was judged, and how many nats it has."""
+        self._regions: list[Span] = []
+        """What was judged."""
+        self._nats: dict[Span, float] = {}
 
     async def look(self) -> None:
         """Has the model judge the lines around, and orders the suspect statements."""
         for region in localize.regions(self._problem, self._syntax):
             scores = await self._judge(self._lines, region)
-            self._regions[region] = -sum(score.logprob for score in scores)
+            self._regions.append(region)
             self._odd |= localize.oddities(self._lines, region, scores)
         self._spans = localize.suspects(self._problem, self._syntax, self._odd)
         within = self._problem.within
@@ -257,10 +260,16 @@ class _Work:
         return lines
 
     async def entropy_change(self, candidate: Candidate) -> float:
-        """By how many nats the judged lines became less likely; negative: likelier."""
-        region = self._region(candidate.span)
-        if region not in self._regions:
-            return 0.0
-        lines = candidate.text.split("\n")
-        now = Span(region.first, max(region.end, candidate.span.end) + len(lines) - len(self._lines))
-        return -sum(score.logprob for score in await self._judge(lines, now)) - self._regions[region]
+        """By how many nats the new lines and some behind them in the function are less likely than the old ones;
+        negative: likelier. What stands before is as it was."""
+        span, lines = candidate.span, candidate.text.split("\n")
+        end = max(span.end, min(self._region(span).end, span.end + _BEHIND))
+        was = Span(span.first, end)
+        if was not in self._nats:
+            self._nats[was] = await self._cost(self._lines, was)
+        now = Span(span.first, end + len(lines) - len(self._lines))
+        return await self._cost(lines, now) - self._nats[was]
+
+    async def _cost(self, lines: Sequence[str], span: Span) -> float:
+        """In nats."""
+        return -sum(score.logprob for score in await self._judge(lines, span)) if len(span) else 0.0
