@@ -50,7 +50,9 @@ class Connection:
         self.files: Snapshot = {}
         """What it knows of the project's files."""
         self._name, self._settings = name, settings
-        self._encoding, self._pull = "utf-16", False
+        self._encoding = "utf-16"
+        self._pull = asyncio.Event()
+        """Whether it gives diagnostics when it is asked; pyright says so only after a while."""
         self._versions = itertools.count(1)
         self._requests = itertools.count(1)
         self._versioned = False
@@ -63,7 +65,12 @@ class Connection:
             return [self._settings.get(item.section or "", {}) for item in params.items]
 
         def register(params: types.RegistrationParams) -> None:
-            """What was offered is done without being asked."""
+            """That it is to be asked for diagnostics; all else that was offered is done without being asked."""
+            if any(it.method == types.TEXT_DOCUMENT_DIAGNOSTIC for it in params.registrations):
+                self._pull.set()
+
+        def refresh(*_params: Any) -> None:
+            """Diagnostics may be others by now: they are asked for each time."""
 
         def unregister(params: types.UnregistrationParams) -> None:
             """As well."""
@@ -75,6 +82,7 @@ class Connection:
             types.WORKSPACE_CONFIGURATION: configure,
             types.CLIENT_REGISTER_CAPABILITY: register,
             types.CLIENT_UNREGISTER_CAPABILITY: unregister,
+            types.WORKSPACE_DIAGNOSTIC_REFRESH: refresh,
             types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS: take,
         }
         for method, handler in handlers.items():
@@ -91,11 +99,12 @@ class Connection:
                 process_id=os.getpid(),
                 root_uri=uri,
                 workspace_folders=[types.WorkspaceFolder(uri=uri, name=root.name)],
-                capabilities=_CAPABILITIES,
+                capabilities=_capabilities(late="pyright" in self._name),
             ),
         )
         self._encoding = result.capabilities.position_encoding or "utf-16"
-        self._pull = result.capabilities.diagnostic_provider is not None
+        if result.capabilities.diagnostic_provider is not None:
+            self._pull.set()
         self._protocol.notify(types.INITIALIZED, types.InitializedParams())
 
     def changed(self, files: Snapshot) -> None:
@@ -127,13 +136,25 @@ class Connection:
         self._awaited = uri, version, published
         self._protocol.notify(types.TEXT_DOCUMENT_DID_OPEN, types.DidOpenTextDocumentParams(item))
         try:
-            found = await (self._pulled(uri) if self._pull else self._until(published))
+            found = await self._found(uri, published)
         finally:
             self._awaited = None
             closed = types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri))
             self._protocol.notify(types.TEXT_DOCUMENT_DID_CLOSE, closed)
         self.answered = True
         return self._encoding, found
+
+    async def _found(
+        self, uri: str, published: "asyncio.Future[Sequence[types.Diagnostic]]"
+    ) -> Sequence[types.Diagnostic]:
+        """As it published them, unless it is to be asked: then nothing is published, or not at all times."""
+        asks = asyncio.create_task(self._pull.wait())
+        first: set[asyncio.Future[Any]] = {asks, published, self._ended}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asks.cancel()
+        return await (self._pulled(uri) if self._pull.is_set() else self._until(published))
 
     async def close(self, *, politely: bool = True) -> None:
         """Ends the server."""
@@ -217,22 +238,25 @@ class Connection:
             self._protocol.handle_message(self._protocol.structure_message({"jsonrpc": "2.0", **message}))
 
 
-_CAPABILITIES = types.ClientCapabilities(
-    general=types.GeneralClientCapabilities(
-        position_encodings=[
-            types.PositionEncodingKind.Utf32,
-            types.PositionEncodingKind.Utf8,
-            types.PositionEncodingKind.Utf16,
-        ]
-    ),
-    workspace=types.WorkspaceClientCapabilities(
-        configuration=True,
-        workspace_folders=True,
-        did_change_watched_files=types.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True),
-    ),
-    text_document=types.TextDocumentClientCapabilities(
-        synchronization=types.TextDocumentSyncClientCapabilities(),
-        publish_diagnostics=types.PublishDiagnosticsClientCapabilities(version_support=True),
-        diagnostic=types.DiagnosticClientCapabilities(dynamic_registration=False),
-    ),
-)
+def _capabilities(*, late: bool) -> types.ClientCapabilities:
+    """``late``: whether the server may say later that it is to be asked for diagnostics, as pyright does or else never
+    does; others say it at once unless they may."""
+    return types.ClientCapabilities(
+        general=types.GeneralClientCapabilities(
+            position_encodings=[
+                types.PositionEncodingKind.Utf32,
+                types.PositionEncodingKind.Utf8,
+                types.PositionEncodingKind.Utf16,
+            ]
+        ),
+        workspace=types.WorkspaceClientCapabilities(
+            configuration=True,
+            workspace_folders=True,
+            did_change_watched_files=types.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True),
+        ),
+        text_document=types.TextDocumentClientCapabilities(
+            synchronization=types.TextDocumentSyncClientCapabilities(),
+            publish_diagnostics=types.PublishDiagnosticsClientCapabilities(version_support=True),
+            diagnostic=types.DiagnosticClientCapabilities(dynamic_registration=late),
+        ),
+    )

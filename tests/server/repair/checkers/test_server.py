@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tailora.demo.repository import copy_sources
 from tailora.errors import CheckerFailed
 from tailora.repair.checkers import Checker, compare, find
 from tailora.repair.checkers.server import LanguageServer
@@ -51,6 +52,24 @@ async def test_finds_and_confirms(root: Path, unchanged: Callable[[], bool], nam
     assert unchanged()
     with pytest.raises(CheckerFailed, match="closed"):
         await checker.check(path, "")
+
+
+@pytest.mark.parametrize("name", ["ty", "basedpyright"])
+async def test_files_of_a_real_package_in_turn(tmp_path: Path, name: str) -> None:
+    """Published, diagnostics of such a file come once and never again when it was closed in between."""
+    root = copy_sources("typer", tmp_path)
+    checker = installed(name, root)
+    pid: int | None = None
+    paths = [root / "src/typer" / it for it in ("_display.py", "_display.py", "params.py", "_display.py")]
+    try:
+        for place, path in enumerate(paths):
+            text = path.read_text() + f"\nprint(unknown_{place})\n"
+            found = [it for it in await checker.check(path, text) if it.code == UNDEFINED[name]]
+            assert [it.line for it in found] == [text.count("\n") - 1]
+            assert pid in (None, checker.pid)
+            pid = checker.pid
+    finally:
+        await checker.close()
 
 
 @pytest.mark.parametrize("name", ["ty", "basedpyright"])
