@@ -15,6 +15,7 @@ from real_model import PATIENCE_S, Home, Window
 from repair_client import applied, diagnostic, menu, resolve
 
 from tailora.lsp.code_action import REWRITE
+from tailora.sandbox import passes
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -102,9 +103,7 @@ async def test_a_failing_test(window, project):
     assert answer["ok"], answer["message"]
     assert "test passes" in answer["message"]
     text = applied(window.edits[-1].edit, SHAPES)
-    names: dict[str, object] = {}
-    exec(text.replace("breadth", "width"), names)
-    assert names["perimeter"](2, 3) == 10  # type: ignore[operator]
+    assert passes(text.replace("breadth", "width") + "\nassert perimeter(2, 3) == 10\n")
     assert (project / "shapes.py").read_text() == SHAPES
 
 

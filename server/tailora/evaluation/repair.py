@@ -152,7 +152,7 @@ async def repair_case(case: Case, projects: Projects, client: EngineClient, plan
             problem = selected(problem, case.lines)
         report = await repair_lines(problem, path, checkers, model_for, around=around, settings=settings)
     else:
-        report = await _repair_test(case, root, problem, model_for(problem), settings)
+        report = await _repair_test(case, root, problem, model_for, around, settings)
     seconds = time.monotonic() - began
     right = [await _right(case, repair, root, checkers) for repair in report.repairs]
     first = report.repairs[:1]
@@ -171,7 +171,12 @@ async def repair_case(case: Case, projects: Projects, client: EngineClient, plan
 
 
 async def _repair_test(
-    case: Case, root: Path, problem: Problem, model: EngineModel, settings: pipeline.Settings
+    case: Case,
+    root: Path,
+    problem: Problem,
+    model_for: Callable[[Problem], EngineModel],
+    around: Surroundings,
+    settings: pipeline.Settings,
 ) -> pipeline.Report:
     """By pytest, as for a user; by any other command, without knowing what it executes."""
     assert case.test is not None
@@ -184,7 +189,10 @@ async def _repair_test(
                 found = await look_at(copy, nodes, python=Path(sys.executable), limits=LIMITS)
         if found is not None:
             problem = next((one for one in found.problems if one.path == problem.path), problem)
-            return await pipeline.repair(problem, model, Trial(problem, [found.ask(problem)]), settings)
+            problem = await around.add_to(problem)
+            return await pipeline.repair(
+                problem, model_for(problem), Trial(problem, [found.ask(problem)]), settings
+            )
 
         async def run_test(text: str) -> tuple[int, int, str]:
             assert case.test is not None
@@ -196,7 +204,8 @@ async def _repair_test(
         async def ask(candidate: Candidate) -> Verdict:
             return replace(await ask_tests(run_test)(candidate), verified=not nodes)
 
-        return await pipeline.repair(problem, model, Trial(problem, [ask]), settings)
+        problem = await around.add_to(problem)
+        return await pipeline.repair(problem, model_for(problem), Trial(problem, [ask]), settings)
 
 
 def _pytest_nodes(command: str) -> list[str] | None:

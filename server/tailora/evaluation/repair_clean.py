@@ -32,11 +32,12 @@ from tailora.evaluation.repair import LIMITS, lay, passes
 from tailora.evaluation.repair_suite import Case
 from tailora.repair import pipeline
 from tailora.repair.checkers import Checker, compare, find
+from tailora.repair.context import Surroundings
 from tailora.repair.problem import Finding, Problem, Repair, Span
 from tailora.repair.propose import EngineModel, Model
-from tailora.repair.questions import ask_checkers, ask_tests, relevant
+from tailora.repair.questions import ask_tests, relevant
 from tailora.repair.scratch import ScratchCopy
-from tailora.repair.session import repair_test
+from tailora.repair.session import repair_lines, repair_test, selected
 from tailora.repair.tests import run_tests
 from tailora.repair.validate import Trial
 from tailora_adapters.errors import TailoraError
@@ -184,7 +185,7 @@ class _Function:
         if way == "passing_tests":
             repairs, said = await self._passing_tests()
         elif way == "selection":
-            repairs = await self._checked(replace(self._suspect(), within=self._body))
+            repairs = await self._checked(selected(self._problem(), self._body))
         elif way == _APART:
             repairs = await self._examples()
         else:
@@ -210,10 +211,6 @@ class _Function:
     def _problem(self) -> Problem:
         return Problem(PurePosixPath(self._case.target), self._text, "python")
 
-    def _suspect(self) -> Problem:
-        lines = range(self._text.count("\n") + 1)
-        return replace(self._problem(), suspects=tuple(float(line in self._body) for line in lines))
-
     async def _passing_tests(self) -> tuple[Sequence[Repair], str]:
         try:
             done = await repair_test(
@@ -225,13 +222,20 @@ class _Function:
 
     async def _checked(self, problem: Problem) -> Sequence[Repair]:
         """With the checkers that the editor's repairs ask."""
-        source = problem.findings[0].source if problem.findings else ""
-        asks = ask_checkers(problem, self._root / self._case.target, relevant(self._checkers, source))
-        return await self._repairs(problem, Trial(problem, asks))
+        report = await repair_lines(
+            problem,
+            self._root / self._case.target,
+            self._checkers,
+            self._model_for,
+            around=Surroundings(None),
+            settings=self._settings,
+        )
+        return report.repairs
 
     async def _examples(self) -> Sequence[Repair]:
         """With the tests that are seen."""
-        problem, target = self._suspect(), self._case.target
+        target = self._case.target
+        problem = replace(selected(self._problem(), self._body), within=None)
         with ScratchCopy(self._root) as copy:
 
             async def run(text: str) -> tuple[int, int, str]:
@@ -241,11 +245,9 @@ class _Function:
                 passed = len(done.results) - failed
                 return passed, failed or int(not done.outcome.passed), done.outcome.why
 
-            return await self._repairs(problem, Trial(problem, [ask_tests(run)]))
-
-    async def _repairs(self, problem: Problem, trial: Trial) -> Sequence[Repair]:
-        report = await pipeline.repair(problem, self._model_for(problem), trial, self._settings)
-        return report.repairs
+            trial = Trial(problem, [ask_tests(run)])
+            report = await pipeline.repair(problem, self._model_for(problem), trial, self._settings)
+            return report.repairs
 
     async def _is_false(self, finding: Finding) -> bool:
         """Whether a checker can be asked that would publish it, and does not find it."""
