@@ -60,13 +60,14 @@ async def test_two_windows_share_an_engine(windows, home, repository):
     hole = cut(repository / "watchdog/utils/delayed_queue.py", "self._queue.", "popleft()")
     for window in windows:
         window.show(hole)
+    assert all(await asyncio.gather(*(window.suggestion(hole) for window in windows)))
+    # Asked again, since a near tie may be decided otherwise when the text is read anew or from the cache.
     texts = await asyncio.gather(*(window.suggestion(hole) for window in windows))
-    assert all(texts)
+    assert texts[0] == texts[1]
     engine = home.engine()
     await one.stop()
     # Closing is announced by the end of its streams: the engine goes on for the other window.
-    again = await other.suggestion(hole)
-    assert again == texts[1]
+    assert await other.suggestion(hole) == texts[1]
     assert home.engine().pid == engine.pid
 
 
