@@ -31,6 +31,7 @@ from tailora.engine.native.build import library
 from tailora.engine.native.model import MOST_TOKENS, NativeLayer, NativeLora, NativeModel
 from tailora.engine.native.weights import load_five
 from tailora.engine.packing import GROUP, Packed, load_packed
+from tailora.engine.widened import widened_linear
 from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.base.compiled import NativeUnavailable
 from tailora_adapters.base.eight_bits import EightBits
@@ -408,9 +409,7 @@ class LeanDecoder:
         return y if lora is None else lora.add_to(y, x)
 
     def _dense(self, x: Tensor, weight: Tensor) -> Tensor:
-        if self._float32:
-            return F.linear(x, weight.float()).to(torch.bfloat16)
-        return F.linear(x.to(torch.bfloat16), weight)
+        return widened_linear(x, weight) if self._float32 else F.linear(x.to(torch.bfloat16), weight)
 
     def _mask(self, start: int, count: int) -> Tensor:
         """What to add to the scores of a few tokens: (1, tokens * heads a kv head, whole blocks of keys)."""

@@ -50,7 +50,7 @@ _CLEAR = 1.1
 """A measurement that differs by less than this factor decides nothing."""
 _SLOWER = 1.25
 """Packed weights serve as many tokens as they are at most by this factor slower for: guesses need a few at once."""
-_METHOD = 2
+_METHOD = 3
 """Changes with what is timed: what was kept before is measured again."""
 _SECONDS = (0.8, 1.2)
 """For many tokens and for few, beside the making of the weights."""

@@ -19,6 +19,7 @@ from tailora.engine.native import check
 from tailora.engine.native.model import NativeLayer, NativeModel, suits
 from tailora.engine.native.weights import pack_five
 from tailora.engine.packing import GROUP, Packed, dequantize, quantize
+from tailora.engine.widened import widened_linear
 from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.base.eight_bits import EightBits
 
@@ -255,7 +256,7 @@ def _linear(x: Tensor, weight: Tensor | Packed | EightBits, form: Form) -> Tenso
         product: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, weight[0], GROUP, weight[1])
         return product
     if form == "float32":
-        return F.linear(x.float(), weight.float()).to(x.dtype)
+        return widened_linear(x.float(), weight)
     return F.linear(x, weight)
 
 
