@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tailora.evaluation.infilling import Problem, read_problems
-from tailora.evaluation.repair_suite import Case, from_humanevalfix
+from tailora.evaluation.repair_suite import NO_PLUGINS, Case, from_humanevalfix
 
 __all__ = ["EXAMPLES", "clean_cases"]
 
@@ -51,7 +51,7 @@ def _filled(problem: Problem) -> Case:
     every = f"from solution import *\n{problem.test}\ncheck({problem.entry_point})\n"
     return Case(
         problem.task_id.rpartition("/")[0],
-        {"solution.py": text, EXAMPLES: _seen(problem)},
+        {"solution.py": text, EXAMPLES: _seen(problem), **NO_PLUGINS},
         "solution.py",
         test=f"python -m pytest -q {EXAMPLES}",
         hidden_test="python test_hidden.py",

@@ -24,7 +24,7 @@ from typing import Any
 from tailora.repair.problem import Finding, Span
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["Case", "from_humanevalfix", "read_suite", "write_suite"]
+__all__ = ["NO_PLUGINS", "Case", "from_humanevalfix", "read_suite", "write_suite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,10 @@ def _units(lines: Sequence[str], line: int, column: int) -> int:
     return len(text[:column].encode("utf-16-le")) // 2
 
 
+NO_PLUGINS = {"pytest.ini": "[pytest]\naddopts = --disable-plugin-autoload\n"}
+"""A file for cases whose tests need none: what is installed beside the evaluation must not cost them a second each."""
+
+
 def from_humanevalfix(path: Path) -> Iterator[Case]:
     """The cases of HumanEvalFix (Muennighoff et al., "OctoPack", arXiv 2308.07124), Python.
 
@@ -188,6 +192,7 @@ def from_humanevalfix(path: Path) -> Iterator[Case]:
                 {
                     "solution.py": row["prompt"] + row["buggy_solution"],
                     "test_examples.py": _examples(row["example_test"], row["entry_point"]),
+                    **NO_PLUGINS,
                 },
                 "solution.py",
                 test="python -m pytest -q test_examples.py",
