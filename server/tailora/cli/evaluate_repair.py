@@ -48,6 +48,9 @@ def repair_learning(
     repo: Annotated[
         list[Path] | None, typer.Option(help="A git repository, which is copied; may be repeated.")
     ] = None,
+    add: Annotated[
+        list[Path] | None, typer.Option(help="What an earlier run printed with --json, to be counted in.")
+    ] = None,
     fixes: Annotated[int, typer.Option(min=1, help="Newest small edits to ask about, of each.")] = 24,
     bugs: Annotated[int, typer.Option(min=0, help="Bugs to ask about, of each.")] = 24,
     seconds: Annotated[float, typer.Option(help="For training proper of each; 0: no limit.")] = 0.0,
@@ -65,8 +68,9 @@ def repair_learning(
         bugs,
         seconds or None,
         seed=seed,
+        earlier=add or (),
     )
-    if not plan.sources:
+    if not plan.sources and not plan.earlier:
         raise typer.BadParameter("give --package NAME==OLD..NEW or --repo")
     with progress_bar() as progress:
         result = experiment.measure(plan, progress)

@@ -19,6 +19,6 @@ def widened_linear(x: Tensor, weight: Tensor) -> Tensor:
     if len(weight) <= _ROWS:
         return F.linear(x, weight.float()).to(torch.bfloat16)
     y = torch.empty((len(x), len(weight)), dtype=torch.bfloat16)
-    for to, rows in zip(y.split(_ROWS, 1), weight.split(_ROWS), strict=True):
+    for to, rows in zip(torch.split(y, _ROWS, 1), torch.split(weight, _ROWS), strict=True):
         to.copy_(F.linear(x, rows.float()))
     return y

@@ -3,12 +3,13 @@
 Each repository is taken back to before its newest small edits, and a part of its files is set aside; what is left is
 learned. Asked are then those edits (the lines that were changed are selected, and right is what was written) and bugs
 put into the files that were set aside (right is what ``evaluation.repair`` says). The two are compared case by case
-with an exact sign test over all repositories; an adapter that the gate does not promote serves nobody, so there the
-two are the same.
+with an exact sign test over all repositories, those of earlier runs too; an adapter that the gate does not promote
+serves nobody, so there the two are the same.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,23 +59,58 @@ class LearningPlan:
     """For training proper of each; None: no limit."""
     candidates: int = 10
     seed: int = 1
+    earlier: Sequence[Path] = ()
+    """What this printed for other repositories, as JSON, to be counted in."""
+
+
+Rows = dict[str, list[dict[str, Any]]]
+"""What ``repair_case`` told of each case: ``without`` the adapter and ``with`` it."""
 
 
 def measure(plan: LearningPlan, progress: Progress) -> dict[str, Any]:
     """Trains for each repository and repairs its cases twice.
 
     Raises:
-        TailoraError: the model or a repository is missing, a training fails, or the engine does.
+        TailoraError: the model or a repository is missing, what was printed earlier cannot be read, a training fails,
+            or the engine does.
     """
+    repositories = _earlier(plan)
+    if not plan.sources:
+        return _told(plan, repositories)
     require_model(plan.model)
     with (
         bench_home(plan.model),
         TemporaryDirectory(prefix="tailora-cases-", ignore_cleanup_errors=True) as name,
     ):
-        return asyncio.run(_measure(plan, Path(name).resolve(), progress))
+        repositories |= asyncio.run(_measure(plan, Path(name).resolve(), progress))
+    return _told(plan, repositories)
+
+
+def _earlier(plan: LearningPlan) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for path in plan.earlier:
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            model, repositories = told["model"], dict(told["repositories"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TailoraError(f"{path} is not what an earlier run printed with --json: {error!r}") from error
+        if model != plan.model:
+            raise TailoraError(f"{path} is about {model}, this is about {plan.model}")
+        found |= repositories
+    return found
+
+
+def _told(plan: LearningPlan, repositories: Mapping[str, Any]) -> dict[str, Any]:
+    rows: Rows = {"without": [], "with": []}
+    for repository in repositories.values():
+        for which, found in repository["cases"].items():
+            rows[which] += found
+    compared = {name: _comparison(part) for name, part in _parts(rows).items()}
+    return {"model": plan.model, **compared, "repositories": dict(repositories)}
 
 
 async def _measure(plan: LearningPlan, folder: Path, progress: Progress) -> dict[str, Any]:
+    """What each repository came to, by its name."""
     client = EngineClient()
     projects = Projects(folder)
     repositories: dict[str, Any] = {}
@@ -90,7 +126,7 @@ async def _measure(plan: LearningPlan, folder: Path, progress: Progress) -> dict
         await projects.close()
         await client.aclose()
         await end_engine()
-    return {"model": plan.model, **_compared(repositories.values()), "repositories": repositories}
+    return repositories
 
 
 def _lay(source: Releases | Path, folder: Path, plan: LearningPlan, progress: Progress) -> Past:
@@ -126,21 +162,27 @@ async def _of_repository(
         lambda share, text: progress(0.05 + 0.45 * share, text),
     )
     await client.ensure()
-    rows: dict[str, list[dict[str, Any]]] = {"without": [], "with": []}
+    rows: Rows = {"without": [], "with": []}
     for number, case in enumerate(cases):
-        for which, adapter in (("without", "foundation"), ("with", "repair")):
-            asked = Plan((case,), plan.model, adapter, plan.candidates)
-            rows[which].append(await repair_case(case, projects, client, asked))
+        row = await repair_case(
+            case, projects, client, Plan((case,), plan.model, "foundation", plan.candidates)
+        )
+        rows["without"].append(row)
+        if done["decision"] == "promoted":
+            row = await repair_case(
+                case, projects, client, Plan((case,), plan.model, "repair", plan.candidates)
+            )
+        rows["with"].append(row)
         progress(0.5 + 0.5 * (number + 1) / len(cases), f"{name}: {_line(rows)}")
-    fixes = len(past.later)
+    parts = {
+        part: {which: sums_of(found) for which, found in of_part.items()}
+        for part, of_part in _parts(rows).items()
+    }
     return {
         "decision": done["decision"],
         "reason": done["reason"],
         "gate": done["gate"],
-        "parts": {
-            "fixes": {which: sums_of(found[:fixes]) for which, found in rows.items()},
-            "bugs": {which: sums_of(found[fixes:]) for which, found in rows.items()},
-        },
+        "parts": parts,
         "cases": rows,
     }
 
@@ -180,21 +222,18 @@ def _case(name: str, fix: Fix) -> Case:
     )
 
 
-def _compared(repositories: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Both ways over all repositories: all cases, and each kind of them."""
-    rows: dict[str, list[dict[str, Any]]] = {"without": [], "with": []}
-    for repository in repositories:
-        for which, found in repository["cases"].items():
-            rows[which] += found
-    parts = {"all": rows}
-    for name, fits in (("fixes", True), ("bugs", False)):
-        parts[name] = {
-            which: [row for row in found if (row["kind"] == "fix") == fits] for which, found in rows.items()
+def _parts(rows: Rows) -> dict[str, Rows]:
+    """All cases, and each kind of them."""
+
+    def kind(fix: bool) -> Rows:
+        return {
+            which: [row for row in found if (row["kind"] == "fix") == fix] for which, found in rows.items()
         }
-    return {name: _comparison(part) for name, part in parts.items()}
+
+    return {"all": rows, "fixes": kind(True), "bugs": kind(False)}
 
 
-def _comparison(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def _comparison(rows: Rows) -> dict[str, Any]:
     was, now = ([row["right"][:1] == [True] for row in rows[which]] for which in ("without", "with"))
     return {
         **{which: sums_of(found) for which, found in rows.items()},
@@ -204,6 +243,6 @@ def _comparison(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
-def _line(rows: dict[str, list[dict[str, Any]]]) -> str:
+def _line(rows: Rows) -> str:
     told = (f"{which} {sums_of(found)['verified_at_1']:.0%}" for which, found in rows.items())
     return "first shown right: " + ", ".join(told)
