@@ -11,12 +11,14 @@ from tailora.repair.problem import Problem, Span
 from tailora.repair.propose import Score
 from tailora.repair.syntax import Syntax
 
-__all__ = ["Oddity", "oddities", "regions", "suspects"]
+__all__ = ["Oddity", "oddities", "pointed", "regions", "suspects"]
 
 _NEAR = 3
 _MOST_REGIONS = 3
 _LONGEST = 120
 """Lines of a function that are judged as a whole; of a longer one, those around the suspect lines."""
+_AROUND = 24
+"""The same where a checker points into a body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +50,21 @@ def regions(problem: Problem, syntax: Syntax) -> list[Span]:
     found: list[Span] = []
     for line in lines:
         if len(found) < _MOST_REGIONS and not any(line in span for span in found):
-            found.append(_around(syntax, line))
+            inside = bool(problem.findings) and _head(syntax, line) is None
+            found.append(_around(syntax, line, _AROUND if inside else _LONGEST))
     return found
 
 
-def _around(syntax: Syntax, line: int) -> Span:
-    """The body of the function around ``line``, or as much of it as can be judged at once."""
+def _around(syntax: Syntax, line: int, most: int) -> Span:
+    """The body of the function around ``line``, or ``most`` lines of it."""
     function = syntax.function(line)
     whole = Span(0, len(syntax.lines)) if function is None else syntax.body(function)
     if line not in whole and function is not None and line in function and len(whole):
-        return Span(whole.first, min(whole.end, whole.first + _LONGEST))
+        return Span(whole.first, min(whole.end, whole.first + most))
     if line not in whole:
         whole = Span(line, line + 1)
-    if len(whole) > _LONGEST:
-        whole = Span(max(whole.first, line - _LONGEST // 2), min(whole.end, line + _LONGEST // 2))
+    if len(whole) > most:
+        whole = Span(max(whole.first, line - most // 2), min(whole.end, line + most // 2))
     return whole
 
 
@@ -92,11 +95,9 @@ def suspects(problem: Problem, syntax: Syntax, odd: dict[int, Oddity]) -> list[S
     by its product with the model's surprise.
     """
     if problem.findings:
-        pointed = [syntax.statement(_inside(finding.line, syntax)) for finding in problem.findings]
-        lines = [span.first for span in pointed]
-        heads = [
-            span for line in lines if (span := syntax.function(line)) is not None and line <= span.first + 1
-        ]
+        places = [syntax.statement(_inside(finding.line, syntax)) for finding in problem.findings]
+        lines = [span.first for span in places]
+        heads = [span for line in lines if (span := _head(syntax, line)) is not None]
         near = sorted(
             (
                 line
@@ -107,13 +108,25 @@ def suspects(problem: Problem, syntax: Syntax, odd: dict[int, Oddity]) -> list[S
         )
         others = [syntax.statement(line) for line in near]
         # What is said of a function's head is mostly the fault of its body.
-        return _distinct([*others[:2], *pointed, *others[2:]] if heads else [*pointed, *others])
+        return _distinct([*others[:2], *places, *others[2:]] if heads else [*places, *others])
     chances: dict[Span, float] = {}
     for line, oddity in odd.items():
         span = syntax.statement(line)
         tested = problem.suspects[line] if line < len(problem.suspects) else 1.0
         chances[span] = max(chances.get(span, 0.0), (0.05 + tested) * (0.1 + oddity.surprise))
     return sorted(chances, key=lambda span: (-chances[span], span.first))
+
+
+def pointed(problem: Problem, syntax: Syntax) -> Span | None:
+    """The statement that is first among ``suspects`` whatever is odd; None where that depends on it."""
+    places = [syntax.statement(_inside(finding.line, syntax)) for finding in problem.findings]
+    return places[0] if places and all(_head(syntax, place.first) is None for place in places) else None
+
+
+def _head(syntax: Syntax, line: int) -> Span | None:
+    """The function whose first lines ``line`` is among."""
+    span = syntax.function(line)
+    return span if span is not None and line <= span.first + 1 else None
 
 
 def _inside(line: int, syntax: Syntax) -> int:

@@ -178,10 +178,11 @@ async def test_known_imports_are_tried_without_the_model() -> None:
     model = ScriptedModel()
     report = await run(model, problem(FINDING, imports=("import math",)), wants("import math\n"), enough=1)
     assert model.holes == []
+    assert model.judged == []
     assert report.repairs[0].candidate.text == "import math\n\n\n" + TEXT
 
 
-async def test_an_import_goes_before_what_rewrites_the_line() -> None:
+async def test_where_an_import_is_verified_the_line_is_not_rewritten() -> None:
     model = ScriptedModel(fills={"total = width + height": ["total = 1"]})
     found = problem(FINDING, imports=("import math",))
 
@@ -189,7 +190,51 @@ async def test_an_import_goes_before_what_rewrites_the_line() -> None:
         return Verdict(True, verified="total = 1" in candidate.text or "import math" in candidate.text)
 
     report = await run(model, found, both)
-    assert [repair.candidate.lines[0].strip() for repair in report.repairs] == ["import math", "total = 1"]
+    assert [repair.candidate.lines[0].strip() for repair in report.repairs] == ["import math"]
+
+
+async def test_an_import_that_no_checker_confirms_goes_before_what_rewrites_the_line() -> None:
+    model = ScriptedModel(fills={"total = width + height": ["total = 1"]})
+    report = await run(model, problem(FINDING, imports=("import math",)))
+    assert [repair.candidate.lines[0].strip() for repair in report.repairs][:2] == [
+        "import math",
+        "total = 1",
+    ]
+
+
+async def test_lines_are_judged_only_if_the_statement_pointed_to_is_not_enough() -> None:
+    inside = replace(FINDING, line=2, end_line=2)
+    model = ScriptedModel(fills={"return total": ["return width * height"]})
+    report = await run(model, problem(inside), wants("width * height"), enough=1)
+    assert report.repairs
+    assert model.judged == []
+    model = ScriptedModel()
+    await run(model, problem(inside), wants("impossible"))
+    assert model.judged
+
+
+async def test_what_a_diagnostic_suggests_needs_no_model_if_it_is_verified() -> None:
+    text = TEXT.replace("return total", "return totel")
+    finding = Finding("Ruff", "F821", "Undefined name `totel`", 2, 11, 2, 16)
+    found = Problem(PurePath("a.py"), text, "python", (finding,))
+    model = ScriptedModel()
+    report = await repair(found, model, Trial(found, [wants("return total\n")]), Settings())  # type: ignore[list-item]
+    assert [repair.candidate.lines for repair in report.repairs] == [("    return total",)]
+    assert (model.holes, model.judged) == ([], [])
+
+
+async def test_all_questions_begin_at_one_place() -> None:
+    before = "".join(f"def f{number}():\n    return {number}\n\n\n" for number in range(200))
+    text = before + TEXT
+    finding = replace(FINDING, line=802, end_line=802)
+    found = Problem(PurePath("a.py"), text, "python", (finding,))
+    model = ScriptedModel()
+    model.text = text.split("\n")
+    await repair(found, model, Trial(found, [wants("impossible")]), Settings())  # type: ignore[list-item]
+    begins = {hole.prefix.partition("\n")[0] for hole in model.holes}
+    assert len(begins) == 1
+    assert all("def f199" in hole.prefix for hole in model.holes)
+    assert max(len(hole.prefix) for hole in model.holes) < 3_000
 
 
 async def test_only_the_lines_that_may_be_rewritten() -> None:
@@ -225,8 +270,8 @@ async def test_a_long_function_is_judged_in_part() -> None:
     )
     model = ScriptedModel()
     model.text = long.text.split("\n")
-    await repair(long, model, Trial(long, []), Settings(candidates=1))
-    assert model.judged[0].count("\n") <= 120
+    await repair(long, model, Trial(long, []), Settings(candidates=2))
+    assert model.judged[0].count("\n") <= 24
     assert "x999 = 999" in model.judged[0]
 
 
