@@ -218,19 +218,23 @@ class _Work:
                 if self._may(span):
                     yield _Idea(span, lines=lines)
         if any(attempt.verdict.verified for attempt in attempts):
-            return  # the model has nothing to add: of 117 of these, 115 were right (docs/experiments.md)
+            return  # the model has nothing to add (docs/experiments.md)
+        taught = await self._model.taught()
         messages = (*(finding.message for finding in self._problem.findings[:2]), *self._problem.said)
         first = Notes(messages)
         shown: list[_Idea] = []
         if (pointed := self._pointed()) is not None:
-            shown = [_Idea(pointed, Notes(messages, was=True) if self._model.taught else first)]
+            shown = [_Idea(pointed, Notes(messages, was=True) if taught else first)]
             yield shown[0]
         await self._look()
         spans = self._spans
         begin = [_Idea(span, first if place == 0 else _NOTHING) for place, span in enumerate(spans[:3])]
-        if self._model.taught:
-            taught = (Notes(messages if place == 0 else (), was=True) for place in range(3))
-            begin = [*(_Idea(span, notes) for span, notes in zip(spans[:3], taught, strict=False)), *begin]
+        if taught:
+            seen = [
+                _Idea(span, Notes(messages if place == 0 else (), was=True))
+                for place, span in enumerate(spans[:3])
+            ]
+            begin = [*seen, *begin]
         for idea in begin:
             if idea not in shown:
                 yield idea

@@ -40,9 +40,12 @@ class Fill:
 class Model(Protocol):
     """A model that fills holes and judges lines."""
 
-    @property
-    def taught(self) -> bool:
-        """Whether it was trained to repair: then it is shown what stood in the hole. Known once it was asked."""
+    async def taught(self) -> bool:
+        """Whether it was trained to repair: then it is shown what stood in the hole.
+
+        Raises:
+            EngineError: the model cannot be asked.
+        """
 
     async def fill(
         self,
@@ -91,9 +94,10 @@ class EngineModel:
             "context": [{"path": name, "text": text} for name, text in context],
         }
 
-    @property
-    def taught(self) -> bool:
-        """See ``Model.taught``."""
+    async def taught(self) -> bool:
+        """See ``Model.taught``. An engine that was not asked yet reads what all questions begin with, and says so."""
+        if not self._used:
+            await self._ask({"prompt": "", "max_tokens": 0}, {})
         return self._used.startswith("repair")
 
     async def fill(

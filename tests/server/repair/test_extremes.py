@@ -20,7 +20,8 @@ BROKEN = "def ((((:\n  ]]] %% 'never closed\n\tif } else {{ \nclass\n" * 20
 class Writes:
     """A model that always writes the same, and keeps what it was asked."""
 
-    taught = False
+    async def taught(self) -> bool:
+        return False
 
     def __init__(self, text: str) -> None:
         self.text = text

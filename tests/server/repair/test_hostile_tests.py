@@ -30,7 +30,8 @@ HOSTILE = {
 class Nothing:
     """A model that finds nothing odd and writes nothing that helps."""
 
-    taught = False
+    async def taught(self) -> bool:
+        return False
 
     async def fill(self, hole, **_more):
         return Fill("twice(1)", finished=True)

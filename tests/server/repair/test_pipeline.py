@@ -28,14 +28,16 @@ FINDING = Finding("Ruff", "X1", "wrong operator", 1, 4, 1, 9)
 class ScriptedModel:
     """Judges words as the script says, and fills a hole by the line that stood there."""
 
-    taught = False
-
     def __init__(self, odd: str = "+", fills: dict[str, list[str]] | None = None) -> None:
         self.odd = odd
+        self.was_taught = False
         self.fills = fills or {}
         self.holes: list[Hole] = []
         self.judged: list[str] = []
         self.text = TEXT.split("\n")
+
+    async def taught(self) -> bool:
+        return self.was_taught
 
     async def fill(
         self,
@@ -221,6 +223,14 @@ async def test_what_a_diagnostic_suggests_needs_no_model_if_it_is_verified() -> 
     report = await repair(found, model, Trial(found, [wants("return total\n")]), Settings())  # type: ignore[list-item]
     assert [repair.candidate.lines for repair in report.repairs] == [("    return total",)]
     assert (model.holes, model.judged) == ([], [])
+
+
+async def test_a_model_that_was_trained_to_repair_sees_what_stood_there_at_once() -> None:
+    model = ScriptedModel()
+    model.was_taught = True
+    await run(model, problem(replace(FINDING, line=2, end_line=2)), wants("impossible"))
+    assert "# return total\n" in model.holes[0].prefix
+    assert len({(hole.prefix, hole.suffix) for hole in model.holes[:6]}) == len(model.holes[:6])
 
 
 async def test_all_questions_begin_at_one_place() -> None:

@@ -49,7 +49,8 @@ OTHERS = "from rates import rate\n\n\ndef test_rate():\n    assert rate() > 5\n"
 class Lines:
     """Writes the line that it is told for the line that stood in the hole; judges all lines alike."""
 
-    taught = False
+    async def taught(self) -> bool:
+        return False
 
     def __init__(self, problem: Problem, fills: dict[str, list[str]]) -> None:
         self.lines = problem.text.split("\n")
