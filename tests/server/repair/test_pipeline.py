@@ -220,7 +220,7 @@ async def test_what_a_diagnostic_suggests_needs_no_model_if_it_is_verified() -> 
     finding = Finding("Ruff", "F821", "Undefined name `totel`", 2, 11, 2, 16)
     found = Problem(PurePath("a.py"), text, "python", (finding,))
     model = ScriptedModel()
-    report = await repair(found, model, Trial(found, [wants("return total\n")]), Settings())  # type: ignore[list-item]
+    report = await run(model, found, wants("return total\n"))
     assert [repair.candidate.lines for repair in report.repairs] == [("    return total",)]
     assert (model.holes, model.judged) == ([], [])
 
@@ -240,7 +240,7 @@ async def test_all_questions_begin_at_one_place() -> None:
     found = Problem(PurePath("a.py"), text, "python", (finding,))
     model = ScriptedModel()
     model.text = text.split("\n")
-    await repair(found, model, Trial(found, [wants("impossible")]), Settings())  # type: ignore[list-item]
+    await run(model, found, wants("impossible"))
     begins = {hole.prefix.partition("\n")[0] for hole in model.holes}
     assert len(begins) == 1
     assert all("def f199" in hole.prefix for hole in model.holes)
