@@ -18,7 +18,7 @@ from typing import Literal
 
 from tailora_adapters.errors import StoreUnwritable
 
-__all__ = ["Accepted", "Event", "Kept", "Outcomes", "Shown", "VersionOutcomes"]
+__all__ = ["Accepted", "Day", "Event", "Kept", "Outcomes", "Shown", "VersionOutcomes"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ SELECT version, count(*), sum(accepted > 0),
     sum(kept_180 * accepted) / sum(CASE WHEN kept_180 IS NOT NULL THEN accepted END),
     count(coalesce(kept_180, kept_30)), coalesce(sum(coalesce(kept_180, kept_30) >= 0.5), 0)
 FROM suggestion WHERE at >= ? AND (? IS NULL OR model = ?) GROUP BY version
+"""
+_DAYS = """
+SELECT date(at, 'unixepoch') AS day, version, count(*), sum(accepted > 0) FROM suggestion
+WHERE at >= ? GROUP BY day, version ORDER BY day, min(number)
 """
 
 
@@ -107,6 +111,18 @@ class VersionOutcomes:
         return self.accepted / self.shown if self.shown else None
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One version's suggestions of one day."""
+
+    day: str
+    """Of UTC, as in ``2026-11-27``."""
+    version: str
+    shown: int
+    accepted: int
+    """Suggestions of which anything was accepted."""
+
+
 class Outcomes:
     """The outcomes in the file ``path``. Safe to use from several threads and processes at once.
 
@@ -159,6 +175,18 @@ class Outcomes:
             _log.warning("%s cannot be read: %s", self.path, error)
             return {}
         return {version: VersionOutcomes(*figures) for version, *figures in rows}
+
+    def days(self, count: int = 60) -> list[Day]:
+        """The suggestions of the last ``count`` days, by day and version, oldest first; empty where ``summary`` is."""
+        since = self._clock() - count * 24 * 3600.0
+        if not self.path.exists():
+            return []
+        try:
+            with self._connected() as connection:
+                return [Day(*row) for row in connection.execute(_DAYS, (since,))]
+        except (sqlite3.Error, StoreUnwritable) as error:
+            _log.warning("%s cannot be read: %s", self.path, error)
+            return []
 
     def _record(self, events: Sequence[Event]) -> Counter[str]:
         new: Counter[str] = Counter()

@@ -19,6 +19,7 @@ __all__ = [
     "cache_dir",
     "config_dir",
     "data_dir",
+    "log_file",
     "models_dir",
     "projects_dir",
     "runtime_dir",
@@ -59,6 +60,11 @@ def config_dir() -> Path:
     """The user's ``config.toml``."""
     home = _home()
     return home / "config" if home else Path(platformdirs.user_config_dir("tailora", appauthor=False))
+
+
+def log_file() -> Path:
+    """The engine's log."""
+    return cache_dir() / "logs" / "engine.log"
 
 
 def runtime_dir() -> Path:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tailora.adapter_report import about, outcome_figures, report, version_row
 from tailora.cli import adapter_data
 from tailora.cli.adapter_part import Part, RepairOption, project_part
 from tailora.cli.adapter_tables import facts, outcomes_table, versions_table
@@ -18,8 +19,6 @@ from tailora.cli.output import out, print_json
 from tailora.cli.project import ProjectOption, project_store
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import TailoraError
-from tailora_adapters.forget import forgotten
-from tailora_adapters.outcomes import VersionOutcomes
 from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
 
 __all__ = ["app"]
@@ -33,69 +32,18 @@ Version = Annotated[str, typer.Argument(help="A version of `tailora adapter list
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
-def _figures(outcomes: VersionOutcomes | None) -> dict[str, Any]:
-    """What became of a version's suggestions, for programs."""
-    found = outcomes or VersionOutcomes()
-    return {
-        "shown": found.shown,
-        "accepted": found.accepted,
-        "acceptance": found.acceptance,
-        "kept_30": found.kept_30,
-        "kept_180": found.kept_180,
-    }
-
-
-def _row(version: AdapterVersion) -> dict[str, Any]:
-    """What is told of a version, for programs and tables."""
-    manifest = version.manifest
-    gate = manifest.gate if manifest else None
-    return {
-        "version": version.version,
-        "status": version.status,
-        "created": manifest.created if manifest else None,
-        "parent": manifest.parent if manifest else None,
-        "examples": manifest.data.examples if manifest else None,
-        "files": len(manifest.data.files) if manifest else None,
-        "seconds": manifest.cost.seconds if manifest else None,
-        "base_nll": gate.figures.get("base_nll") if gate else None,
-        "candidate_nll": gate.figures.get("candidate_nll") if gate else None,
-        "reason": version.problem or version.withdrawn or (gate.reason if gate else None),
-        "withdrawn": version.withdrawn,
-        "base": manifest.base.name if manifest else None,
-        "base_exact_match": gate.figures.get("base_exact_match") if gate else None,
-        "candidate_exact_match": gate.figures.get("candidate_exact_match") if gate else None,
-        "peak_rss_mb": manifest.cost.peak_rss_mb if manifest else None,
-        "energy_wh_estimated": manifest.cost.energy_wh if manifest else None,
-        "scale": manifest.settings.get("scale") if manifest else None,
-        "imported": manifest.settings.get(IMPORTED) if manifest else None,
-    }
-
-
 @app.command("list")
 def list_(project: ProjectOption = Path(), repair: RepairOption = False, json: Json = False) -> None:
     """All versions of this repository, with what the gate said."""
     part = project_part(project, repair)
     store = part.store
     versions = store.versions()
-    rows = [_row(version) for version in versions]
-    told: dict[str, Any] = {
-        "project": str(store.root),
-        "disabled": part.project.disabled,
-        "paused": part.project.paused,
-        "retrain": store.retrain,
-        "forgotten": list(forgotten(store)),
-        "versions": rows,
-    }
-    if not repair:  # suggestions are counted, repairs are not
-        outcomes = store.outcomes.summary()
-        for row in rows:
-            row |= _figures(outcomes.get(row["version"]))
-        told["foundation"] = _figures(outcomes.get("foundation"))
+    if repair:  # suggestions are counted, repairs are not
+        told = about(part.project, store) | {"versions": [version_row(version) for version in versions]}
+    else:
+        told = report(store)
         serving = _chosen(store.repair)
-        told["repair"] = {
-            "serving": serving.version if serving else None,
-            "versions": _numbers(store.repair),
-        }
+        told["repair"]["serving"] = serving.version if serving else None
     if json:
         print_json(told)
         return
@@ -142,7 +90,7 @@ def show(
     found = part.store.get(version)
     if found.manifest is None:
         raise TailoraError(f"{part.name(version)} cannot be read: {found.problem}")
-    figures = None if repair else _figures(part.store.outcomes.summary().get(version))
+    figures = None if repair else outcome_figures(part.store.outcomes.summary().get(version))
     if json:
         about = {"status": found.status, "path": str(found.path), "withdrawn": found.withdrawn}
         print_json(about | found.manifest.to_dict() | ({} if figures is None else {"outcomes": figures}))

@@ -32,7 +32,7 @@ from tailora.engine.scheduler import Scheduler
 from tailora.engine.serving import Serving
 from tailora.engine.status import StatusHub
 from tailora_adapters import threads
-from tailora_adapters.paths import cache_dir
+from tailora_adapters.paths import log_file
 from tailora_adapters.store import Store
 
 __all__ = ["Parts", "run"]
@@ -209,11 +209,9 @@ class _Server(uvicorn.Server):
 def _set_up_logging() -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     try:
-        folder = cache_dir() / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        handlers = [
-            logging.handlers.RotatingFileHandler(folder / "engine.log", maxBytes=1_000_000, backupCount=2)
-        ]
+        path = log_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers = [logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2)]
     except OSError as error:
         print(f"no log file: {error}", file=sys.stderr)
     logging.basicConfig(

@@ -22,7 +22,7 @@ from tailora_adapters.paths import config_dir
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["Settings", "apply", "register"]
+__all__ = ["Settings", "apply", "pull", "register"]
 
 _log = logging.getLogger(__name__)
 _SECTION = "tailora"
@@ -35,7 +35,8 @@ class Settings:
         self._user: Mapping[str, Any] = {}
         self._repositories: dict[Path, Mapping[str, Any]] = {}
         self._initial: Mapping[str, Any] = {}
-        self._later: Mapping[str, Any] = {}
+        self._later: dict[Path | None, Mapping[str, Any]] = {}
+        """By folder; None: of all."""
         self._trusted: set[Path] = set()
         self._problems: dict[object, list[str]] = {}
         """By what they are in: a file, a set of values, or the layers together."""
@@ -48,7 +49,10 @@ class Settings:
             if root is not None and root not in self._repositories:
                 self._repositories[root] = self._load(root / REPOSITORY_FILE)
             repository = self._repositories[root] if root is not None else {}
-            options, errors = merge(self._user, repository, _overlay(self._initial, self._later))
+            client = _overlay(self._initial, self._later.get(None, {}))
+            if root is not None:
+                client = _overlay(client, self._later.get(root, {}))
+            options, errors = merge(self._user, repository, client)
             if root in self._trusted:
                 options = replace(options, learning=replace(options.learning, trusted=True))
             self._problems[root] = [str(error) for error in errors]
@@ -72,9 +76,14 @@ class Settings:
         self._initial = self._table("initial", values)
         self._merged.clear()
 
-    def set_later(self, values: Any) -> None:
-        """What came with ``workspace/didChangeConfiguration``: it replaces what came that way before."""
-        self._later = self._table("later", values)
+    def set_later(self, values: Any, folders: Mapping[Path, Any] | None = None) -> None:
+        """What came with ``workspace/didChangeConfiguration``: it replaces what came that way before.
+
+        ``folders``: the values of single ones, which go before.
+        """
+        self._later = {None: self._table("later", values)}
+        for root, table in (folders or {}).items():
+            self._later[root] = self._table(f"later {root}", table)
         self._merged.clear()
 
     def trust(self, root: Path) -> None:
@@ -117,26 +126,38 @@ def register(server: TailoraServer) -> None:
 async def did_change_configuration(ls: TailoraServer, params: types.DidChangeConfigurationParams) -> None:
     """Takes the values that were sent; asks for them where the client only says that there are new ones."""
     values: Any = params.settings
+    folders: Mapping[Path, Any] = {}
     if isinstance(values, Mapping) and _SECTION in values:
         values = values[_SECTION]
     elif not values:
-        values = await _pull(ls)
+        values, folders = await _ask(ls)
     ls.settings.load_user()
-    ls.settings.set_later(values)
+    ls.settings.set_later(values, folders)
     apply(ls)
 
 
-async def _pull(ls: TailoraServer) -> Any:
+async def pull(ls: TailoraServer) -> None:
+    """Takes the client's values where it tells those of single folders only when it is asked."""
+    if len(ls.folders.roots) > 1:
+        ls.settings.set_later(*await _ask(ls))
+        apply(ls)
+
+
+async def _ask(ls: TailoraServer) -> tuple[Any, Mapping[Path, Any]]:
+    """The client's values: of all folders, and of each."""
     workspace = ls.client_capabilities.workspace
     if workspace is None or not workspace.configuration:
-        return None
-    item = types.ConfigurationItem(section=_SECTION)
+        return None, {}
+    places = ls.folders.uris
+    items = [types.ConfigurationItem(scope_uri=uri, section=_SECTION) for uri in (None, *places.values())]
     try:
-        answer = await ls.workspace_configuration_async(types.ConfigurationParams(items=[item]))
+        answer = await ls.workspace_configuration_async(types.ConfigurationParams(items=items))
     except JsonRpcException as error:
         _log.warning("The client does not tell its settings: %s", error)
-        return None
-    return answer[0] if answer else None
+        return None, {}
+    if len(answer) != len(items):
+        return (answer[0] if answer else None), {}
+    return answer[0], dict(zip(places, answer[1:], strict=True))
 
 
 def apply(ls: TailoraServer) -> None:

@@ -78,7 +78,8 @@ class StatusBoard:
 
         ``state``: ``starting``, ``error``, ``off``, ``model_missing``, ``fetching``, ``loading``,
         ``training``, ``paused`` or ``ready``. ``message``: the same for a person. ``model`` and ``project``
-        are those of the engine status, or None. ``suggestion``: ``shown``, and else the ``reason`` why not,
+        are those of the engine status, or None; ``engine`` is its ``pid`` and ``version``.
+        ``suggestion``: ``shown``, and else the ``reason`` why not,
         about the newest request that was not overtaken.
         """
         root = self._server.active_root
@@ -88,6 +89,7 @@ class StatusBoard:
         return {
             "state": state,
             "message": message,
+            "engine": _identity(status) if status else None,
             "model": status.get("model") if status else None,
             "project": status.get("project") if status else None,
             "suggestion": self._suggestion,
@@ -182,6 +184,12 @@ def blocking_reason(status: EngineStatus) -> str | None:
     if model.get("state") == "failed":
         return f"The model {name} cannot be loaded: {said or 'see the log'}"
     return None
+
+
+def _identity(status: EngineStatus) -> dict[str, Any]:
+    """Only what stays, so that nobody is told of every second that it runs."""
+    engine = _part(status, "engine")
+    return {key: engine.get(key) for key in ("pid", "version")}
 
 
 def _part(status: EngineStatus, key: str) -> dict[str, Any]:

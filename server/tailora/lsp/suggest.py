@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ async def answer(ls: TailoraServer, request: Request) -> Suggestion | None:
     client passes through; pygls answers that as cancelled.
     """
     query: Query | str | None = None
+    begun = time.perf_counter()
     try:
         query = _look(ls, request)
         if isinstance(query, str):
@@ -107,7 +109,7 @@ async def answer(ls: TailoraServer, request: Request) -> Suggestion | None:
     ls.board.suggestion(shown=outcome.text is not None, reason=outcome.reason)
     if not isinstance(query, Query):
         return None
-    _report(ls, query, outcome)
+    _report(ls, query, outcome, begun)
     if outcome.text is None:
         return None
     return Suggestion(outcome.text, query.snapshot, query.range, query.lead, query.place, outcome.adapter)
@@ -271,7 +273,7 @@ def _cache_key(ls: TailoraServer, query: Query) -> CacheKey:
     return CacheKey(str(model.get("name")), adapter, settings)
 
 
-def _report(ls: TailoraServer, query: Query, outcome: _Outcome) -> None:
+def _report(ls: TailoraServer, query: Query, outcome: _Outcome, begun: float) -> None:
     ls.notify_of_suggestion(
         REPORT,
         {
@@ -281,6 +283,7 @@ def _report(ls: TailoraServer, query: Query, outcome: _Outcome) -> None:
             "cached": outcome.cached,
             "shown": outcome.text is not None,
             "reason": outcome.reason,
+            "elapsed_ms": round(1000 * (time.perf_counter() - begun), 1),
             "stats": outcome.stats,
         },
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,12 @@ class Folders:
 
     def __init__(self) -> None:
         self._roots: dict[str, Path] = {}
+        self._uris: dict[Path, str] = {}
+
+    @property
+    def uris(self) -> Mapping[Path, str]:
+        """The client's name for each root."""
+        return self._uris
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -53,6 +60,8 @@ class Folders:
             _log.warning("%s is a loop of symbolic links and is left out", loop)
             del roots[loop]
         self._roots = roots
+        given = {os.path.normpath(path): uri for uri in uris if (path := path_of(uri))}
+        self._uris = {root: given[path] for path, root in reversed(roots.items())}
 
     def by_uri(self, uri: str) -> Path | None:
         """The root that a folder's URI, or that of a file in it, stands for."""
@@ -84,6 +93,7 @@ async def initialized(ls: TailoraServer, params: types.InitializedParams) -> Non
     _sync(ls)
     configuration.apply(ls)
     await _register_configuration(ls)
+    await configuration.pull(ls)
 
 
 async def did_change_workspace_folders(
@@ -92,6 +102,7 @@ async def did_change_workspace_folders(
     """Opens added folders on the engine and closes removed ones."""
     _sync(ls)
     configuration.apply(ls)
+    await configuration.pull(ls)
 
 
 def _sync(ls: TailoraServer) -> None:
