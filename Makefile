@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format install foundation eval-infilling clean help
+.PHONY: demo test e2e vsix check format install foundation eval-infilling clean help
 
 help:  ## List the tasks.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -21,6 +21,16 @@ demo: $(VENV)/.installed  ## Bring the base model and run the main job: complete
 test: $(VENV)/.installed  ## Run all tests (brings the base model for those that need it).
 	$(BIN)/tailora model pull
 	$(BIN)/pytest
+
+vsix: $(VENV)/.installed  ## Build the VS Code extension, out/tailora.vsix, with the language server in it (needs Node.js and npm).
+	sh tools/vsix $(BIN)/python
+
+e2e: $(VENV)/.installed  ## Bring real editors into .editors (about 1.5 GB) and test in them, with the real model.
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[e2e]'
+	$(BIN)/tailora model pull
+	tools/editors .editors
+	sh tools/vsix $(BIN)/python
+	$(BIN)/pytest -m editors
 
 check: $(VENV)/.installed  ## Lint, formatting and types.
 	$(BIN)/ruff check

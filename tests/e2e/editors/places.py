@@ -1,0 +1,25 @@
+"""Where the editors of the tests are."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+__all__ = ["CHROMIUM", "CODE_SERVER", "EDITORS", "NEOVIMS", "PATIENCE_S", "VSIX", "missing"]
+
+_ROOT = Path(__file__).parents[3]
+EDITORS = Path(os.environ.get("TAILORA_EDITORS") or _ROOT / ".editors").resolve()
+NEOVIMS = {"0.11": EDITORS / "nvim11" / "bin" / "nvim", "0.12": EDITORS / "nvim12"}
+CODE_SERVER = EDITORS / "code-server" / "node_modules" / ".bin" / "code-server"
+CHROMIUM = Path(shutil.which("chromium") or shutil.which("google-chrome") or "chromium")
+PATIENCE_S = 60.0
+"""Only bounds tests that fail: the first suggestion waits for the model to load."""
+VSIX = _ROOT / "out" / "tailora.vsix"
+
+
+def missing(what: str, *paths: Path) -> None:
+    """Skips, loudly, where one of ``paths`` is not there."""
+    for path in paths:
+        if not path.exists():
+            pytest.skip(f"{what.upper()} WAS NOT TESTED: {path} is missing; `make e2e` brings it")
