@@ -17,6 +17,7 @@ from vscode import CodeServer, CodeWindow, chromium_arguments
 OpenCode = Callable[[Path], CodeWindow]
 
 FAILED = pytest.StashKey[bool]()
+WINDOWS = pytest.StashKey[list[CodeWindow]]()
 QUICK = {"deadlineMs": 60_000, "contextChars": 0, "maxTokens": 24}
 """As ``real_model.SETTINGS``: no deadline that a busy machine could miss, short prompts and answers."""
 
@@ -116,21 +117,29 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-@pytest.fixture
-def open_code(
+@pytest.fixture(scope="module")
+def start_code(
     code_server: CodeServer, browser: Browser, pictures: Path, request: pytest.FixtureRequest
 ) -> Iterator[OpenCode]:
-    """Opens windows on folders. A window that a failed test leaves is kept as a picture."""
+    """Opens windows on folders."""
     windows: list[CodeWindow] = []
 
-    def open_code(folder: Path) -> CodeWindow:
+    def start_code(folder: Path) -> CodeWindow:
         window = CodeWindow(code_server, browser, folder, PATIENCE_S)
         windows.append(window)
         window.wait_status(r"Tailora\s*$")
         return window
 
-    yield open_code
-    for number, window in enumerate(windows):
-        if request.node.stash.get(FAILED, False):
-            window.picture(pictures / f"failed-{request.node.name}-{number}.png")
+    request.node.stash[WINDOWS] = windows
+    yield start_code
+    for window in windows:
         window.close()
+
+
+@pytest.fixture(autouse=True)
+def picture_of_a_failure(request: pytest.FixtureRequest, pictures: Path) -> Iterator[None]:
+    """Keeps what VS Code's windows show when a test fails."""
+    yield
+    if request.node.stash.get(FAILED, False):
+        for number, window in enumerate(request.node.parent.stash.get(WINDOWS, [])):
+            window.picture(pictures / f"failed-{request.node.name}-{number}.png")

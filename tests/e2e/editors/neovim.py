@@ -183,10 +183,3 @@ def _attached(address: Path) -> Any:
         return pynvim.attach("socket", path=str(address))
     except OSError:  # it does not listen yet
         return None
-
-
-def version(program: Path) -> str:
-    """What it says of itself."""
-    return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[
-        1
-    ]

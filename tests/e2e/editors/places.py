@@ -13,7 +13,7 @@ EDITORS = Path(os.environ.get("TAILORA_EDITORS") or _ROOT / ".editors").resolve(
 NEOVIMS = {"0.11": EDITORS / "nvim11" / "bin" / "nvim", "0.12": EDITORS / "nvim12"}
 CODE_SERVER = EDITORS / "code-server" / "node_modules" / ".bin" / "code-server"
 CHROMIUM = Path(shutil.which("chromium") or shutil.which("google-chrome") or "chromium")
-PATIENCE_S = 60.0
+PATIENCE_S = float(os.environ.get("TAILORA_PATIENCE_S", "60"))
 """Only bounds tests that fail: the first suggestion waits for the model to load."""
 VSIX = _ROOT / "out" / "tailora.vsix"
 

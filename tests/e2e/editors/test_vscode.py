@@ -11,16 +11,23 @@ from vscode import CodeWindow
 pytestmark = [pytest.mark.editors, pytest.mark.model, pytest.mark.timeout(900)]
 
 
-@pytest.fixture
-def areas(folder: Path) -> Path:
-    """A file in which it is plain what comes next."""
-    return folder / "areas.py"
+@pytest.fixture(scope="module")
+def window(start_code: OpenCode, tmp_path_factory: pytest.TempPathFactory) -> CodeWindow:
+    """A window that this module's tests share; use a file of your own."""
+    return start_code(tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture
-def typing(open_code: OpenCode, areas: Path) -> CodeWindow:
-    """A window in which ``return `` was typed, with ghost text on the screen."""
-    window = open_code(areas.parent)
+def areas(window: CodeWindow, request: pytest.FixtureRequest) -> Path:
+    """A file of this test's own in which it is plain what comes next."""
+    path = window.folder / f"{request.node.name[5:25]}.py"
+    path.write_bytes(AREAS.encode())
+    return path
+
+
+@pytest.fixture
+def typing(window: CodeWindow, areas: Path) -> CodeWindow:
+    """The window, where ``return `` was typed, with ghost text on the screen."""
     window.open(areas)
     window.go(18, 5)
     window.type("return ")
@@ -54,11 +61,10 @@ def test_escape_dismisses(typing, areas):
     assert typing.saved(areas) == f"{AREAS}return "
 
 
-def test_what_stands_behind_the_cursor_is_not_repeated(open_code, folder):
-    path = folder / "call.py"
+def test_what_stands_behind_the_cursor_is_not_repeated(window):
+    path = window.folder / "call.py"
     head = '"""Totals."""\n\n\ndef total(prices):\n    """The sum of the prices."""\n    return round('
     path.write_text(f"{head}, 2)  # in euros\n")
-    window = open_code(folder)
     window.open(path)
     window.go(6, 18)
     window.type("s")
@@ -67,11 +73,10 @@ def test_what_stands_behind_the_cursor_is_not_repeated(open_code, folder):
     assert window.saved(path) == f"{head}s{ghost}, 2)  # in euros\n"
 
 
-def test_tabs_and_crlf_after_emoji_and_right_to_left_text(open_code, folder):
-    path = folder / "dos.py"
+def test_tabs_and_crlf_after_emoji_and_right_to_left_text(window):
+    path = window.folder / "dos.py"
     source = AREAS.replace("    ", "\t").replace("\n", "\r\n") + "name = '😀 שלום עולם'; "
     path.write_bytes(source.encode())
-    window = open_code(folder)
     window.open(path)
     window.go(18, 99)
     window.type("return width * ")
@@ -81,24 +86,23 @@ def test_tabs_and_crlf_after_emoji_and_right_to_left_text(open_code, folder):
     assert window.saved(path) == f"{source}return width * {ghost}"
 
 
-def test_a_file_of_5000_lines(open_code, folder):
-    path = folder / "long.py"
+def test_a_file_of_5000_lines(window):
+    path = window.folder / "long.py"
     filler = "".join(f"LIMIT_{number} = {number}\n" for number in range(5000))
     path.write_text(AREAS.replace('"""Areas of shapes."""\n', f'"""Areas."""\n\n{filler}'))
-    window = open_code(folder)
     window.open(path)
     window.press("Control+End")
     window.type("return ")
     assert window.ghost().startswith("width * height")
 
 
-def test_changed_settings_take_effect(typing, code_server):
-    code_server.write_settings(**{"tailora.completion.enabled": False})
+def test_changed_settings_take_effect(typing):
+    typing.command("Turn Suggestions Off or On Everywhere")
     typing.wait_status("off")
     typing.press("Escape")
     typing.type("w")
     typing.no_ghost()
-    code_server.write_settings(**{"tailora.completion.enabled": True})
+    typing.command("Turn Suggestions Off or On Everywhere")
     typing.wait_status(r"Tailora\s*$")
     typing.type("i")
     assert typing.ghost().startswith("dth")
@@ -119,20 +123,20 @@ def test_a_killed_engine_shows_and_heals(typing, shared_home):
     assert shared_home.engine().pid != engine.pid
 
 
-def test_documents_that_get_no_suggestions_say_so(open_code, folder):
-    (folder / "notes.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    (folder / ".env").write_text("KEY=value\n")
-    window = open_code(folder)
-    window.open(folder / ".env")
+def test_documents_that_get_no_suggestions_say_so(window, areas):
+    (window.folder / "notes.ipynb").write_text(
+        '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    )
+    (window.folder / ".env").write_text("KEY=value\n")
+    window.open(window.folder / ".env")
     window.wait_status("off here")
-    window.open(folder / "areas.py")
+    window.open(areas)
     window.wait_status(r"Tailora\s*$")
 
 
-def test_the_light_bulb_offers_a_fix_that_holds_and_applies_it(open_code, folder, pictures):
-    path = folder / "names.py"
+def test_the_light_bulb_offers_a_fix_that_holds_and_applies_it(window, pictures):
+    path = window.folder / "names.py"
     path.write_text("def area(width, height):\n    return widht * height\n")
-    window = open_code(folder)
     window.open(path)
     window.page.locator(".squiggly-error").first.wait_for()
     window.go(2, 14)

@@ -54,7 +54,9 @@ _GHOST = ".ghost-text-decoration"
 
 _MANIFEST = """<?xml version="1.0" encoding="utf-8"?>
 <PackageManifest Version="2.0.0" xmlns="http://schemas.microsoft.com/developer/vsx-schema/2011">
-<Metadata><Identity {identity}/><DisplayName>test</DisplayName><Description>test</Description></Metadata>
+<Metadata>
+<Identity Language="en-US" {identity}/><DisplayName>test</DisplayName><Description>test</Description>
+</Metadata>
 <Installation><InstallationTarget Id="Microsoft.VisualStudio.Code"/></Installation>
 <Assets><Asset Type="Microsoft.VisualStudio.Code.Manifest" Path="extension/package.json"/></Assets>
 </PackageManifest>"""
@@ -100,7 +102,8 @@ class CodeServer:
     def install(self, folder: Path) -> None:
         """Installs an extension that needs no building, from its folder."""
         about = json.loads((folder / "package.json").read_text(encoding="utf-8"))
-        identity = f'Id="{about["name"]}" Version="{about["version"]}" Publisher="{about["publisher"]}" Language="en-US"'
+        names = {"Id": "name", "Version": "version", "Publisher": "publisher"}
+        identity = " ".join(f'{key}="{about[name]}"' for key, name in names.items())
         package = self._home / f"{about['name']}.vsix"
         with zipfile.ZipFile(package, "w") as archive:
             archive.writestr("extension.vsixmanifest", _MANIFEST.format(identity=identity))
@@ -177,8 +180,10 @@ class CodeWindow:
         return self.status.inner_text().strip()
 
     def open(self, path: Path) -> None:
-        """Opens a file of the folder by quick open."""
-        self._pick("Control+P", str(path.relative_to(self.folder)), path.name)
+        """Opens a file that lies directly in the folder, by the explorer."""
+        self.page.locator(".explorer-folders-view .monaco-list-row").get_by_text(
+            path.name, exact=True
+        ).dblclick()
         self.page.locator(f'.tab.active[data-resource-name="{path.name}"]').wait_for()
         self.page.locator(".editor-instance .view-lines").first.wait_for()
 
