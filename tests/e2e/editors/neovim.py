@@ -5,17 +5,15 @@ tests that fail.
 """
 
 import contextlib
-import gc
 import json
 import shutil
 import subprocess
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pynvim
+from nvim_rpc import Nvim
 
 __all__ = ["PLUGIN", "Neovim"]
 
@@ -75,13 +73,13 @@ class Neovim:
                 stdout=output,
                 stderr=output,
             )
-        self.nvim = self.until(lambda: _attached(address), "Neovim")
-        self.nvim.ui_attach(_WIDTH, _HEIGHT, rgb=True)
+        self.nvim: Nvim = self.until(lambda: _attached(address), "Neovim")
+        self.nvim.api.ui_attach(_WIDTH, _HEIGHT, {"rgb": True})
 
     def close(self) -> None:
         """Quits without saving, as a person does; the language server ends with it."""
         with contextlib.suppress(OSError, EOFError):
-            self.nvim.command("qall!", async_=True)
+            self.nvim.send("nvim_command", "qall!")
         try:
             self._process.wait(timeout=20)
         except subprocess.TimeoutExpired:
@@ -90,10 +88,6 @@ class Neovim:
             raise
         finally:
             self.nvim.close()
-            del self.nvim
-            with warnings.catch_warnings():  # pynvim leaves its sockets to the garbage collector
-                warnings.simplefilter("ignore", ResourceWarning)
-                gc.collect()
 
     def lua(self, code: str, *arguments: Any) -> Any:
         """What a piece of Lua returns."""
@@ -178,8 +172,8 @@ class Neovim:
         return str(offered)
 
 
-def _attached(address: Path) -> Any:
+def _attached(address: Path) -> Nvim | None:
     try:
-        return pynvim.attach("socket", path=str(address))
+        return Nvim(address)
     except OSError:  # it does not listen yet
         return None

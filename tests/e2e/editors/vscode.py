@@ -11,13 +11,13 @@ import socket
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
+from playwright.sync_api import Browser, Frame, Locator, Page, TimeoutError, expect
 
 __all__ = ["CodeServer", "CodeWindow", "chromium_arguments"]
 
@@ -263,6 +263,39 @@ class CodeWindow:
         self.page.keyboard.press("Control+S")
         expect(dirty).to_have_count(0)
         return path.read_bytes().decode()
+
+    def trust(self) -> None:
+        """Says that the folder is trusted."""
+        self.command("Workspaces: Manage Workspace Trust")
+        self.page.locator(".workspace-trust-editor .monaco-button").get_by_text(
+            "Trust", exact=True
+        ).first.click()
+        self.page.locator(".statusbar-item").get_by_text("Restricted Mode").wait_for(state="hidden")
+        self.page.locator(".monaco-modal-editor-block .codicon-close").first.click()
+        self.page.locator(".workspace-trust-editor").wait_for(state="hidden")
+
+    def view(self) -> Frame:
+        """The page in the side bar."""
+
+        def find() -> Frame | None:
+            frames = [
+                frame
+                for frame in self.page.frames
+                if frame.name == "active-frame" or frame.child_frames == []
+            ]
+            return next((frame for frame in frames if frame.locator("#tailora").count()), None)
+
+        self.until(find, "the view")
+        frame = find()
+        assert frame is not None
+        return frame
+
+    @contextlib.contextmanager
+    def patient(self, patience_s: float) -> Iterator[None]:
+        """Waits longer inside."""
+        before, self._patience_s = self._patience_s, patience_s
+        yield
+        self._patience_s = before
 
     def picture(self, path: Path) -> None:
         """A screenshot."""

@@ -131,7 +131,9 @@ function M.open(client, folder)
     end)
   end
   local function delete(what, version)
-    if vim.fn.confirm(("Delete %s? It cannot be brought back."):format(what), "&Delete\n&Keep", 2) == 1 then
+    local answer = vim.fn.confirm(("Delete %s? It cannot be brought back."):format(what), "&Delete\n&Keep", 2)
+    vim.cmd.redraw() -- the question is gone before the answer's message comes, which else asks for <Enter>
+    if answer == 1 then
       change("tailora.deleteAdapters", { folder, version })
     end
   end
