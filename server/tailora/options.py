@@ -26,6 +26,7 @@ __all__ = [
     "Options",
     "OutcomeOptions",
     "RepairOptions",
+    "attribute_docstrings",
     "kept_out",
     "load",
     "merge",
@@ -264,7 +265,7 @@ def settings_table() -> str:
     rows = ["| setting | default | values | from `tailora.toml` | what it does |", "|---|---|---|---|---|"]
     for section in fields(Options):
         group = getattr(Options(), section.name)
-        texts = _attribute_docstrings(type(group))
+        texts = attribute_docstrings(type(group))
         for item in fields(group):
             cells = (
                 f"`{section.name}.{item.name}`",
@@ -289,7 +290,8 @@ def _values(default: Any, metadata: Mapping[str, Any]) -> str:
     return ", ".join(f"`{choice}`" for choice in metadata["choices"])
 
 
-def _attribute_docstrings(owner: type) -> dict[str, str]:
+def attribute_docstrings(owner: type) -> dict[str, str]:
+    """The text below each attribute of a class, on one line, by the attribute's name."""
     (definition,) = ast.parse(inspect.getsource(owner)).body
     assert isinstance(definition, ast.ClassDef)
     texts: dict[str, str] = {}

@@ -1,5 +1,7 @@
 """Settings: layers, safety of what a repository may set, and bad values that are named and replaced."""
 
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -137,3 +139,9 @@ def test_the_documented_table_is_the_code():
     for section in fields(Options):
         for item in fields(getattr(Options(), section.name)):
             assert f"`{section.name}.{item.name}`" in settings_table()
+
+
+def test_vs_code_describes_the_settings_as_they_are():
+    script = Path(__file__).parents[2] / "editors" / "vscode" / "scripts" / "settings.py"
+    checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr

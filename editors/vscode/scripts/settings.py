@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tailora.options import Options, _attribute_docstrings
+from tailora.options import Options, attribute_docstrings
 
 PACKAGE = Path(__file__).parent.parent / "package.json"
 
@@ -70,7 +70,7 @@ def properties() -> dict[str, Any]:
     found = dict(EXTENSION)
     for section in fields(Options):
         group = getattr(Options(), section.name)
-        texts = _attribute_docstrings(type(group))
+        texts = attribute_docstrings(type(group))
         for item in fields(group):
             name = f"{section.name}.{item.name}"
             if name not in LEFT_OUT:
@@ -89,18 +89,18 @@ def written(package: str) -> str:
     return package[:begin] + block + package[begin + length :]
 
 
-def main() -> int:
-    """Writes, or checks."""
+def main() -> str | None:
+    """Writes, or checks; what is wrong, if something is."""
     before = PACKAGE.read_text(encoding="utf-8")
     after = written(before)
     if "--check" in sys.argv[1:]:
         return (
-            0
+            None
             if before == after
             else "package.json has other settings than options.py; run scripts/settings.py"
-        )  # type: ignore[return-value]
+        )
     PACKAGE.write_text(after, encoding="utf-8")
-    return 0
+    return None
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ local function check_server()
   local path = vim.fn.exepath(command[1] or "")
   if path == "" then
     health.error(("%s was not found"):format(command[1] or "(none)"), {
-      "Install it: pip install tailora",
+      "Install it from its repository: pip install /path/to/tailora",
       "Or say where it is: require('tailora').setup{ cmd = { '/path/to/tailora', 'lsp' } }",
     })
     return nil
