@@ -55,6 +55,7 @@ class Neovim:
             f"vim.opt.runtimepath:prepend({json.dumps(str(PLUGIN))})\n"
             "vim.opt.swapfile = false\n"
             "vim.g.loaded_python3_provider = 0\n"
+            "vim.opt.messagesopt = 'wait:0,history:500'\n"  # a prompt for <Enter> would hold up every request
             f"vim.cmd.cd({json.dumps(str(folder))})\n"
             f"require('tailora').setup(vim.json.decode({json.dumps(given)}))\n"
             "vim.lsp.enable('tailora')\n" + lua,
