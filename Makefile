@@ -26,7 +26,6 @@ vsix: $(VENV)/.installed  ## Build the VS Code extension, out/tailora.vsix, with
 	sh tools/vsix $(BIN)/python
 
 e2e: $(VENV)/.installed  ## Bring real editors into .editors (about 1.5 GB) and test in them, with the real model.
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[e2e]'
 	$(BIN)/tailora model pull
 	tools/editors .editors
 	sh tools/vsix $(BIN)/python

@@ -2,45 +2,22 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are no packages; this makes the helpers importable
 
-from places import CHROMIUM, CODE_SERVER, EDITORS, PATIENCE_S, VSIX, missing
+from places import AREAS, CHROMIUM, CODE_SERVER, EDITORS, PATIENCE_S, VSIX, missing
 from playwright.sync_api import Browser, sync_playwright
 from real_model import Home
-from vscode import CodeServer, CodeWindow, chromium_arguments
-
-OpenCode = Callable[[Path], CodeWindow]
+from vscode import CodeServer, CodeWindow, OpenCode, chromium_arguments
 
 FAILED = pytest.StashKey[bool]()
 WINDOWS = pytest.StashKey[list[CodeWindow]]()
 QUICK = {"deadlineMs": 60_000, "contextChars": 0, "maxTokens": 24}
 """As ``real_model.SETTINGS``: no deadline that a busy machine could miss, short prompts and answers."""
-
-AREAS = '''\
-"""Areas of shapes."""
-
-import math
-
-
-def circle_area(radius):
-    """The area of a circle."""
-    return math.pi * radius**2
-
-
-def square_area(side):
-    """The area of a square."""
-    return side**2
-
-
-def rectangle_area(width, height):
-    """The area of a rectangle."""
-    '''
-"""What comes next is plain: ``return width * height``."""
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["CHROMIUM", "CODE_SERVER", "EDITORS", "NEOVIMS", "PATIENCE_S", "VSIX", "missing"]
+__all__ = ["AREAS", "CHROMIUM", "CODE_SERVER", "EDITORS", "NEOVIMS", "PATIENCE_S", "VSIX", "missing"]
 
 _ROOT = Path(__file__).parents[3]
 EDITORS = Path(os.environ.get("TAILORA_EDITORS") or _ROOT / ".editors").resolve()
@@ -16,6 +16,27 @@ CHROMIUM = Path(shutil.which("chromium") or shutil.which("google-chrome") or "ch
 PATIENCE_S = float(os.environ.get("TAILORA_PATIENCE_S", "60"))
 """Only bounds tests that fail: the first suggestion waits for the model to load."""
 VSIX = _ROOT / "out" / "tailora.vsix"
+
+AREAS = '''\
+"""Areas of shapes."""
+
+import math
+
+
+def circle_area(radius):
+    """The area of a circle."""
+    return math.pi * radius**2
+
+
+def square_area(side):
+    """The area of a square."""
+    return side**2
+
+
+def rectangle_area(width, height):
+    """The area of a rectangle."""
+    '''
+"""What comes next is plain: ``return width * height``."""
 
 
 def missing(what: str, *paths: Path) -> None:

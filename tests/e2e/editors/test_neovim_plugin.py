@@ -665,7 +665,7 @@ def test_the_statusline(start):
     ):
         window.send("tailora/status", {"state": state, "message": state, "model": model, "project": project})
         window.until(lambda text=text: window.statusline() == text, text)
-        window.until(lambda text=text: window.nvim.vars["tailora_status"] == text)
+        window.until(lambda text=text: window.lua("return vim.g.tailora_status") == text)
     assert window.status()["state"] == "ready"
     assert window.nvim.vars["changes"] >= 8
     window.nvim.command("Tailora toggle")

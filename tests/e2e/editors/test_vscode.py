@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import AREAS, OpenCode
+from places import AREAS
 from playwright.sync_api import expect
-from vscode import CodeWindow
+from vscode import CodeWindow, OpenCode
 
 pytestmark = [pytest.mark.editors, pytest.mark.model, pytest.mark.timeout(900)]
 

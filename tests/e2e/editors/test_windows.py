@@ -11,12 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import OpenCode
 from house import write_house
 from neovim import Neovim
 from places import NEOVIMS, PATIENCE_S, missing
 from real_model import SETTINGS, Home
-from vscode import CodeWindow
+from vscode import CodeWindow, OpenCode
 
 pytestmark = [pytest.mark.editors, pytest.mark.model, pytest.mark.timeout(1800)]
 

@@ -19,9 +19,10 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Browser, Frame, Locator, Page, TimeoutError, expect
 
-__all__ = ["CodeServer", "CodeWindow", "chromium_arguments"]
+__all__ = ["CodeServer", "CodeWindow", "OpenCode", "chromium_arguments"]
 
 _SETTINGS: Mapping[str, Any] = {
+    "editor.autoIndent": "none",
     "editor.autoClosingBrackets": "never",
     "editor.minimap.enabled": False,
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
@@ -300,6 +301,9 @@ class CodeWindow:
     def picture(self, path: Path) -> None:
         """A screenshot."""
         self.page.screenshot(path=str(path))
+
+
+OpenCode = Callable[[Path], CodeWindow]
 
 
 def _plain(text: str) -> str:
