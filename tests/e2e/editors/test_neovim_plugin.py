@@ -667,7 +667,7 @@ def test_the_statusline(start):
         window.until(lambda text=text: window.statusline() == text, text)
         window.until(lambda text=text: window.lua("return vim.g.tailora_status") == text)
     assert window.status()["state"] == "ready"
-    assert window.nvim.vars["changes"] >= 8
+    assert window.lua("return vim.g.changes") >= 8
     window.nvim.command("Tailora toggle")
     window.until(lambda: window.statusline() == "Tailora: off here")
     window.nvim.command("new | set buftype=nofile")
