@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tailora_adapters.errors import StoreUnwritable
 
@@ -166,24 +166,20 @@ class Outcomes:
 
         Empty where nothing was recorded, or where the file cannot be read (logged).
         """
-        if not self.path.exists():
-            return {}
-        try:
-            with self._connected() as connection:
-                rows = connection.execute(_SUMMARY, (since, model, model)).fetchall()
-        except (sqlite3.Error, StoreUnwritable) as error:
-            _log.warning("%s cannot be read: %s", self.path, error)
-            return {}
+        rows = self._read(_SUMMARY, since, model, model)
         return {version: VersionOutcomes(*figures) for version, *figures in rows}
 
     def days(self, count: int = 60) -> list[Day]:
         """The suggestions of the last ``count`` days, by day and version, oldest first; empty where ``summary`` is."""
-        since = self._clock() - count * 24 * 3600.0
+        return [Day(*row) for row in self._read(_DAYS, self._clock() - count * 24 * 3600.0)]
+
+    def _read(self, query: str, *values: float | str | None) -> list[tuple[Any, ...]]:
+        """The rows; none where nothing was recorded, or where the file cannot be read (logged)."""
         if not self.path.exists():
             return []
         try:
             with self._connected() as connection:
-                return [Day(*row) for row in connection.execute(_DAYS, (since,))]
+                return connection.execute(query, values).fetchall()
         except (sqlite3.Error, StoreUnwritable) as error:
             _log.warning("%s cannot be read: %s", self.path, error)
             return []

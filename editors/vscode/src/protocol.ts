@@ -37,7 +37,7 @@ export interface ServerStatus {
   message?: string;
   model?: ModelStatus | null;
   project?: ProjectStatus | null;
-  engine?: { pid?: number; version?: string; rss_mb?: number } | null;
+  engine?: { pid?: number; version?: string } | null;
   suggestion?: { shown?: boolean; reason?: string | null };
 }
 

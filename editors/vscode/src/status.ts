@@ -49,11 +49,10 @@ export class StatusItem implements vscode.Disposable {
     if (shown.message) text.appendMarkdown("· ").appendText(shown.message);
     text.appendMarkdown("\n\n");
     const status = this.session.status;
-    const { model, project, engine, suggestion } = status ?? {};
+    const { model, project, suggestion } = status ?? {};
     if (model?.name) {
       const kind = [model.quantization, model.device].filter((part) => part && part !== "none").join(", ");
-      const memory = engine?.rss_mb ? `, ${Math.round(engine.rss_mb)} MB of memory` : "";
-      line("Model", `${model.name}${kind ? ` (${kind})` : ""}: ${model.state ?? ""}${memory}`);
+      line("Model", `${model.name}${kind ? ` (${kind})` : ""}: ${model.state ?? ""}`);
     }
     if (project) {
       const serving = project.disabled ? "what was learned is turned off" : project.serving ? `version ${project.serving}` : "nothing learned yet, as shipped";

@@ -21,12 +21,6 @@ QUICK = {"deadlineMs": 60_000, "contextChars": 0, "maxTokens": 24}
 
 
 @pytest.fixture(scope="session")
-def editors() -> Path:
-    """The folder that ``tools/editors`` filled."""
-    return EDITORS
-
-
-@pytest.fixture(scope="session")
 def shared_home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """The home of all windows, so that they share one engine; it trains at once and shortly."""
     home = Home(

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["AREAS", "CHROMIUM", "CODE_SERVER", "EDITORS", "NEOVIMS", "PATIENCE_S", "VSIX", "missing"]
+__all__ = [
+    "AREAS",
+    "CHROMIUM",
+    "CODE_SERVER",
+    "EDITORS",
+    "FAULTY",
+    "NEOVIMS",
+    "PATIENCE_S",
+    "TEXT",
+    "VSIX",
+    "missing",
+]
 
 _ROOT = Path(__file__).parents[3]
 EDITORS = Path(os.environ.get("TAILORA_EDITORS") or _ROOT / ".editors").resolve()
@@ -37,6 +48,19 @@ def rectangle_area(width, height):
     """The area of a rectangle."""
     '''
 """What comes next is plain: ``return width * height``."""
+TEXT = '''\
+"""Sizes of things."""
+
+
+def perimeter(width: float, height: float) -> float:
+    """Around a rectangle."""
+    return 2 * (width + height)
+
+
+def area(width: float, height: float) -> float:
+    """Of a rectangle."""
+    return '''
+FAULTY = TEXT + "breadth * height\n"
 
 
 def missing(what: str, *paths: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are no packages; this makes the helpers importable
 
+from places import FAULTY, TEXT
 from real_model import Home
 from recorded import Record, applied, install, load_model, on_an_engine
 from terminal import ESC, Terminal
@@ -33,19 +34,6 @@ _INIT = f"""\
 """As docs/editors.md has it."""
 _EARLY_INIT = "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil)\n"
 """Emacs compiles libraries anew in each home otherwise, and shows its warnings in a window."""
-TEXT = '''\
-"""Sizes of things."""
-
-
-def perimeter(width: float, height: float) -> float:
-    """Around a rectangle."""
-    return 2 * (width + height)
-
-
-def area(width: float, height: float) -> float:
-    """Of a rectangle."""
-    return '''
-FAULTY = TEXT + "breadth * height\n"
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Helix with the configuration that ships: a suggestion from its completion menu, a quick fix, the end."""
 
 import ast
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are no packages; this makes the helpers importable
 
+from places import EDITORS, FAULTY, TEXT
 from real_model import Home
 from recorded import Record, applied, install, load_model, on_an_engine
 from terminal import ESC, Terminal
@@ -22,25 +22,12 @@ _PATIENCE_S = 120.0
 """Only bounds tests that fail."""
 _ROOT = Path(__file__).parents[3]
 _CONFIGURATION = _ROOT / "editors" / "helix" / "languages.toml"
-TEXT = '''\
-"""Sizes of things."""
-
-
-def perimeter(width: float, height: float) -> float:
-    """Around a rectangle."""
-    return 2 * (width + height)
-
-
-def area(width: float, height: float) -> float:
-    """Of a rectangle."""
-    return '''
-FAULTY = TEXT + "breadth * height\n"
 
 
 @pytest.fixture(scope="module")
 def program() -> Path:
     """Helix."""
-    path = Path(os.environ.get("TAILORA_EDITORS") or _ROOT / ".editors").resolve() / "helix"
+    path = EDITORS / "helix"
     if not path.exists():
         pytest.skip(f"HELIX WAS NOT TESTED: {path} is missing; `make e2e` brings it")
     return path
