@@ -59,8 +59,7 @@ local function lines_of(status, root, here, log)
     row("Model", about_model(model))
   end
   if get(engine.pid) then
-    local memory = get(engine.rss_mb)
-    row("Engine", ("process %d%s"):format(engine.pid, memory and (", %d MB"):format(memory) or ""))
+    row("Engine", ("process %d"):format(engine.pid))
   end
   if project.root then
     row("Folder", ("%s, %s"):format(project.root, project.trusted and "trusted" or "not trusted (:Tailora trust)"))
