@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test e2e vsix check format install foundation eval-infilling clean help
+.PHONY: demo test e2e latency vsix check format install foundation eval-infilling clean help
 
 help:  ## List the tasks.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ e2e: $(VENV)/.installed  ## Bring real editors into .editors (about 1.5 GB) and 
 	tools/editors .editors
 	sh tools/vsix $(BIN)/python
 	$(BIN)/pytest -m editors
+
+latency: $(VENV)/.installed  ## How much later than the server was done a suggestion stands on each editor's screen (after e2e).
+	PYTHONPATH=tests/e2e:tests/e2e/editors:tests/server/lsp $(BIN)/python tests/e2e/editors/latency.py
 
 check: $(VENV)/.installed  ## Lint, formatting and types.
 	$(BIN)/ruff check

@@ -41,7 +41,9 @@ def bad_trainings(
     def on(change: Callable[[Sequence[TokenSequence]], list[TokenSequence]], **settings: Any) -> Learn:
         def learn(model: Any, decoder: Any, sequences: Any, usual: TrainSettings, **more: Any) -> TrainReport:
             own = replace(usual, learning_rate=learning_rate, max_steps=steps, **settings)
-            return train(model, decoder, change(sequences), own, **more | {"checkpoint": None, "anchors": {}})
+            return train(
+                model, decoder, change(sequences), own, **more | {"checkpoint": None, "anchors": None}
+            )
 
         return learn
 

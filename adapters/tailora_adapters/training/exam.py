@@ -69,15 +69,21 @@ class Exam:
         """Mean loss of a third of the held-out middles, nats a token."""
         return evaluate(decoder, self._of(self.held_out), every=3).nll
 
-    def generic(self, decoder: Decoder) -> Scores | None:
-        """Answers on generic code, where this machine has any."""
-        return self._ask(decoder, self._generic, None) if self._generic else None
+    def generic(
+        self,
+        decoder: Decoder,
+        adapter: str | None = None,
+        memory: ScoreMemory | None = None,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> Scores | None:
+        """Answers on generic code, where this machine has any; with ``adapter``, only what ``memory`` does not know."""
+        return self._ask(decoder, self._generic, adapter, progress, memory=memory) if self._generic else None
 
     def learn(self, adapter: str, results: Results) -> None:
         """Notes what a model answered under a name that it was given afterwards."""
-        self._note(adapter, self.held_out, results.held_out)
+        _note(self._memory, adapter, self.held_out, results.held_out)
         if results.generic is not None:
-            self._note(adapter, self._generic, results.generic)
+            _note(self._memory, adapter, self._generic, results.generic)
 
     def again(self) -> "Exam":
         """The same questions for models with another lower half."""
@@ -99,8 +105,10 @@ class Exam:
         progress: Callable[[float], None] = lambda _: None,
         *,
         write: bool = False,
+        memory: ScoreMemory | None = None,
     ) -> Scores:
-        known = [self._memory.get(adapter, sequence) if adapter else None for sequence in sequences]
+        memory = memory or self._memory
+        known = [memory.get(adapter, sequence) if adapter else None for sequence in sequences]
         missing = [place for place, score in enumerate(known) if score is None]
         asked = evaluate(
             decoder,
@@ -111,11 +119,11 @@ class Exam:
         )
         if len(missing) == len(sequences):
             if adapter:
-                self._note(adapter, sequences, asked)
+                _note(memory, adapter, sequences, asked)
             return asked
         fresh = dict(zip(missing, _rows(asked), strict=True))
         if adapter:
-            self._memory.put(adapter, ((sequences[place], score) for place, score in fresh.items()))
+            memory.put(adapter, ((sequences[place], score) for place, score in fresh.items()))
         rows = [known[place] or fresh[place] for place in range(len(sequences))]
         return Scores(
             tuple(row.nll_sum for row in rows),
@@ -129,8 +137,9 @@ class Exam:
         key = tuple(map(id, sequences))
         return self._prompts.setdefault(key, Prompts(sequences))
 
-    def _note(self, adapter: str, sequences: Sequence[TokenSequence], scores: Scores) -> None:
-        self._memory.put(adapter, zip(sequences, _rows(scores), strict=True))
+
+def _note(memory: ScoreMemory, adapter: str, sequences: Sequence[TokenSequence], scores: Scores) -> None:
+    memory.put(adapter, zip(sequences, _rows(scores), strict=True))
 
 
 def _rows(scores: Scores) -> list[HoleScore]:

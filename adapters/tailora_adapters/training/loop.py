@@ -8,9 +8,9 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -32,10 +32,7 @@ _USUAL_STEPS = 5
 _SUSPENDED = 3.0
 """Times the median of the last steps."""
 
-__all__ = ["Anchors", "Kept", "Learn", "StepReport", "TrainReport", "TrainSettings", "anchor", "train"]
-
-Anchors = Mapping[int, Tensor]
-"""By index of a sequence: the last hidden states, (labels, hidden), at the places ``predicting`` names."""
+__all__ = ["Anchors", "Kept", "Learn", "StepReport", "TrainReport", "TrainSettings", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +106,14 @@ def train(
     settings: TrainSettings,
     *,
     seed: int,
-    anchors: Anchors = MappingProxyType({}),
+    anchors: "Anchors | None" = None,
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> TrainReport:
     """Trains the parameters of ``model`` that require gradients, in place; ``decoder`` computes it.
 
-    ``anchors`` among the sequences have no labels: what the model makes of them is held to what it was (Li and Hoiem,
-    "Learning without Forgetting", arXiv 1606.09282). With a ``checkpoint`` a run goes on where an earlier one with the
-    same key was; who calls removes it at the end.
+    ``anchors`` among the sequences have no labels: what the model makes of them is held to what it was. With a
+    ``checkpoint`` a run goes on where an earlier one with the same key was; who calls removes it at the end.
 
     Raises:
         TrainingFailed: the loss is not a number any more.
@@ -149,7 +145,7 @@ def train(
                 decoder.device,
                 prompt_share=settings.prompt_share,
                 rng=rng,
-                anchors=anchors,
+                anchors=anchors.indices if anchors else (),
                 end_times=settings.end_times,
             )
             for part in _parts(sequences, indices)
@@ -234,7 +230,7 @@ def _losses(
     parts: Sequence[Batch],
     kept: "Kept | None",
     vocabulary: Vocabulary,
-    anchors: Anchors,
+    anchors: "Anchors | None",
     settings: TrainSettings,
 ) -> Iterator[Tensor]:
     """What each part has of the whole batch's loss, the mean over its labels."""
@@ -243,6 +239,8 @@ def _losses(
     anchored = sum(len(part.anchor_positions) for part in parts)
     for part in parts:
         below = kept.get(part) if kept else decoder.lower(part.ids, part.lengths)
+        # Before what gradients go through, as it changes the values for a moment.
+        teacher = anchors.states(part, below) if anchors else None
         hidden = decoder.upper(below, part.lengths)  # (tokens, hidden)
         loss = hidden.new_zeros(())
         if count := len(part.labels):
@@ -250,24 +248,48 @@ def _losses(
         if settings.prompt_weight and (count := len(part.prompt_labels)):
             weight = settings.prompt_weight * count / prompt_labels
             loss = loss + weight * vocabulary.loss(hidden[part.prompt_positions], part.prompt_labels)
-        if count := len(part.anchor_positions):
+        if teacher is not None and (count := len(part.anchor_positions)):
             weight = settings.anchor_weight * count / anchored
-            teacher = torch.cat([anchors[index] for index in part.indices if index in anchors])
             loss = loss + weight * vocabulary.divergence(hidden[part.anchor_positions], teacher)
         yield loss
 
 
-@torch.no_grad()
-def anchor(decoder: Decoder, sequences: Sequence[TokenSequence], indices: Sequence[int]) -> Anchors:
-    """What ``decoder`` makes of these sequences now."""
-    found: dict[int, Tensor] = {}
-    for part in _parts(sequences, indices):
-        batch = collate(sequences, part, decoder.device, anchors=part)
-        hidden = decoder.upper(decoder.lower(batch.ids, batch.lengths), batch.lengths)
-        states = hidden[batch.anchor_positions].to(torch.bfloat16)
-        counts = [len(predicting(sequences[index])) for index in part]
-        found.update(zip(part, states.split_with_sizes(counts), strict=True))
-    return found
+class Anchors:
+    """Sequences of which the model's answers are to stay as they are with the values that ``holding`` puts in place (Li
+    and Hoiem, "Learning without Forgetting", arXiv 1606.09282). Each is asked once, when it is first trained on."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        sequences: Sequence[TokenSequence],
+        indices: Collection[int],
+        holding: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.indices = frozenset(indices)
+        self._decoder = decoder
+        self._sequences = sequences
+        self._holding = holding
+        self._known: dict[int, Tensor] = {}
+
+    @torch.no_grad()
+    def states(self, batch: Batch, below: Tensor) -> Tensor:
+        """The last hidden states, (anchor labels, hidden), at the batch's ``anchor_positions``.
+
+        ``below``: the batch's activations below the cut.
+        """
+        unknown = {
+            index: part
+            for index, part in zip(batch.indices, below.split_with_sizes(list(batch.lengths)), strict=True)
+            if index in self.indices and index not in self._known
+        }
+        if unknown:
+            lengths = [len(part) for part in unknown.values()]
+            with self._holding():
+                hidden = self._decoder.upper(torch.cat(list(unknown.values())), lengths)
+            for index, part in zip(unknown, hidden.split_with_sizes(lengths), strict=True):
+                self._known[index] = part[predicting(self._sequences[index])].to(torch.bfloat16)
+        found = [self._known[index] for index in batch.indices if index in self.indices]
+        return torch.cat(found) if found else below[:0]
 
 
 class Kept:

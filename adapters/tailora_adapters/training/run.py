@@ -30,9 +30,10 @@ from tailora_adapters.training.adapters import Session, Values, measure_alone, u
 from tailora_adapters.training.checkpoint import Checkpoint, key_of
 from tailora_adapters.training.data import DataSettings, RunData, generic_sequences
 from tailora_adapters.training.energy import measured_energy
+from tailora_adapters.training.evaluate import Scores
 from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.gate import GateSettings, decide, may_pass_half_as_far
-from tailora_adapters.training.loop import Learn, TrainReport, TrainSettings, anchor, train
+from tailora_adapters.training.loop import Anchors, Learn, TrainReport, TrainSettings, train
 from tailora_adapters.training.memory import peak_rss_mb
 from tailora_adapters.training.plan import Plan, make_plan
 from tailora_adapters.training.purpose import COMPLETION, Purpose
@@ -56,6 +57,8 @@ _SHARES: dict[Stage, tuple[float, float]] = {
 }
 SCORES = "scores.json"
 """In the project's folder of the store."""
+GENERIC_SCORES = "generic-scores.json"
+"""In the base model's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +274,8 @@ class _Run:
     """As training left it, at the scale 1."""
     _choice: scale.Choice = field(init=False)
     _canary: TokenSequence = field(init=False)
+    _folder: Path = field(init=False)
+    """Of the base model."""
     _tokenizer: CodeTokenizer = field(init=False)
     _opened: list[Session] = field(init=False, default_factory=list)
     _results: Results = field(init=False)
@@ -308,8 +313,8 @@ class _Run:
         Raises:
             TooLittleData: too few examples.
         """
-        folder, _ = cache.open_record(catalogue.find(self.model))
-        self._tokenizer = CodeTokenizer.from_folder(folder)
+        self._folder, _ = cache.open_record(catalogue.find(self.model))
+        self._tokenizer = CodeTokenizer.from_folder(self._folder)
         self.data = self.purpose.gather(
             self.plan.found,
             self._tokenizer,
@@ -337,20 +342,32 @@ class _Run:
         session, served = self.session, self.plan.served
         share = 1.0 if served is None else 0.5
 
-        def progress(done: float, before: float = 0.0) -> None:
-            self.report("preparing", before + share * done, "measuring what serves now")
+        def within(low: float, high: float) -> Callable[[float], None]:
+            return lambda done: self.report(
+                "preparing", low + (high - low) * done, "measuring what serves now"
+            )
 
         with session.holding(session.base):
-            self.base = self.exam.take(session.decoder, progress, adapter=self._name("base"))
+            generic = self._base_on_generic_code(within(0, share / 2))
+            self.base = self.exam.take(
+                session.decoder, within(share / 2, share), adapter=self._name("base"), generic=generic
+            )
         if served is None:
             return
         try:
             with session.holding(session.read(served.path)):
                 self.serving = self.exam.take(
-                    session.decoder, lambda done: progress(done, 0.5), adapter=self._name(served.sha256)
+                    session.decoder, within(share, 1), adapter=self._name(served.sha256)
                 )
         except AdapterCorrupt:  # of another form: an imported one
             self.serving = self._alone(served)
+
+    def _base_on_generic_code(self, progress: Callable[[float], None]) -> Scores | None:
+        """The same for all projects: what one of them asked is kept beside the model."""
+        memory = ScoreMemory(self._folder / GENERIC_SCORES)
+        scores = self.exam.generic(self.session.decoder, self._name("base"), memory, progress)
+        memory.save()
+        return scores
 
     def _alone(self, served: AdapterVersion) -> Results | None:
         try:
@@ -375,10 +392,12 @@ class _Run:
                 sequences,
             ),
         )
-        self.report("preparing", 1.0, "noting what is to stay known")
-        with session.holding(session.base):
-            known = range(len(self.data.training), len(sequences))
-            anchors = anchor(session.decoder, sequences, known)
+        anchors = Anchors(
+            session.decoder,
+            sequences,
+            range(len(self.data.training), len(sequences)),
+            functools.partial(session.holding, session.base),
+        )
         self._trained = self.learn(
             session.model,
             session.decoder,

@@ -11,7 +11,7 @@ export interface Shown {
   message: string;
 }
 
-type PhaseLike = { kind: string; step?: string; seconds?: number; message?: string };
+type PhaseLike = { kind: string; step?: string; seconds?: number; said?: string; message?: string };
 
 export function describe(phase: PhaseLike, status: ServerStatus | null, here: string | null): Shown {
   const say = (icon: string, text: string, message: string, severity: Shown["severity"] = "none"): Shown => ({ icon, text, message, severity });
@@ -23,7 +23,7 @@ export function describe(phase: PhaseLike, status: ServerStatus | null, here: st
     case "installing":
       return say("sync~spin", "installing", phase.step ?? "");
     case "restarting":
-      return say("sync~spin", `restarting in ${phase.seconds} s`, "The language server ended unexpectedly and is started again");
+      return say("sync~spin", `restarting in ${phase.seconds} s`, `The language server ended unexpectedly and is started again${phase.said ? `. It last said: ${phase.said}` : ""}`, "warning");
     case "failed":
       return say("error", "error", phase.message ?? "", "error");
     case "stopped":

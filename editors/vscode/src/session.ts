@@ -11,7 +11,7 @@ import { RestartPolicy } from "./server/restart";
 export type Phase =
   | { kind: "finding" | "notInstalled" | "starting" | "running" | "stopped" }
   | { kind: "installing"; step: string }
-  | { kind: "restarting"; seconds: number }
+  | { kind: "restarting"; seconds: number; said: string }
   | { kind: "failed"; message: string };
 
 export type Commands = (id: string, args: unknown[], run: () => Promise<unknown>) => Promise<unknown>;
@@ -117,10 +117,10 @@ export class Session implements vscode.Disposable {
       void this.offerInstallation();
       return;
     }
-    await this.run(launch, generation, first);
+    await this.run(launch, generation);
   }
 
-  private async run(launch: Launch, generation: number, first: boolean): Promise<void> {
+  private async run(launch: Launch, generation: number): Promise<void> {
     this.become({ kind: "starting" });
     const client = new Client(this.context, launch, this.log, {
       status: (status) => {
@@ -129,7 +129,7 @@ export class Session implements vscode.Disposable {
         this.changed.fire();
       },
       ended: (said) => {
-        if (client === this.client) this.crashed(said);
+        if (client === this.client) this.crashed(said, launch);
       },
       command: (id, args, run) => this.commands(id, args, async () => run(id, args)),
     });
@@ -138,14 +138,7 @@ export class Session implements vscode.Disposable {
       await client.start();
     } catch (error) {
       if (generation !== this.generation) return;
-      const said = error instanceof Error ? error.message : String(error);
-      if (first) {
-        this.client = null;
-        const where = launch.from === "setting" ? " (started as the setting tailora.command says)" : "";
-        this.fail(new Problem(`Tailora's language server ended at its start${where}: ${said}`, ["showLog", "restart", ...(launch.from === "setting" ? (["openSettings"] as const) : [])]));
-      } else {
-        this.crashed(said);
-      }
+      this.crashed(error instanceof Error ? error.message : String(error), launch);
       return;
     }
     if (generation !== this.generation) return client.stop();
@@ -154,26 +147,29 @@ export class Session implements vscode.Disposable {
     if (launch.from === "installed") void this.installation.tidy();
   }
 
-  private crashed(said: string): void {
+  private crashed(said: string, launch: Launch): void {
     this.client = null;
     this.status = null;
     const seconds = this.policy.next();
     this.log.error(`The language server ended unexpectedly${said ? `: ${said}` : ""}`);
     if (seconds === null) {
+      const bySetting = launch.from === "setting";
+      const where = bySetting ? " (started as the setting tailora.command says)" : "";
       const detail = said ? ` It last said: ${said}` : "";
-      this.fail(new Problem(`Tailora's language server ended again and again, and was not started once more.${detail}`, ["showLog", "restart"]));
+      const text = `Tailora's language server${where} ended again and again, and was not started once more.${detail}`;
+      this.fail(new Problem(text, ["showLog", "restart", ...(bySetting ? (["openSettings"] as const) : [])]));
       return;
     }
-    this.countDown(seconds);
+    this.countDown(seconds, said);
   }
 
-  private countDown(seconds: number): void {
+  private countDown(seconds: number, said: string): void {
     if (seconds === 0) {
       void this.begin(false);
       return;
     }
-    this.become({ kind: "restarting", seconds });
-    this.timer = setTimeout(() => this.countDown(seconds - 1), 1000);
+    this.become({ kind: "restarting", seconds, said });
+    this.timer = setTimeout(() => this.countDown(seconds - 1, said), 1000);
   }
 
   private fail(error: unknown): void {

@@ -1,6 +1,7 @@
 """A whole run on a small repository: what it leaves behind, whatever it decides."""
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from tailora_adapters import foundation
-from tailora_adapters.base import load
+from tailora_adapters.base import cache, catalogue, load
 from tailora_adapters.corpus import generic
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.errors import StoreUnwritable, TrainingBusy, TrainingFailed
@@ -19,8 +20,10 @@ from tailora_adapters.manifest import Check, GateResult, Manifest
 from tailora_adapters.methods import LoraSettings, attach
 from tailora_adapters.repair.purpose import repair_purpose
 from tailora_adapters.store import CHECKPOINT, Store
+from tailora_adapters.training import exam
 from tailora_adapters.training import run as run_module
 from tailora_adapters.training.checkpoint import key_of
+from tailora_adapters.training.evaluate import Prompts
 from tailora_adapters.training.gate import GateSettings
 from tailora_adapters.training.loop import TrainReport, train
 from tailora_adapters.training.run import Outcome, RunSettings, run
@@ -226,8 +229,8 @@ def test_a_scale_that_forgets_is_not_taken(learn: Learn, monkeypatch: pytest.Mon
     samples, factors = iter([1.0, 1.2]), iter([1e3, 1.0])
     ask = run_module.Exam.generic
 
-    def generic(exam: Any, decoder: Any) -> Any:
-        scores, factor = ask(exam, decoder), next(factors)
+    def generic(exam: Any, decoder: Any, *base: Any) -> Any:
+        scores, factor = ask(exam, decoder, *base), 1.0 if base else next(factors)
         assert scores is not None
         return dataclasses.replace(scores, nll_sums=tuple(factor * loss for loss in scores.nll_sums))
 
@@ -277,6 +280,33 @@ def test_a_machine_without_generic_code(learn: Learn, monkeypatch: pytest.Monkey
     assert outcome.decision == "promoted", outcome.reason
     assert outcome.manifest is not None
     assert outcome.manifest.settings["anchors"] == 0
+
+
+def test_the_base_is_asked_about_generic_code_once_for_all_projects(
+    learn: Learn,
+    repository: Path,
+    tiny: Any,
+    run_settings: RunSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask = exam.evaluate
+    (cache.folder_of(catalogue.find(tiny.name)) / run_module.GENERIC_SCORES).unlink(missing_ok=True)
+    asked: list[int] = []
+
+    def evaluate(decoder: Any, prompts: Prompts, **more: Any) -> Any:
+        asked.append(len(prompts.sequences))
+        return ask(decoder, prompts, **more)
+
+    monkeypatch.setattr(exam, "evaluate", evaluate)
+    first = learn()
+    questions = sum(asked)
+    asked.clear()
+    second = learn(root=shutil.copytree(repository, tmp_path / "other"))
+    assert sum(asked) == questions - run_settings.data.generic
+    assert first.gate is not None
+    assert second.gate is not None
+    assert first.gate.figures["generic_base_nll"] == second.gate.figures["generic_base_nll"]
 
 
 def test_a_full_run_that_is_promoted_fulfils_what_was_asked(

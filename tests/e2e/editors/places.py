@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -17,6 +18,7 @@ __all__ = [
     "TEXT",
     "VSIX",
     "missing",
+    "untested",
 ]
 
 _ROOT = Path(__file__).parents[3]
@@ -64,7 +66,15 @@ FAULTY = TEXT + "breadth * height\n"
 
 
 def missing(what: str, *paths: Path) -> None:
-    """Skips, loudly, where one of ``paths`` is not there."""
+    """``untested`` where one of ``paths`` is not there."""
     for path in paths:
         if not path.exists():
-            pytest.skip(f"{what.upper()} WAS NOT TESTED: {path} is missing; `make e2e` brings it")
+            untested(what, f"{path} is missing")
+
+
+def untested(what: str, why: str) -> NoReturn:
+    """Skips, loudly; fails where ``$TAILORA_EDITORS_REQUIRED`` is set."""
+    message = f"{what.upper()} WAS NOT TESTED: {why}; `make e2e` brings it"
+    if os.environ.get("TAILORA_EDITORS_REQUIRED"):
+        pytest.fail(message)
+    pytest.skip(message)

@@ -45,7 +45,7 @@ class Record:
         self._patience_s = patience_s
 
     def lines(self) -> list[dict[str, Any]]:
-        """``{"from": "editor" | "server", "message": ...}`` in order, then ``{"exit": code}``."""
+        """``{"at": seconds, "from": "editor" | "server", "message": ...}`` in order, then ``{"exit": code}``."""
         text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
@@ -159,7 +159,7 @@ class _Tee:
             length = int(fields[b"content-length"])
             if len(rest) < length:
                 return
-            self.write({"from": self._who, "message": json.loads(rest[:length])})
+            self.write({"at": time.time(), "from": self._who, "message": json.loads(rest[:length])})
             self._pending = rest[length:]
 
     def write(self, value: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are no packages; this makes the helpers importable
 
-from places import FAULTY, TEXT
+from places import FAULTY, TEXT, untested
 from real_model import Home
 from recorded import Record, applied, install, load_model, on_an_engine
 from terminal import ESC, Terminal
@@ -41,12 +41,12 @@ def program() -> str:
     """Emacs, which has Eglot."""
     path = shutil.which("emacs")
     if path is None:
-        pytest.skip("EMACS WAS NOT TESTED: there is no emacs on the PATH; `make e2e` brings it")
+        untested("Emacs", "there is no emacs on the PATH")
     found = subprocess.run(
         [path, "--batch", "--eval", "(progn (package-initialize) (require 'eglot))"], capture_output=True
     )
     if found.returncode:
-        pytest.skip("EMACS WAS NOT TESTED: it has no eglot; `make e2e` brings it")
+        untested("Emacs", "it has no eglot")
     return path
 
 

@@ -123,7 +123,7 @@ def test_an_edit_in_each_and_a_pause_lead_to_a_promoted_adapter(code, neovims, r
     for window in neovims:
         window.until(lambda window=window: "learning" in window.statusline(), "learning in the status line")
     with code.patient(LEARNING_S):
-        code.until(lambda: re.search(r"serving|version 1", _label(code)), "the adapter in VS Code's status")
+        code.until(lambda: re.search(r"version 1 serves", _label(code)), "the adapter in VS Code's status")
     for window in neovims:
         window.until(lambda window=window: _serving(window) == "1", "the adapter in Neovim's status")
 

@@ -27,6 +27,7 @@ _SETTINGS: Mapping[str, Any] = {
     "editor.minimap.enabled": False,
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "chat.disableAIFeatures": True,
+    "workbench.reduceMotion": "on",
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
     "workbench.secondarySideBar.defaultVisibility": "hidden",
@@ -84,9 +85,9 @@ class CodeServer:
     ) -> None:
         self._home = home
         self._data, self._extensions = home / "data", home / "extensions"
-        node = editors / "node24" / "node_modules" / "node" / "bin"
+        self._node = editors / "node24" / "node_modules" / "node" / "bin"
         self._program = editors / "code-server" / "node_modules" / ".bin" / "code-server"
-        self._env = {**env, "PATH": f"{node}{os.pathsep}{env['PATH']}", "HOME": str(home)}
+        self._env = {**env, "HOME": str(home)}
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
         self.settings = {**_SETTINGS, **settings}
@@ -112,15 +113,15 @@ class CodeServer:
                 archive.write(path, f"extension/{path.name}")
         self._run("--install-extension", str(package))
 
-    def start(self) -> None:
-        """Serves on a free port of the loopback, and waits until it answers."""
+    def start(self, **env: str) -> None:
+        """Serves on a free port of the loopback, and waits until it answers; ``env`` beside the environment."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         with (self._home / "code-server.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*self._command(), "--bind-addr", f"127.0.0.1:{self.port}", "--auth", "none"],
-                env=self._env,
+                env=self._with_node(env),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -150,7 +151,13 @@ class CodeServer:
         ]
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run([*self._command(), *arguments], env=self._env, check=True, capture_output=True)
+        subprocess.run(
+            [*self._command(), *arguments], env=self._with_node({}), check=True, capture_output=True
+        )
+
+    def _with_node(self, more: Mapping[str, str]) -> dict[str, str]:
+        env = {**self._env, **more}
+        return {**env, "PATH": f"{self._node}{os.pathsep}{env['PATH']}"}
 
 
 class CodeWindow:
@@ -159,7 +166,8 @@ class CodeWindow:
     def __init__(self, server: CodeServer, browser: Browser, folder: Path, patience_s: float) -> None:
         self._server = server
         self._patience_s = patience_s
-        self._context = browser.new_context(viewport={"width": 1280, "height": 760})
+        self._poll_ms = 20
+        self._context = browser.new_context(viewport={"width": 1280, "height": 760}, reduced_motion="reduce")
         self.page: Page = self._context.new_page()
         self.page.set_default_timeout(patience_s * 1000)
         expect.set_options(timeout=patience_s * 1000)
@@ -240,7 +248,7 @@ class CodeWindow:
         while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError(f"{what} did not come")
-            self.page.wait_for_timeout(20)
+            self.page.wait_for_timeout(self._poll_ms)
 
     def watch_status(self) -> Callable[[], list[str]]:
         """From now on notes every text of the status item; what returns them."""
@@ -293,10 +301,11 @@ class CodeWindow:
 
     @contextlib.contextmanager
     def patient(self, patience_s: float) -> Iterator[None]:
-        """Waits longer inside."""
-        before, self._patience_s = self._patience_s, patience_s
+        """Waits longer inside, and looks less often."""
+        before = self._patience_s, self._poll_ms
+        self._patience_s, self._poll_ms = patience_s, 1000
         yield
-        self._patience_s = before
+        self._patience_s, self._poll_ms = before
 
     def picture(self, path: Path) -> None:
         """A screenshot."""
