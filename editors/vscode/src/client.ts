@@ -21,6 +21,8 @@ import * as settings from "./settings";
 
 const SELECTOR = [{ scheme: "file" }, { scheme: "untitled" }];
 const START_TIMEOUT_MS = 60_000;
+/** A server that ended may not have been read to its last word yet. */
+const LAST_WORDS_MS = 1000;
 
 /** What is shown to people is said elsewhere, in plain words; the library's own notes go to the log. */
 class QuietClient extends LanguageClient {
@@ -39,6 +41,7 @@ export interface Listeners {
 export class Client {
   private readonly client: QuietClient;
   private process: ChildProcess | undefined;
+  private closed: Promise<void> = Promise.resolve();
   private stderr = "";
   private stopping = false;
   private began = false;
@@ -67,6 +70,7 @@ export class Client {
       await this.settingsChanged();
     } catch (error) {
       this.stopping = true;
+      await Promise.race([this.closed, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS))]);
       this.kill();
       throw new Error(lastLine(this.stderr) || (error instanceof Error ? error.message : String(error)));
     } finally {
@@ -112,6 +116,7 @@ export class Client {
     const viaShell = WINDOWS && /\.(cmd|bat)$/i.test(program);
     const child = spawn(viaShell ? `"${program}"` : program, args, { cwd, env: environment(), windowsHide: true, detached: !WINDOWS, shell: viaShell });
     this.process = child;
+    this.closed = new Promise((resolve) => child.once("close", () => resolve()));
     child.stderr.on("data", (chunk: Buffer) => {
       this.stderr = (this.stderr + chunk.toString()).slice(-8000);
       this.log.info(chunk.toString().trimEnd());

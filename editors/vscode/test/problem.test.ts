@@ -19,6 +19,7 @@ for (const [said, expected] of [
   ["SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", /certificate/],
   ["socket.gaierror: [Errno -3] Temporary failure in name resolution", /could not be reached/],
   ["ERROR: Package 'tailora' requires a different Python: 3.10.1 not in '>=3.11'", /does not fit/],
+  ["ERROR: ResolutionImpossible: for help visit https://pip.pypa.io", /constraints/],
   ["something\nERROR: a riddle", /failed: ERROR: a riddle/],
 ] as const) {
   test(`says what to do about: ${said.slice(0, 50)}`, () => {

@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, sync_playwright
 from real_model import Home
 from vscode import CodeServer, CodeWindow, OpenCode, chromium_arguments
 
-FAILED = pytest.StashKey[bool]()
 WINDOWS = pytest.StashKey[list[CodeWindow]]()
 QUICK = {"deadlineMs": 60_000, "contextChars": 0, "maxTokens": 24}
 """As ``real_model.SETTINGS``: no deadline that a busy machine could miss, short prompts and answers."""
@@ -50,6 +49,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def pictures() -> Path:
     """Where screenshots go: ``$TAILORA_SCREENSHOTS``, else ``out/e2e``."""
+    return _pictures()
+
+
+def _pictures() -> Path:
     path = Path(os.environ.get("TAILORA_SCREENSHOTS") or Path(__file__).parents[3] / "out" / "e2e")
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -81,36 +84,32 @@ def code_server(shared_home: Home, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Has fixtures know whether their test failed."""
+    """Keeps what VS Code's windows show when a test fails."""
     report = yield
-    item.stash.setdefault(FAILED, False)
-    item.stash[FAILED] |= report.failed
+    if report.when == "call" and report.failed:
+        for number, window in enumerate(item.config.stash.get(WINDOWS, [])):
+            window.picture(_pictures() / f"failed-{item.name}-{number}.png")
     return report
+
+
+@pytest.fixture(scope="session")
+def code_windows(pytestconfig: pytest.Config) -> list[CodeWindow]:
+    """VS Code's windows that are open, for pictures of failures."""
+    return pytestconfig.stash.setdefault(WINDOWS, [])
 
 
 @pytest.fixture(scope="module")
 def start_code(
-    code_server: CodeServer, browser: Browser, pictures: Path, request: pytest.FixtureRequest
+    code_server: CodeServer, browser: Browser, code_windows: list[CodeWindow]
 ) -> Iterator[OpenCode]:
     """Opens windows on folders."""
-    windows: list[CodeWindow] = []
 
     def start_code(folder: Path) -> CodeWindow:
         window = CodeWindow(code_server, browser, folder, PATIENCE_S)
-        windows.append(window)
+        code_windows.append(window)
         window.wait_status(r"Tailora\s*$")
         return window
 
-    request.node.stash[WINDOWS] = windows
     yield start_code
-    for window in windows:
-        window.close()
-
-
-@pytest.fixture(autouse=True)
-def picture_of_a_failure(request: pytest.FixtureRequest, pictures: Path) -> Iterator[None]:
-    """Keeps what VS Code's windows show when a test fails."""
-    yield
-    if request.node.stash.get(FAILED, False):
-        for number, window in enumerate(request.node.parent.stash.get(WINDOWS, [])):
-            window.picture(pictures / f"failed-{request.node.name}-{number}.png")
+    while code_windows:
+        code_windows.pop().close()

@@ -38,21 +38,23 @@ def programs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(server: CodeServer, browser: Browser, programs: Path, tmp_path: Path) -> Iterator[Start]:
+def start(
+    server: CodeServer, browser: Browser, code_windows: list[CodeWindow], programs: Path, tmp_path: Path
+) -> Iterator[Start]:
     """``start(settings, **environment)``: a window on an empty folder."""
-    windows: list[CodeWindow] = []
 
     def start(settings: dict[str, object], **env: str) -> CodeWindow:
-        server.write_settings(**{"tailora.command": [], "http.proxy": ""} | settings)
-        server.start(PATH=str(programs), **env)
+        server.write_settings(**{"tailora.command": [], "tailora.python": "", "http.proxy": ""} | settings)
+        # VS Code takes the PATH from the user's shell, where one works.
+        server.start(PATH=str(programs), SHELL=str(program(programs / "shell", "exit 1")), **env)
         folder = tmp_path / "work"
         folder.mkdir()
-        windows.append(CodeWindow(server, browser, folder, PATIENCE_S))
-        return windows[0]
+        code_windows.append(CodeWindow(server, browser, folder, PATIENCE_S))
+        return code_windows[-1]
 
     yield start
-    for window in windows:
-        window.close()
+    while code_windows:
+        code_windows.pop().close()
     server.stop()
 
 
@@ -75,6 +77,11 @@ def program(path: Path, text: str) -> Path:
     return path
 
 
+def python(path: Path, version: str) -> Path:
+    """One of that version, without Tailora."""
+    return program(path, f'case "$*" in *tailora*) exit 1 ;; esac\necho {version}')
+
+
 def test_no_python(start):
     window = start({})
     install(window)
@@ -82,20 +89,22 @@ def test_no_python(start):
     window.wait_status("error")
 
 
-def test_an_old_python_and_then_a_newer_one_by_the_setting(start, programs, server):
-    program(programs / "python3", "echo 3.8.10")
-    window = start({}, PIP_INDEX_URL=f"{_NOWHERE}/simple", PIP_RETRIES="0")
+def test_an_old_python(start, programs):
+    python(programs / "python3", "3.8.10")
+    window = start({})
     install(window)
     message(window, "found only 3.8.10")
-    server.write_settings(**{"tailora.python": str(program(programs / "mine", "echo 3.9.1"))})
-    window.command("Install the Language Server")
+
+
+def test_an_old_python_by_the_setting(start, programs):
+    window = start({"tailora.python": str(python(programs / "mine", "3.9.1"))})
+    install(window)
     message(window, "is 3.9.1; 3.11 or newer is needed")
-    server.write_settings(**{"tailora.python": ""})
 
 
 def test_no_network(start, programs):
     (programs / "python3").symlink_to(Path(sys.executable).resolve())
-    window = start({}, PIP_INDEX_URL=f"{_NOWHERE}/simple", PIP_RETRIES="0")
+    window = start({}, PIP_INDEX_URL=f"{_NOWHERE}/simple", PIP_RETRIES="1")
     install(window)
     message(window, "The package index could not be reached. Check the internet connection")
     window.wait_status("error")
@@ -104,7 +113,7 @@ def test_no_network(start, programs):
 def test_a_proxy_that_refuses(start, programs):
     (programs / "python3").symlink_to(Path(sys.executable).resolve())
     window = start(
-        {"http.proxy": _NOWHERE}, PIP_INDEX_URL="https://index.invalid/simple", PIP_RETRIES="0", NO_PROXY=""
+        {"http.proxy": _NOWHERE}, PIP_INDEX_URL="https://index.invalid/simple", PIP_RETRIES="1", NO_PROXY=""
     )
     install(window)
     message(window, "The proxy refused the connection. Check VS Code's setting http.proxy")

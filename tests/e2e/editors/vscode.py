@@ -97,9 +97,10 @@ class CodeServer:
     def write_settings(self, **changes: Any) -> None:
         """Changes the user's settings, as saving ``settings.json`` does."""
         self.settings |= changes
-        path = self._data / "User" / "settings.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.settings, indent=2), encoding="utf-8")
+        for place in ("User", "Machine"):  # a machine's own settings are looked for in the latter
+            path = self._data / place / "settings.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(self.settings, indent=2), encoding="utf-8")
 
     def install(self, folder: Path) -> None:
         """Installs an extension that needs no building, from its folder."""

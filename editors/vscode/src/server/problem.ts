@@ -51,6 +51,11 @@ const CAUSES: readonly [RegExp, string, readonly Remedy[]][] = [
     ["retry", "choosePython", "showLog"],
   ],
   [
+    /ResolutionImpossible/,
+    "pip found no versions that fit together. Where pip has constraints of yours (PIP_CONSTRAINT, pip.conf), loosen them; otherwise check the internet connection. The log says which versions.",
+    ["retry", "showLog"],
+  ],
+  [
     /Failed building wheel|Failed to build|No matching distribution found/i,
     "Some part is not available for this system and Python. Another Python version may help (3.11, 3.12 or 3.13); the log says which part.",
     ["choosePython", "retry", "showLog"],
