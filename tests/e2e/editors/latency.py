@@ -1,10 +1,12 @@
 """How much later than the language server was done a suggestion stands on the screen of each editor: `make latency`.
 
 A key is pressed where it is plain what comes next; the time until the editor has drawn ghost text, less what the server
-measured for it (`elapsed_ms`), is the editor's own. Real editors, engine and model; the editors take turns.
+measured for it (`elapsed_ms`), is the editor's own. Real editors, engine and model; the editors take turns. The last
+row is what VS Code takes where an extension of a few lines answers at once.
 """
 
 import argparse
+import math
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -16,12 +18,18 @@ from places import CHROMIUM, CODE_SERVER, EDITORS, NEOVIMS, VSIX
 from playwright.sync_api import TimeoutError as NothingShown
 from playwright.sync_api import sync_playwright
 from real_model import Home
-from recorded import Record, install, load_model
+from recorded import Record, install, load_model, on_an_engine
 from vscode import CodeServer, CodeWindow, chromium_arguments
 
 from tailora_adapters.paths import models_dir
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 20.0
+_SERVER = (
+    "-c",
+    "import tailora.lsp.server as server\n"
+    "server.TailoraServer.wants_suggestion_reports = True\n"  # VS Code does not ask for what is measured
+    "server.main()\n",
+)
 _SHAPES = (
     ("rectangle", "width, height"),
     ("ellipse", "first_radius, second_radius"),
@@ -71,11 +79,16 @@ class _Editor:
     """Where samples of one editor come from, and what they were."""
 
     name: str
-    record: Record
+    record: Record | None
+    """None: there is no server, everything is the editor's own."""
     press: Callable[[int], tuple[float, float] | None]
     """Presses a key in a line; when it was pressed and when ghost text was drawn, ms of the wall clock."""
     whole: list[float] = field(default_factory=list)
     server: list[float] = field(default_factory=list)
+    before: list[float] = field(default_factory=list)
+    """From the key to the request at the server's door."""
+    after: list[float] = field(default_factory=list)
+    """From the server's answer to the screen."""
     asked: int = 0
 
     def sample(self, line: int) -> None:
@@ -85,27 +98,45 @@ class _Editor:
         if times is None:
             return
         pressed, shown = times
+        if self.record is None:
+            self._note(shown - pressed, 0.0, math.nan, math.nan)
+            return
+        said = [line for line in self.record.lines() if pressed <= 1000 * line.get("at", 0) <= shown]
         answers = [
-            entry["message"]["params"]
-            for entry in self.record.lines()
-            if entry.get("message", {}).get("method") == "tailora/suggestion"
-            and pressed <= 1000 * entry["at"] <= shown
+            (1000 * line["at"], line["message"]["params"])
+            for line in said
+            if line["message"].get("method") == "tailora/suggestion" and line["message"]["params"]["shown"]
         ]
-        answers = [answer for answer in answers if answer["shown"]]
-        if answers:
-            self.whole.append(shown - pressed)
-            self.server.append(answers[-1]["elapsed_ms"])
+        asked = [
+            1000 * line["at"]
+            for line in said
+            if line["message"].get("method") == "textDocument/inlineCompletion"
+        ]
+        if answers and asked:
+            ended, answer = answers[-1]
+            self._note(shown - pressed, answer["elapsed_ms"], asked[-1] - pressed, shown - ended)
+
+    def _note(self, whole: float, server: float, before: float, after: float) -> None:
+        self.whole.append(whole)
+        self.server.append(server)
+        self.before.append(before)
+        self.after.append(after)
+
+    def forget(self) -> None:
+        """What was measured so far."""
+        self.asked, self.whole, self.server, self.before, self.after = 0, [], [], [], []
 
     def row(self) -> str:
         """Medians, and the editor's own share with its spread, ms."""
         own = [whole - server for whole, server in zip(self.whole, self.server, strict=True)]
         if len(own) < 2:
-            return f"{self.name:14}{len(own):3} of {self.asked}: too few suggestions to tell"
+            return f"{self.name:13}{len(own):3} of {self.asked}: too few suggestions to tell"
         low, *_, high = statistics.quantiles(own, n=10, method="inclusive")
-        return (
-            f"{self.name:14}{len(own):3} of {self.asked:3}{statistics.median(self.whole):12.1f}"
-            f"{statistics.median(self.server):10.1f}{statistics.median(own):10.1f}   {low:.1f} to {high:.1f}"
-        )
+        medians = [
+            statistics.median(values) for values in (self.whole, self.server, own, self.before, self.after)
+        ]
+        figures = "".join("         -" if math.isnan(value) else f"{value:10.1f}" for value in medians)
+        return f"{self.name:13}{len(own):3} of {self.asked:3}{figures}   {low:.1f} to {high:.1f}"
 
 
 def _source() -> str:
@@ -119,7 +150,7 @@ def _source() -> str:
 
 
 def _neovim(version: str, home: Home, folder: Path, scratch: Path) -> tuple[_Editor, Callable[[], None]]:
-    record, env = install(scratch / "bin", home, _PATIENCE_S)
+    record, env = install(scratch / "bin", home, _PATIENCE_S, _SERVER)
     window = Neovim(
         NEOVIMS[version],
         command=["tailora", "lsp"],
@@ -150,7 +181,7 @@ def _neovim(version: str, home: Home, folder: Path, scratch: Path) -> tuple[_Edi
     return _Editor(f"Neovim {version}", record, press), window.close
 
 
-def _vscode(server: CodeServer, window: CodeWindow, record: Record) -> _Editor:
+def _vscode(name: str, window: CodeWindow, record: Record | None) -> _Editor:
     window.page.evaluate(_VSCODE_CLOCK)
 
     def press(line: int) -> tuple[float, float] | None:
@@ -166,7 +197,7 @@ def _vscode(server: CodeServer, window: CodeWindow, record: Record) -> _Editor:
         window.no_ghost()
         return times and (times["pressed"], times["shown"])
 
-    return _Editor("VS Code", record, press)
+    return _Editor(name, record, press)
 
 
 def main() -> None:
@@ -194,27 +225,32 @@ def _measure(rounds: int, scratch: Path, home: Home, closers: list[Callable[[], 
         editor, close = _neovim(version, home, folder, scratch / version)
         editors.append(editor)
         closers.append(close)
-    record, env = install(scratch / "bin", home, _PATIENCE_S)
-    settings = {"tailora.command": ["tailora", "lsp"]}
+    editors[0].record.until(on_an_engine, "an engine")
+    load_model(home)
+    record, env = install(scratch / "bin", home, _PATIENCE_S, _SERVER)
+    settings = {"tailora.command": [str(scratch / "bin" / "tailora"), "lsp"]}
     server = CodeServer(EDITORS, scratch / "code", VSIX, env, settings)
-    server.start()
-    closers.append(server.stop)
+    bare = CodeServer(EDITORS, scratch / "bare", Path(__file__).parent / "bare_extension", env, {})
+    for program in (server, bare):
+        program.start()
+        closers.append(program.stop)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=chromium_arguments())
-        window = CodeWindow(server, browser, folder, _PATIENCE_S)
-        window.wait_status(r"Tailora\s*$")
-        load_model(home)
-        window.open(folder / "areas.py")
-        editors.append(_vscode(server, window, record))
+        for name, program, told in (("VS Code", server, record), ("VS Code bare", bare, None)):
+            window = CodeWindow(program, browser, folder, _PATIENCE_S)
+            if told:
+                window.wait_status(r"Tailora\s*$")
+            window.open(folder / "areas.py")
+            editors.append(_vscode(name, window, told))
         for editor in editors:  # the first key of each is not counted: code is compiled, files are read
             editor.sample(_FIRST_BODY)
-            editor.asked, editor.whole, editor.server = 0, [], []
+            editor.forget()
         for _ in range(rounds):
             for place in range(len(_SHAPES)):
                 for editor in editors:
                     editor.sample(_FIRST_BODY + _LINES_OF_EACH * place)
         browser.close()
-    print("editor        suggestions   key to ghost    server    editor   10 to 90 %, all in ms, medians")
+    print("ms, medians   suggestions     whole    server    editor    before     after   editor, 10 to 90 %")
     for editor in editors:
         print(editor.row())
 

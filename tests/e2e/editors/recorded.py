@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -91,18 +91,21 @@ class Record:
         )
 
 
-def install(folder: Path, home: Home, patience_s: float) -> tuple[Record, dict[str, str]]:
+def install(
+    folder: Path, home: Home, patience_s: float, server: Sequence[str] = _SERVER
+) -> tuple[Record, dict[str, str]]:
     """Puts ``tailora`` into ``folder``; the record of the server that it starts, and an environment that finds it.
 
     Args:
         home: Whose engine it is to use; its ``config.toml`` gets settings for tests.
+        server: Arguments of Python that start the server.
     """
     settings = home.path / "config" / "config.toml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(_SETTINGS, encoding="utf-8")
     folder.mkdir(parents=True)
     program, record = folder / "tailora", folder / "record.jsonl"
-    words = [sys.executable, __file__, str(record), sys.executable, *_SERVER]
+    words = [sys.executable, __file__, str(record), sys.executable, *server]
     program.write_text(
         f"#!{sys.executable}\nimport os, sys\n\nassert sys.argv[1:] == ['lsp']\nwords = {words}\n"
         "os.execv(words[0], words)\n"

@@ -75,7 +75,7 @@ class CodeServer:
     Args:
         editors: The folder that ``tools/editors`` filled.
         home: A folder for VS Code's own files.
-        extension: The ``.vsix``.
+        extension: The ``.vsix``, or the folder of an extension that needs no building.
         env: Environment of the extension, the language server and the engine.
         settings: Of the user.
     """
@@ -92,7 +92,7 @@ class CodeServer:
         self.port = 0
         self.settings = {**_SETTINGS, **settings}
         self.write_settings()
-        self._run("--install-extension", str(extension))
+        self.install(extension)
 
     def write_settings(self, **changes: Any) -> None:
         """Changes the user's settings, as saving ``settings.json`` does."""
@@ -102,8 +102,12 @@ class CodeServer:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(self.settings, indent=2), encoding="utf-8")
 
-    def install(self, folder: Path) -> None:
-        """Installs an extension that needs no building, from its folder."""
+    def install(self, extension: Path) -> None:
+        """Installs a ``.vsix``, or an extension that needs no building from its folder."""
+        package = self._packed(extension) if extension.is_dir() else extension
+        self._run("--install-extension", str(package))
+
+    def _packed(self, folder: Path) -> Path:
         about = json.loads((folder / "package.json").read_text(encoding="utf-8"))
         names = {"Id": "name", "Version": "version", "Publisher": "publisher"}
         identity = " ".join(f'{key}="{about[name]}"' for key, name in names.items())
@@ -112,7 +116,7 @@ class CodeServer:
             archive.writestr("extension.vsixmanifest", _MANIFEST.format(identity=identity))
             for path in folder.iterdir():
                 archive.write(path, f"extension/{path.name}")
-        self._run("--install-extension", str(package))
+        return package
 
     def start(self, **env: str) -> None:
         """Serves on a free port of the loopback, and waits until it answers; ``env`` beside the environment."""
