@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -129,7 +130,9 @@ def load_model(home: Home) -> None:
             await client.load()
         await home.until(lambda status: status["model"]["state"] == "ready")
 
-    asyncio.run(load())
+    # In a thread of its own: Playwright's event loop may be running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, load()).result()
 
 
 def applied(text: str, edits: list[dict[str, Any]]) -> str:

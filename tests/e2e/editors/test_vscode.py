@@ -1,5 +1,6 @@
 """VS Code with the extension, the real server and the real model: what a person sees when typing."""
 
+import json
 import re
 from pathlib import Path
 
@@ -124,12 +125,16 @@ def test_a_killed_engine_shows_and_heals(typing, shared_home):
 
 
 def test_documents_that_get_no_suggestions_say_so(window, areas):
-    (window.folder / "notes.ipynb").write_text(
-        '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
-    )
+    cell = {"cell_type": "code", "source": [], "metadata": {}, "outputs": [], "execution_count": None}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (window.folder / "notes.ipynb").write_text(json.dumps(notebook))
     (window.folder / ".env").write_text("KEY=value\n")
     window.open(window.folder / ".env")
     window.wait_status("off here")
+    window.show(window.folder / "notes.ipynb")
+    window.wait_reason("There are no suggestions in notebooks")
+    window.command("Preferences: Open User Settings (JSON)")
+    window.wait_reason("There are suggestions in files only")
     window.open(areas)
     window.wait_status(r"Tailora\s*$")
 

@@ -193,12 +193,20 @@ class CodeWindow:
         expect(self.status).to_contain_text(re.compile(text))
         return self.status.inner_text().strip()
 
-    def open(self, path: Path) -> None:
-        """Opens a file that lies directly in the folder, by the explorer."""
+    def wait_reason(self, text: str) -> None:
+        """Waits until the status item's sentence contains ``text``."""
+        expect(self.status).to_have_attribute("aria-label", re.compile(re.escape(text)))
+
+    def show(self, path: Path) -> None:
+        """Opens what lies directly in the folder, by the explorer."""
         self.page.locator(".explorer-folders-view .monaco-list-row").get_by_text(
             path.name, exact=True
         ).dblclick()
         self.page.locator(f'.tab.active[data-resource-name="{path.name}"]').wait_for()
+
+    def open(self, path: Path) -> None:
+        """Opens a text file that lies directly in the folder."""
+        self.show(path)
         self.page.locator(".editor-instance .view-lines").first.wait_for()
 
     def go(self, line: int, column: int) -> None:
