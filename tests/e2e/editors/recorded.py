@@ -13,15 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from real_model import Home
 
-__all__ = ["Record", "applied", "install", "load_model", "on_an_engine"]
+__all__ = ["Record", "apart", "applied", "install", "load_model", "on_an_engine"]
 
 _SETTINGS = """\
 [completion]
@@ -36,6 +36,7 @@ deadline_ms = 120000
 """The user's own: no deadline that a busy machine could miss, short prompts and answers."""
 _SERVER = ("-W", "error", "-m", "tailora.lsp.server")
 _POLL_S = 0.02
+_Result = TypeVar("_Result")
 
 
 class Record:
@@ -122,6 +123,12 @@ def on_an_engine(record: Record) -> bool:
     return any(status["state"] not in ("starting", "error") for status in told)
 
 
+def apart(awaited: Coroutine[Any, Any, _Result]) -> _Result:
+    """Awaits it in a thread of its own: Playwright's event loop may be running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, awaited).result()
+
+
 def load_model(home: Home) -> None:
     """Has the running engine load its model, so that no editor's own patience ends meanwhile."""
 
@@ -130,9 +137,7 @@ def load_model(home: Home) -> None:
             await client.load()
         await home.until(lambda status: status["model"]["state"] == "ready")
 
-    # In a thread of its own: Playwright's event loop may be running in this one.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, load()).result()
+    apart(load())
 
 
 def applied(text: str, edits: list[dict[str, Any]]) -> str:

@@ -4,7 +4,6 @@ The request and what is read of the answer are those of ``crates/edit_prediction
 ``fim.rs``) in Zed's repository.
 """
 
-import asyncio
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 from real_model import PATIENCE_S, Home
+from recorded import apart
 
 from tailora.engine.client import EngineClient
 from tailora.engine.endpoint import Endpoint
@@ -92,7 +92,7 @@ def engine(tcp_home: Home) -> Endpoint:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in tcp_home.env.items():
             patch.setenv(name, value)
-        found = asyncio.run(start())
+        found = apart(start())
     assert found is not None
     assert found.token
     return found
