@@ -133,8 +133,9 @@ def test_documents_that_get_no_suggestions_say_so(window, areas):
     window.wait_status("off here")
     window.show(window.folder / "notes.ipynb")
     window.wait_reason("There are no suggestions in notebooks")
-    window.command("Preferences: Open User Settings (JSON)")
-    window.wait_reason("There are suggestions in files only")
+    window.command("Preferences: Open Default Settings (JSON)")
+    window.wait_reason("There are no suggestions in a document of VS Code")
+    window.close_dialog()
     window.open(areas)
     window.wait_status(r"Tailora\s*$")
 

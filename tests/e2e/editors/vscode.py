@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Frame, Locator, Page, TimeoutError, expect
+from playwright.sync_api import Browser, Error, Frame, Locator, Page, TimeoutError, expect
 
 __all__ = ["CodeServer", "CodeWindow", "OpenCode", "chromium_arguments"]
 
@@ -293,8 +293,12 @@ class CodeWindow:
             "Trust", exact=True
         ).first.click()
         self.page.locator(".statusbar-item").get_by_text("Restricted Mode").wait_for(state="hidden")
-        self.page.locator(".monaco-modal-editor-block .codicon-close").first.click()
+        self.close_dialog()
         self.page.locator(".workspace-trust-editor").wait_for(state="hidden")
+
+    def close_dialog(self) -> None:
+        """Closes the editor that lies above the others."""
+        self.page.locator(".monaco-modal-editor-block .codicon-close").first.click()
 
     def view(self) -> Frame:
         """The page in the side bar."""
@@ -305,7 +309,7 @@ class CodeWindow:
                 for frame in self.page.frames
                 if frame.name == "active-frame" or frame.child_frames == []
             ]
-            return next((frame for frame in frames if frame.locator("#tailora").count()), None)
+            return next((frame for frame in frames if _shows(frame, "#tailora")), None)
 
         self.until(find, "the view")
         frame = find()
@@ -326,6 +330,13 @@ class CodeWindow:
 
 
 OpenCode = Callable[[Path], CodeWindow]
+
+
+def _shows(frame: Frame, selector: str) -> bool:
+    try:
+        return frame.locator(selector).count() > 0
+    except Error:  # it was replaced meanwhile
+        return False
 
 
 def _plain(text: str) -> str:
