@@ -135,7 +135,6 @@ def test_documents_that_get_no_suggestions_say_so(window, areas):
     window.wait_reason("There are no suggestions in notebooks")
     window.command("Preferences: Open Default Settings (JSON)")
     window.wait_reason("There are no suggestions in a document of VS Code")
-    window.close_dialog()
     window.open(areas)
     window.wait_status(r"Tailora\s*$")
 

@@ -293,12 +293,8 @@ class CodeWindow:
             "Trust", exact=True
         ).first.click()
         self.page.locator(".statusbar-item").get_by_text("Restricted Mode").wait_for(state="hidden")
-        self.close_dialog()
-        self.page.locator(".workspace-trust-editor").wait_for(state="hidden")
-
-    def close_dialog(self) -> None:
-        """Closes the editor that lies above the others."""
         self.page.locator(".monaco-modal-editor-block .codicon-close").first.click()
+        self.page.locator(".workspace-trust-editor").wait_for(state="hidden")
 
     def view(self) -> Frame:
         """The page in the side bar."""
