@@ -11,6 +11,9 @@ test("no network is told from a package that is not there", () => {
   assert.equal(isElsewhere(UNREACHABLE), false);
   const elsewhere = "ERROR: Could not find a version that satisfies the requirement torch==2.13.0+cpu (from versions: 2.12.0, 2.13.0)\nERROR: No matching distribution found for torch==2.13.0+cpu";
   assert.equal(isElsewhere(elsewhere), true);
+  const constrained = "The user requested (constraint) torch<=2.14.1\nERROR: ResolutionImpossible: for help visit https://pip.pypa.io";
+  assert.equal(isElsewhere(constrained), true);
+  assert.equal(isElsewhere(UNREACHABLE + constrained), false);
 });
 
 for (const [said, expected] of [

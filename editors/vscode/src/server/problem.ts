@@ -62,9 +62,10 @@ const CAUSES: readonly [RegExp, string, readonly Remedy[]][] = [
   ],
 ];
 
-/** Whether pip got an answer, and what was asked for is not there: another index may have it. */
+/** Whether pip got an answer, and what was asked for is not there: another index may have it. Where pip has constraints,
+ * it says that nothing fits together. */
 export function isElsewhere(output: string): boolean {
-  return /No matching distribution found/i.test(output) && !CAUSES.slice(0, 4).some(([pattern]) => pattern.test(output));
+  return /No matching distribution found|ResolutionImpossible/i.test(output) && !CAUSES.slice(0, 4).some(([pattern]) => pattern.test(output));
 }
 
 /** What pip's output means. */
