@@ -86,7 +86,7 @@ def code_server(shared_home: Home, tmp_path_factory: pytest.TempPathFactory) -> 
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Keeps what VS Code's windows show when a test fails."""
     report = yield
-    if report.when == "call" and report.failed:
+    if report.failed:
         for number, window in enumerate(item.config.stash.get(WINDOWS, [])):
             window.picture(_pictures() / f"failed-{item.name}-{number}.png")
     return report
