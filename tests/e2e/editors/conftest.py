@@ -31,7 +31,7 @@ def shared_home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         max_load=1,
         on_battery=True,
         budget_s_per_day=0,
-        train_seconds=60,
+        train_seconds=90,
     )
     yield home
     home.end()
