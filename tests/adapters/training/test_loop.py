@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -55,6 +56,17 @@ def put(model: Any, values: dict[str, torch.Tensor]) -> None:
                 parameter.copy_(values[name])
 
 
+def holding(model: Any, values: dict[str, torch.Tensor]) -> Callable[[], AbstractContextManager[None]]:
+    @contextlib.contextmanager
+    def hold() -> Iterator[None]:
+        now = weights(model)
+        put(model, values)
+        yield
+        put(model, now)
+
+    return hold
+
+
 def answers(decoder: Any, sequences: list[TokenSequence], known: range) -> torch.Tensor:
     """What the model makes of these sequences now."""
     batch = collate(sequences, known, decoder.device, anchors=known)
@@ -84,22 +96,30 @@ def test_anchors_keep_what_was_known(tiny: Any, sequences: list[TokenSequence]) 
     def drift(weight: float) -> float:
         model = new(tiny)
         decoder = make_decoder(model, 0)
-        before, start = answers(decoder, sequences, known), weights(model)
-
-        @contextlib.contextmanager
-        def holding() -> Iterator[None]:
-            now = weights(model)
-            put(model, start)
-            yield
-            put(model, now)
-
+        before = answers(decoder, sequences, known)
         settings = dataclasses.replace(SETTINGS, anchor_weight=weight)
-        anchors = Anchors(decoder, sequences, known, holding)
+        anchors = Anchors(decoder, sequences, known, holding(model, weights(model)))
         train(model, decoder, sequences, settings, seed=1, anchors=anchors)
         after = answers(decoder, sequences, known)
         return frozen_divergence(after.float(), decoder.head_weight, before.float()).item()
 
     assert drift(10.0) < 0.5 * drift(1e-6)
+
+
+def test_an_anchor_is_asked_with_the_values_of_the_start(tiny: Any, sequences: list[TokenSequence]) -> None:
+    """However late it is first trained on."""
+    known = range(4, 8)
+    model = new(tiny)
+    decoder = make_decoder(model, 0)
+    before = answers(decoder, sequences, known)
+    at_start = holding(model, weights(model))
+    learn(model, sequences[:4], SETTINGS, seed=1)
+    trained = weights(model)
+    assert not torch.equal(answers(decoder, sequences, known), before)
+    batch = collate(sequences, known, decoder.device, anchors=known)
+    below = decoder.lower(batch.ids, batch.lengths)
+    assert torch.equal(Anchors(decoder, sequences, known, at_start).states(batch, below), before)
+    assert all(torch.equal(weight, trained[name]) for name, weight in weights(model).items())
 
 
 def test_deterministic(tiny: Any, sequences: list[TokenSequence]) -> None:
