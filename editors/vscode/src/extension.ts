@@ -8,6 +8,7 @@ import { StatusItem } from "./status";
 import * as tests from "./tests";
 import { Overview } from "./view/overview";
 import { openOnce, tickOff } from "./walkthrough";
+import { wakeGhostText } from "./wake";
 
 let session: Session | undefined;
 
@@ -31,6 +32,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.commands.registerCommand("tailora.menu.open", () => openMenu(running, here)),
     tests.register(running),
     tickOff(running),
+    wakeGhostText(running),
     vscode.window.registerWebviewViewProvider("tailora.overview", new Overview(context, running, here, commands)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void running.settingsChanged()),
     vscode.workspace.onDidChangeConfiguration((event) => {

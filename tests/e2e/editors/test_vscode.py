@@ -45,6 +45,14 @@ def test_typing_shows_ghost_text_and_tab_inserts_exactly_it(typing, areas, pictu
     assert typing.saved(areas) == f"{AREAS}return {ghost}"
 
 
+def test_a_new_window_suggests_from_the_first_words_on(start_code, folder):
+    window = start_code(folder)
+    window.open(folder / "areas.py")
+    window.press("Control+End")
+    window.page.keyboard.type("return ")  # at once: VS Code has not made yet what asks for ghost text
+    assert window.ghost().startswith("width * height")
+
+
 def test_typing_through_it_keeps_it_and_a_word_can_be_accepted(typing, areas):
     ghost = typing.ghost()
     typing.type(ghost[:3])

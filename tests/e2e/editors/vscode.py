@@ -172,7 +172,6 @@ class CodeWindow:
         self._server = server
         self._patience_s = patience_s
         self._poll_ms = 20
-        self._asks = False
         self._context = browser.new_context(viewport={"width": 1280, "height": 760}, reduced_motion="reduce")
         self.page: Page = self._context.new_page()
         self.page.set_default_timeout(patience_s * 1000)
@@ -209,11 +208,6 @@ class CodeWindow:
         """Opens a text file that lies directly in the folder."""
         self.show(path)
         self.page.locator(".editor-instance .view-lines").first.wait_for()
-        if not self._asks:
-            # What asks for ghost text comes up seconds after a window's first editor, or when it is called by hand.
-            self.command("Trigger Inline Suggestion")
-            self.press("Escape")
-            self._asks = True
 
     def go(self, line: int, column: int) -> None:
         """Puts the cursor there; both count from 1."""
