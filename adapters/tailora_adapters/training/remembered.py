@@ -41,6 +41,7 @@ class ScoreMemory:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._known: dict[str, HoleScore] = {}
+        self._changed = False
         if path is not None:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 self._known = _read(path)
@@ -53,14 +54,14 @@ class ScoreMemory:
         """The newest are kept."""
         for sequence, score in scores:
             key = _key(adapter, sequence)
-            self._known.pop(key, None)
+            self._changed |= self._known.pop(key, None) != score
             self._known[key] = score
         for key in list(self._known)[: max(0, len(self._known) - _MOST)]:
             del self._known[key]
 
     def save(self) -> None:
-        """A disk that is full costs time at the next run, and nothing else."""
-        if self._path is None:
+        """Nothing new, nothing written. A disk that is full costs time at the next run, and nothing else."""
+        if self._path is None or not self._changed:
             return
         try:
             content = {"form": _FORM, "scores": {key: asdict(score) for key, score in self._known.items()}}

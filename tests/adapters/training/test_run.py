@@ -302,7 +302,10 @@ def test_the_base_is_asked_about_generic_code_once_for_all_projects(
     first = learn()
     questions = sum(asked)
     asked.clear()
+    kept = cache.folder_of(catalogue.find(tiny.name)) / run_module.GENERIC_SCORES
+    written = kept.stat().st_mtime_ns
     second = learn(root=shutil.copytree(repository, tmp_path / "other"))
+    assert kept.stat().st_mtime_ns == written
     assert sum(asked) == questions - run_settings.data.generic
     assert first.gate is not None
     assert second.gate is not None
