@@ -42,13 +42,10 @@ def pull_model(name: str) -> None:
     Raises:
         FetchFailed: see ``base.fetch``.
     """
-    from tailora_adapters.base.fetch import fetch
+    from tailora.engine.model import default_fetch
 
     with progress_bar() as progress:
-        fetch(name, lambda done, text: progress(done * 0.8, text))
-        from tailora.engine.torch_generator import prepare
-
-        prepare(name, lambda done, text: progress(0.8 + done * 0.2, text))
+        default_fetch(name, progress)
 
 
 @app.command("list")

@@ -25,15 +25,27 @@ _log = logging.getLogger(__name__)
 
 Fetch = Callable[[str, Callable[[float, str], None]], Path]
 """Brings the named model to this machine, reporting a fraction and a message; raises ``FetchFailed``."""
+_FETCH_SHARE = 0.8
+"""Of the whole, for the bar; the rest is what the first load would take."""
+_CONVERTING = ("converting", "reading", "writing", "measuring", "packing")
+"""How messages begin of what comes after the fetch."""
 IsReady = Callable[[str], bool]
 """Whether the named model is on this machine."""
 
 
 def default_fetch(name: str, progress: Callable[[float, str], None]) -> Path:
-    """``tailora_adapters.base.fetch.fetch``, imported at the first use."""
+    """Fetches and converts a model, and does what its first load on this machine would have to do.
+
+    Raises:
+        FetchFailed: see ``tailora_adapters.base.fetch.fetch``.
+    """
     from tailora_adapters.base.fetch import fetch
 
-    return fetch(name, progress=progress)
+    folder = fetch(name, lambda done, text: progress(_FETCH_SHARE * done, text))
+    from tailora.engine.torch_generator import prepare
+
+    prepare(name, lambda done, text: progress(_FETCH_SHARE + (1 - _FETCH_SHARE) * done, text))
+    return folder
 
 
 def default_is_ready(name: str) -> bool:
@@ -132,7 +144,7 @@ class Model:
     def _progress(self, name: str, fraction: float, message: str) -> None:
         # What is fetched is converted afterwards, once; only the message tells when that begins.
         converting = self._fetching is not None and self._fetching.converting
-        converting = converting or message.startswith(("converting", "reading", "writing"))
+        converting = converting or message.startswith(_CONVERTING)
         self._fetching = _Fetching(name, min(max(fraction, 0.0), 1.0), message, converting)
         self._on_change()
 

@@ -273,7 +273,7 @@ def _eight_weight(out: int, width: int) -> EightBits:
 
 
 def _five_weight(out: int, width: int) -> Tensor:
-    block = pack_five(torch.randn((1024, width)) * width**-0.5)
+    block = pack_five(torch.randn((64, width)) * width**-0.5)  # quantizing takes long
     blocks = -(-out // 16)
     return _fill(block.flatten(), blocks * block[0].numel()).view(blocks, *block.shape[1:])
 
