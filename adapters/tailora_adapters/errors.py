@@ -78,6 +78,10 @@ class CheckFailed(TailoraError):
     """A static checker could not be asked about bugs; lessons lack what it would say."""
 
 
+class MethodError(TailoraError):
+    """A PEFT method that is not known, or settings that do not fit it or the base model."""
+
+
 class TrainingError(TailoraError):
     """Something about a training run."""
 

@@ -160,6 +160,8 @@ class Manifest:
     """UTC, ISO 8601."""
     task: str = "completion"
     method: str = "lora"
+    below: str | None = None
+    """sha256 of the foundation adapter's weights where this one stands above it, instead of going on from it."""
     base: BaseInfo
     parent: str | None = None
     """``foundation``, a version of the same project, or None: what training started from."""

@@ -1,40 +1,71 @@
-"""LoRA (Hu et al., arXiv 2106.09685) by peft: a new one, or a copy of an adapter to train on.
+"""LoRA (Hu et al., arXiv 2106.09685): a low-rank update of each projection. The default: it goes on from the foundation
+adapter, which is one."""
 
-``first_layer`` keeps the layers below it as the parent has them (the base, or the foundation adapter): their
-activations are then the same for every step, and can be computed once and kept.
-"""
-
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors import SafetensorError
-from transformers import PreTrainedModel
-
+from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.errors import AdapterCorrupt
+from tailora_adapters.methods.method import ALL_LINEAR, Method, check_rank, targets
 
-__all__ = ["LoraSettings", "attach", "freeze_below", "resume"]
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch.nn import Parameter
+    from transformers import PreTrainedModel
 
-_ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+__all__ = ["LORA", "LoraSettings", "attach", "freeze_below", "lora_config", "resume"]
 
 
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
-    """Shape of a new LoRA."""
+    """Shape of a new LoRA; alpha twice the rank, as most recipes for small data have it."""
 
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.0
-    target_modules: tuple[str, ...] = _ALL_LINEAR
+    target_modules: tuple[str, ...] = ALL_LINEAR
 
     def as_dict(self) -> dict[str, Any]:
         """For a manifest."""
         return asdict(self)
 
 
-def attach(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
+def lora_config(settings: LoraSettings, shape: Shape, layers: Sequence[int], **more: Any) -> Any:
+    """A LoRA on these layers; ``more`` makes it one of its variants."""
+    from peft import LoraConfig
+
+    names = targets(settings.target_modules, shape)
+    check_rank(settings.rank, names, shape)
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=names,
+        layers_to_transform=list(layers),
+        bias="none",
+        task_type="CAUSAL_LM",
+        **more,
+    )
+
+
+LORA = Method(
+    name="lora",
+    title="LoRA",
+    source="arXiv 2106.09685",
+    defaults=LoraSettings(),
+    parts=(lora_config,),
+    learning_rate=6e-4,
+    rates=(3e-4, 6e-4, 1.2e-3),
+    floor="continued",
+)
+
+
+def attach(model: "PreTrainedModel", settings: LoraSettings) -> "PeftModel":
     """A new LoRA on every layer of ``model`` (B is zero: nothing changes until it is trained)."""
+    from peft import LoraConfig, get_peft_model
+
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -46,22 +77,26 @@ def attach(model: PreTrainedModel, settings: LoraSettings) -> PeftModel:
     return get_peft_model(model, config)
 
 
-def resume(model: PreTrainedModel, adapter: Path) -> PeftModel:
+def resume(model: "PreTrainedModel", adapter: Path) -> "PeftModel":
     """A trainable copy of the adapter in a folder.
 
     Raises:
         AdapterCorrupt: the folder does not hold an adapter that fits ``model``.
     """
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
     try:
         return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise AdapterCorrupt(f"the adapter in {adapter} cannot be loaded: {error}") from error
 
 
-def freeze_below(model: PeftModel, first_layer: int) -> None:
-    """Only the LoRA parameters from ``first_layer`` upwards are trained."""
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(".default." in name and _layer_of(name) >= first_layer)
+def freeze_below(model: "PeftModel | Mapping[str, Parameter]", first_layer: int) -> None:
+    """Only the adapter's parameters from ``first_layer`` upwards are trained."""
+    named = model.items() if isinstance(model, Mapping) else model.named_parameters()
+    for name, parameter in named:
+        parameter.requires_grad_(".default" in name and _layer_of(name) >= first_layer)
 
 
 def _layer_of(name: str) -> int:

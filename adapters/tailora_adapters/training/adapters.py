@@ -9,21 +9,27 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 from peft import PeftModel
+from peft.tuners.lora import Linear as LoraLinear
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from tailora_adapters import foundation
-from tailora_adapters.base.device import default_device
+from tailora_adapters.base.device import Quantization, default_device
 from tailora_adapters.base.load import Loaded, load_model
-from tailora_adapters.errors import AdapterCorrupt, TrainingFailed
-from tailora_adapters.methods import LoraSettings, attach, freeze_below, resume
+from tailora_adapters.errors import AdapterCorrupt, MethodError, TrainingFailed
+from tailora_adapters.manifest import Manifest
+from tailora_adapters.methods import LORA, Method, Settings, method_named
+from tailora_adapters.methods.attached import Attached, attached, load_on, put_on
+from tailora_adapters.methods.beginning import begin
+from tailora_adapters.methods.lora import freeze_below
 from tailora_adapters.training.decoder import Decoder, make_decoder
 from tailora_adapters.training.exam import Exam, Results
-from tailora_adapters.training.save import CONFIG_FILE, WEIGHTS_FILE
+from tailora_adapters.training.save import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE, as_saved
 
 __all__ = ["Session", "Values", "load_for_training", "measure_alone", "update_norm"]
 
@@ -31,11 +37,13 @@ Values = Mapping[str, Tensor]
 """An adapter's parameters above the cut, by their name in the model."""
 
 
-def load_for_training(model: str) -> Loaded:
+def load_for_training(model: str, quantization: Quantization | None = None) -> Loaded:
     """The base model as training wants it: QLoRA (Dettmers et al., arXiv 2305.14314) where there is a GPU, not measured
     yet; on CPUs dense, as the decoder makes its own 8 bits of it."""
     device = default_device()
-    return load_model(model, quantization="nf4" if device == "cuda" else "none", device=device)
+    return load_model(
+        model, quantization=quantization or ("nf4" if device == "cuda" else "none"), device=device
+    )
 
 
 class Session:
@@ -43,32 +51,73 @@ class Session:
 
     Args:
         start: Folder of the adapter to go on from; None: the foundation adapter, or a new one where none ships.
-        lower_share: Share of the layers, from below, that are not trained.
+        method: Of the adapter. One whose ``floor`` is ``merged`` begins above the foundation adapter.
+        shape: The method's settings; None: its defaults.
+        lower_share: Share of the layers, from below, that are not trained, where the method leaves that choice.
 
     Raises:
-        ModelMissing, ModelCorrupt: the base model.
+        ModelMissing, ModelCorrupt, ModelError: the base model.
         AdapterCorrupt: ``start``.
+        MethodError: the settings do not fit the model.
     """
 
     def __init__(
-        self, model: str, start: Path | None, *, lora: LoraSettings, lower_share: float, seed: int
+        self,
+        model: str,
+        start: Path | None,
+        *,
+        method: Method = LORA,
+        shape: Settings | None = None,
+        lower_share: float,
+        seed: int,
     ) -> None:
-        self.loaded = load_for_training(model)
-        self.first_layer = int(self.loaded.model.config.num_hidden_layers * lower_share)
-        floor = foundation.find(self.loaded.record.name)
+        if not method.served:
+            raise MethodError(f"{method.title} makes a whole model and no adapter: it can only be compared")
+        self.method = method
+        self.loaded = load_for_training(model, cast(Quantization | None, method.quantization))
+        base = self.loaded.model
+        layers: int = base.config.num_hidden_layers
+        self.first_layer = 0 if method.whole else int(layers * lower_share)
+        self.floor = foundation.find(self.loaded.record.name)
+        """The foundation adapter, if one ships."""
         torch.manual_seed(seed)
-        folder = start or (floor.path if floor else None)
-        self.model: PeftModel = (
-            resume(self.loaded.model, folder) if folder else attach(self.loaded.model, lora)
-        )
-        freeze_below(self.model, self.first_layer)
+        shape = method.defaults if shape is None else shape
+        if method.floor == "continued":
+            folder = start or (self.floor.path if self.floor else None)
+            adapter = load_on(base, folder) if folder else put_on(base, method, shape, range(layers))
+            freeze_below(adapter.parameters(), self.first_layer)
+        else:
+            if self.floor:
+                base = _merged(base, self.floor.path)
+            if start:
+                adapter = load_on(base, start)
+            else:
+                adapter = put_on(base, method, shape, range(self.first_layer, layers))
+                begin(adapter, shape, self.loaded.tokenizer)
+        self.model: Attached = adapter
         self.decoder: Decoder = make_decoder(self.model, self.first_layer)
-        self.base: Values = self.read(floor.path) if floor else _untrained(self.model)
-        """Of the foundation adapter, or of one that changes nothing."""
+        self._base = self._untrained() if method.floor == "continued" else None
         self.start: Values = self.values()
         """What training goes on from."""
-        with self.holding(self.base):
-            self.base_norm = update_norm(self.model)
+        with self.as_base():
+            own = update_norm(self.model)
+        if self._base is None:
+            own = _norm_of(self.floor.path) if self.floor else 0.0
+        self.base_norm: float = own or 0.0
+        """Of the foundation adapter's update; 0 where none ships."""
+
+    def _untrained(self) -> Values:
+        return self.read(self.floor.path) if self.floor else _without_update(self._trained())
+
+    @contextlib.contextmanager
+    def as_base(self) -> Iterator[None]:
+        """The model for a while as it serves where a project has no adapter."""
+        if self._base is None:
+            with self.decoder.without_adapter():
+                yield
+        else:
+            with self.holding(self._base):
+                yield
 
     def values(self) -> Values:
         """A copy of what the model holds now."""
@@ -91,22 +140,25 @@ class Session:
             self.put(before)
 
     def scaled(self, values: Values, scale: float) -> Values:
-        """What lies at ``scale`` on the way from the start to ``values``, at 1 (Wortsman et al., arXiv 2109.01903)."""
-        return {name: self.start[name].lerp(value, scale) for name, value in values.items()}
+        """What lies at ``scale`` on the way from the start to ``values``, at 1 (Wortsman et al., arXiv 2109.01903), as
+        it would be saved."""
+        return {name: as_saved(self.start[name].lerp(value, scale)).float() for name, value in values.items()}
 
     def read(self, folder: Path) -> Values:
-        """An adapter's values.
+        """The values of an adapter of the same method and form.
 
         Raises:
             AdapterCorrupt: it cannot be read, has another form than the model's, or other layers below the cut.
         """
+        if self.method.floor != "continued" or len(self.model.parts) != 1:
+            raise AdapterCorrupt(f"the adapter in {folder} is looked at in a model of its own")
         state = {
             name.replace(".lora_A.weight", ".lora_A.default.weight").replace(
                 ".lora_B.weight", ".lora_B.default.weight"
             ): value
             for name, value in _load(folder).items()
         }
-        known = {name: value for name, value in self.model.named_parameters() if ".default." in name}
+        known = self.model.parameters()
         same_form = known.keys() == state.keys() and all(
             value.shape == state[name].shape for name, value in known.items()
         )
@@ -121,27 +173,46 @@ class Session:
         return {name: state[name].float() for name in trained}
 
     def _scale(self) -> float:
-        config = self.model.peft_config["default"]
-        return float(config.lora_alpha) / (math.sqrt(config.r) if config.use_rslora else config.r)
+        return _factor(self.model.config())
 
-    def _trained(self) -> dict[str, torch.nn.Parameter]:
+    def _trained(self) -> dict[str, nn.Parameter]:
         return {
-            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
+            name: parameter for name, parameter in self.model.parameters().items() if parameter.requires_grad
         }
 
 
-def measure_alone(model: str, folder: Path, exam: Exam, first_layer: int) -> tuple[Results, float]:
-    """The answers of an adapter of any form, in a model of its own, and the norm of its update.
+def measure_alone(model: str, folder: Path, exam: Exam, first_layer: int) -> tuple[Results, float | None]:
+    """The answers of an adapter of any form, in a model of its own, and the norm of its update where it has one.
 
     ``first_layer`` is the session's, so that an adapter that it has, too, gives the same bits.
 
     Raises:
         AdapterCorrupt: it does not fit the model.
     """
-    loaded = load_for_training(model)
-    adapted = resume(loaded.model, folder)
-    decoder = make_decoder(adapted, first_layer)
+    method = _method_of(folder)
+    base = load_for_training(model, cast(Quantization | None, method.quantization)).model
+    floor = foundation.find(model) if method.floor == "merged" else None
+    if floor is not None:
+        base = _merged(base, floor.path)
+    adapted = load_on(base, folder, trainable=False)
+    decoder = make_decoder(adapted, 0 if method.whole else first_layer)
     return exam.again().take(decoder), update_norm(adapted)
+
+
+def _method_of(folder: Path) -> Method:
+    """Of the adapter in a version's folder; LoRA where nothing tells."""
+    try:
+        return method_named(Manifest.read(folder / MANIFEST_FILE).method)
+    except AdapterCorrupt:
+        return LORA
+    except MethodError as error:
+        raise AdapterCorrupt(str(error)) from error
+
+
+def _merged(base: nn.Module, folder: Path) -> nn.Module:
+    """The base with a LoRA in its weights."""
+    merged: nn.Module = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
+    return merged
 
 
 def _load(folder: Path) -> dict[str, Tensor]:
@@ -153,35 +224,48 @@ def _load(folder: Path) -> dict[str, Tensor]:
 
 def _scale(folder: Path) -> float:
     try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        rank = float(config["r"])
-        return float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+        return _factor(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, LookupError, TypeError, ZeroDivisionError) as error:
         raise AdapterCorrupt(f"the adapter in {folder} cannot be read: {error}") from error
 
 
-def _untrained(model: PeftModel) -> Values:
+def _factor(config: Mapping[str, object]) -> float:
+    """What B A is multiplied with."""
+    rank, alpha = float(str(config["r"])), float(str(config["lora_alpha"]))
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _without_update(trained: Mapping[str, Tensor]) -> Values:
     """Of a LoRA that changes nothing: B is zero."""
     return {
         name: torch.zeros_like(parameter) if ".lora_B." in name else parameter.detach().clone()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
+        for name, parameter in trained.items()
     }
 
 
+def _norm_of(folder: Path) -> float:
+    from tailora_adapters.training.weights import update_norm as norm_in_files
+
+    return norm_in_files(folder)
+
+
 @torch.no_grad()
-def update_norm(model: PeftModel) -> float:
-    """Frobenius norm of the whole update: root of the sum over modules of |scale B A|^2.
+def update_norm(model: Attached | PeftModel) -> float | None:
+    """Frobenius norm of a LoRA's whole update: root of the sum over modules of |scale B A|^2. None for an adapter
+    without any, whose parameters are no update of matrices.
 
     Raises:
-        TrainingFailed: it is not a number.
+        TrainingFailed: a parameter is not a number.
     """
-    total = 0.0
-    for module in model.modules():
-        if hasattr(module, "lora_A") and "default" in module.lora_A:
+    adapter = attached(model)
+    total, counted = 0.0, False
+    for module in adapter.base.modules():
+        if isinstance(module, LoraLinear) and "default" in module.lora_A:
             a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
             # |B A|^2 = trace((B^T B)(A A^T)): never forms the full matrix.
             total += float(((b.T @ b) * (a @ a.T)).sum()) * module.scaling["default"] ** 2
-    if not math.isfinite(total):
+            counted = True
+    others = (float(parameter.sum()) for parameter in adapter.parameters().values())
+    if not math.isfinite(total) or not all(map(math.isfinite, others)):
         raise TrainingFailed("the adapter's weights are not numbers any more: lower the learning rate")
-    return math.sqrt(total)
+    return math.sqrt(total) if counted else None

@@ -63,7 +63,7 @@ def bad_trainings(
 def _random_weights(model: Any, *_arguments: Any, **_more: Any) -> TrainReport:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in model.parameters().values():
             if parameter.requires_grad:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator))
     return TrainReport(1, 1, 1.0, 0.0)

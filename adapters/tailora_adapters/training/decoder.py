@@ -9,6 +9,7 @@ Sequences lie one behind the other: ids (tokens,), activations (tokens, hidden),
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from tailora_adapters.base import eight_bits
 from tailora_adapters.base.device import fast_dtype
+from tailora_adapters.methods.attached import Attached, attached
 
 __all__ = ["Cache", "Decoder", "make_decoder"]
 
@@ -36,13 +38,23 @@ class Cache:
     """Of each layer, both (sequences, room, kv heads, width); behind a sequence's length stands nothing that counts."""
     lengths: list[int] = field(default_factory=list)
     """Tokens of each sequence that all layers have read."""
+    ahead: int = 0
+    """Tokens of an adapter's that stand ahead of each sequence, and do not count as its own."""
 
     def places(self, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Rows and columns, both (tokens,), of so many tokens more of each sequence."""
         before = self.lengths or [0] * len(lengths)
         rows = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
-        columns = [torch.arange(begin, begin + count) for begin, count in zip(before, lengths, strict=True)]
+        starts = [self.ahead + begin for begin in before]
+        columns = [torch.arange(begin, begin + count) for begin, count in zip(starts, lengths, strict=True)]
         return rows, torch.cat(columns)
+
+    def begin(self, layer: int, keys: Tensor, values: Tensor, sequences: int) -> None:
+        """Puts what stands ahead, (tokens, kv heads, width), before each of the layer's sequences."""
+        self.layers[layer] = (
+            keys.expand(sequences, *keys.shape).contiguous(),
+            values.expand(sequences, *values.shape).contiguous(),
+        )
 
     def append(
         self, layer: int, keys: Tensor, values: Tensor, places: tuple[Tensor, Tensor]
@@ -66,6 +78,7 @@ class Cache:
                 for layer, (keys, values) in self.layers.items()
             },
             list(self.lengths),
+            self.ahead,
         )
 
     def crop(self, lengths: Sequence[int]) -> None:
@@ -107,16 +120,21 @@ class Decoder(Protocol):
         """The output matrix, (vocabulary, hidden)."""
         ...
 
+    def without_adapter(self) -> AbstractContextManager[None]:
+        """As the base alone for a while."""
+        ...
 
-def make_decoder(model: PeftModel | nn.Module, first_layer: int) -> Decoder:
+
+def make_decoder(model: Attached | PeftModel | nn.Module, first_layer: int) -> Decoder:
     """The fastest that fits the model and its device. What lies below ``first_layer`` is as it is now."""
+    model = attached(model)
     from tailora_adapters.training.lean import LeanDecoder
     from tailora_adapters.training.split import SplitDecoder
 
-    if next(model.parameters()).device.type != "cpu":
+    if model.base.device.type != "cpu":
         return SplitDecoder(model, first_layer)
     try:
-        return LeanDecoder(model, first_layer, form=_fast_form(model))
+        return LeanDecoder(model, first_layer, form=_fast_form(model.base))
     except ValueError:
         return SplitDecoder(model, first_layer)
 

@@ -35,8 +35,17 @@ class Lora:
 class FrozenWeight:
     """A weight (out, in), and its transposed one where gradients pass."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, *, backward: bool, form: torch.dtype) -> None:
-        """``form``: int8, bfloat16 or float32."""
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        backward: bool,
+        form: torch.dtype,
+        lengths: bool = False,
+    ) -> None:
+        """``form``: int8, bfloat16 or float32. ``lengths``: of the rows, whether they will be asked for."""
+        self._squares = weight.float().square().sum(-1) if lengths else None
         self.bias = bias.float() if bias is not None else None
         self.form = form
         if self.eight_bits:
@@ -59,6 +68,17 @@ class FrozenWeight:
             else F.linear(x.to(self.form), self._forward).float()
         )
         return y.add_(self.bias) if self.bias is not None else y
+
+    def product(self, x: Tensor) -> Tensor:
+        """W x without the bias: (n, in) -> (n, out), float32, no gradients."""
+        y = self.multiply(x, quantize(x.float(), copy=False)[:2] if self.eight_bits else None)
+        return y - self.bias if self.bias is not None else y
+
+    @property
+    def row_norms_squared(self) -> Tensor:
+        """Of the weight's rows, (out,)."""
+        assert self._squares is not None, "they were to be asked for"
+        return self._squares
 
     def multiply_transposed(self, gradient: Tensor, quantized: tuple[Tensor, Tensor] | None) -> Tensor:
         """(tokens, out) -> (tokens, in), float32."""

@@ -54,7 +54,7 @@ def decide(
     serving: Scores | None,
     *,
     generic: tuple[Scores, Scores] | None,
-    norm_ratio: float,
+    norm_ratio: float | None,
     newest: Collection[int] = (),
     leaks: Sequence[Check] = (),
     settings: GateSettings = GateSettings(),
@@ -64,7 +64,7 @@ def decide(
     Args:
         serving: None where the base serves.
         generic: Candidate and base on generic code.
-        norm_ratio: See ``GateSettings.norm_limit``.
+        norm_ratio: See ``GateSettings.norm_limit``; None for a method that changes no matrices.
         newest: Places of the holes in the newest edits.
         leaks: Checks of what comes out that must not.
     """
@@ -86,15 +86,16 @@ def decide(
                 f"loss on generic code {ours.nll:.3f}, base {theirs.nll:.3f}",
             )
         )
-    checks.append(
-        Check(
-            "adapter norm",
-            norm_ratio <= settings.norm_limit,
-            round(norm_ratio, 3),
-            settings.norm_limit,
-            f"the update's norm is {norm_ratio:.2f} times that of its start",
+    if norm_ratio is not None:
+        checks.append(
+            Check(
+                "adapter norm",
+                norm_ratio <= settings.norm_limit,
+                round(norm_ratio, 3),
+                settings.norm_limit,
+                f"the update's norm is {norm_ratio:.2f} times that of its start",
+            )
         )
-    )
     checks += leaks
     failed = [check for check in checks if not check.passed]
     gain = 1 - candidate.nll / base.nll if base.nll else 0.0

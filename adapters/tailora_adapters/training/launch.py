@@ -8,14 +8,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tailora_adapters.errors import AdapterCorrupt, TrainingFailed
 from tailora_adapters.manifest import Check, GateResult, decode
+from tailora_adapters.methods import method_named, settings_of
 
-__all__ = ["gate_of", "judge_in_worker", "train_in_worker"]
+__all__ = ["gate_of", "judge_in_worker", "method_arguments", "train_in_worker"]
 
 Progress = Callable[[float, str], None]
 
@@ -30,14 +31,16 @@ def train_in_worker(
     scale: float | None = None,
     changed: Sequence[str] = (),
     repair: bool = False,
+    method: Sequence[str] = (),
     progress: Progress = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """Runs a worker to its end and returns its ``done`` event. Interrupting it ends the worker.
 
     ``full`` begins from the foundation again instead of what serves; ``scale`` is the adapter's, or else the gate's
-    choice; ``changed`` are paths that changed since the last run; ``repair`` trains the adapter for repair.
+    choice; ``changed`` are paths that changed since the last run; ``repair`` trains the adapter for repair; ``method``
+    are the worker's arguments that say how (``method_arguments``).
     """
-    arguments = ["--seed", str(seed)]
+    arguments = ["--seed", str(seed), *method]
     if seconds is not None:
         arguments += ["--seconds", str(seconds)]
     if full:
@@ -52,6 +55,22 @@ def train_in_worker(
         listing.writelines(f"{path}\n" for path in changed)
         listing.flush()
         return _work(root, model, [*arguments, "--changed-file-list", listing.name], progress)
+
+
+def method_arguments(name: str, given: Mapping[str, object], learning_rate: float | None = None) -> list[str]:
+    """For a worker that is to train with the method of that name; ``given`` are the method's own settings.
+
+    Raises:
+        MethodError: there is no such method, or not with such settings.
+    """
+    settings_of(method_named(name), given)
+    values = {
+        key: ",".join(value) if isinstance(value, list | tuple) else value for key, value in given.items()
+    }
+    arguments = ["--method", name]
+    for key, value in values.items():
+        arguments += ["--set", f"{key}={value}"]
+    return arguments if learning_rate is None else [*arguments, "--learning-rate", repr(learning_rate)]
 
 
 def judge_in_worker(

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import TrainingFailed
+from tailora_adapters.methods.allocation import Allocation
+from tailora_adapters.methods.attached import Attached, attached
 from tailora_adapters.training.batches import Batch, collate, predicting, shuffled_batches
 from tailora_adapters.training.checkpoint import Checkpoint, Progress
 from tailora_adapters.training.decoder import Decoder
@@ -100,26 +102,31 @@ Learn = Callable[..., TrainReport]
 
 
 def train(
-    model: PeftModel,
+    model: Attached | PeftModel,
     decoder: Decoder,
     sequences: Sequence[TokenSequence],
     settings: TrainSettings,
     *,
     seed: int,
     anchors: "Anchors | None" = None,
+    allocation: Allocation | None = None,
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> TrainReport:
-    """Trains the parameters of ``model`` that require gradients, in place; ``decoder`` computes it.
+    """Trains the adapter's parameters that require gradients, or the model's own where it has no adapter, in place;
+    ``decoder`` computes it.
 
     ``anchors`` among the sequences have no labels: what the model makes of them is held to what it was. With a
-    ``checkpoint`` a run goes on where an earlier one with the same key was; who calls removes it at the end.
+    ``checkpoint`` a run goes on where an earlier one with the same key was; who calls removes it at the end. With an
+    ``allocation`` ranks are pruned on the way.
 
     Raises:
         TrainingFailed: the loss is not a number any more.
     """
     torch.manual_seed(seed)
-    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    adapter = attached(model)
+    every = adapter.parameters() if adapter.parts else dict(adapter.base.named_parameters())
+    named = {name: parameter for name, parameter in every.items() if parameter.requires_grad}
     optimizer = torch.optim.AdamW(
         named.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
     )
@@ -130,7 +137,7 @@ def train(
     vocabulary = Vocabulary(decoder.head_weight, (token for sequence in sequences for token in sequence.ids))
     clock = _Clock(before.seconds)
     progress, saved = before, clock.seconds
-    model.train()
+    adapter.train()
     for indices in itertools.islice(_batches(sequences, settings, seed), before.step, steps):
         done = max(progress.step / steps, clock.seconds / settings.max_seconds)
         if done >= 1:
@@ -154,10 +161,14 @@ def train(
         for part_loss in _losses(decoder, parts, kept, vocabulary, anchors, settings):
             torch.autograd.backward(part_loss)
             loss += part_loss.item()
+        if allocation is not None:
+            torch.autograd.backward(allocation.penalty())
         if not math.isfinite(loss):
             raise TrainingFailed(f"the loss became {loss} at step {progress.step}: lower the learning rate")
         torch.nn.utils.clip_grad_norm_(named.values(), settings.clip)
         optimizer.step()
+        if allocation is not None:
+            allocation.after_step(done)
         optimizer.zero_grad(set_to_none=True)
         clock.tick()
         tokens = sum(part.tokens for part in parts)
@@ -166,7 +177,9 @@ def train(
             checkpoint.save(named, optimizer, progress)
             saved = clock.seconds
         on_step(StepReport(progress.step, done, loss, progress.tokens, clock.seconds))
-    model.eval()
+    if allocation is not None:
+        allocation.finish()
+    adapter.train(False)
     give_back()
     return TrainReport(progress.step, progress.tokens, clock.seconds, progress.smooth_loss)
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailora_adapters import forget
+from tailora_adapters import forget, foundation
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.corpus.learnable import Learnable, read_learnable
 from tailora_adapters.manifest import BaseInfo
+from tailora_adapters.methods import LORA, Method
 from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
 from tailora_adapters.training.schedule import facts_of, full_retrain_reason
 
@@ -41,6 +42,7 @@ def make_plan(
     model: str,
     *,
     full: bool,
+    method: Method = LORA,
     read_only: bool = False,
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> Plan:
@@ -62,7 +64,7 @@ def make_plan(
     served = project.chosen(base)
     reason = "asked for" if full else project.retrain
     if served is not None and reason is None:
-        reason = _no_start(served) or _worn(served, found)
+        reason = _no_start(served) or _other_method(served, method) or _worn(served, found)
     return Plan(found, base, served, None if reason else served, reason)
 
 
@@ -70,6 +72,17 @@ def _worn(served: AdapterVersion, found: Learnable) -> str | None:
     assert served.manifest is not None
     existing = {name for file in found.selection.files for name in (file.path, file.sha256)}
     return full_retrain_reason(facts_of(served.manifest, existing, time.time()))
+
+
+def _other_method(served: AdapterVersion, method: Method) -> str | None:
+    assert served.manifest is not None
+    before = served.manifest.method
+    if before != method.name:
+        return f"version {served.version} was trained with the method {before}"
+    floor = foundation.find(served.manifest.base.name)
+    if method.floor == "merged" and served.manifest.below != (floor.sha256 if floor else None):
+        return f"version {served.version} stands above another foundation adapter"
+    return None if method.resumes else f"{method.title} cannot be trained on"
 
 
 def _no_start(served: AdapterVersion) -> str | None:

@@ -7,12 +7,10 @@ every check. Knows nothing of processes or of who asked (``worker`` and the comm
 import functools
 import logging
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from tailora_adapters import foundation
 from tailora_adapters._store_files import writing
@@ -23,7 +21,8 @@ from tailora_adapters.corpus.select import tally
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import AdapterCorrupt, StoreError, TooLittleData
 from tailora_adapters.manifest import Ancestry, Check, Cost, DataInfo, FileInfo, GateResult, Manifest, encode
-from tailora_adapters.methods import LoraSettings
+from tailora_adapters.methods import Method, Settings, method_named, settings_of
+from tailora_adapters.methods.allocation import allocation_of
 from tailora_adapters.store import CHECKPOINT, AdapterVersion, ProjectStore, Store
 from tailora_adapters.training import leaks, scale
 from tailora_adapters.training.adapters import Session, Values, measure_alone, update_norm
@@ -66,19 +65,32 @@ class RunSettings:
     """Everything that decides about a run, for its manifest."""
 
     data: DataSettings = DataSettings()
-    train: TrainSettings = TrainSettings(
-        learning_rate=6e-4, max_steps=1_000, max_epochs=1.0, prompt_weight=3.0, end_times=3
-    )
+    train: TrainSettings = TrainSettings(max_steps=1_000, max_epochs=1.0, prompt_weight=3.0, end_times=3)
     increment_rate: float = 1.0
     """Learning rate of a run that goes on from what serves, as a share of the usual one."""
     gate: GateSettings = GateSettings()
-    lora: LoraSettings = LoraSettings()
+    method: str = "lora"
+    shape: Settings | None = None
+    """The method's own settings; None: its defaults."""
     lower_share: float = 0.5
     """Share of the layers, from below, that are left as the foundation has them."""
     scales: tuple[float, ...] = (1.0, 0.6)
     """How far to go from the start to what was trained; the one of the least held-out loss is taken. Where there is a
     choice, a candidate that is rejected for its answers is asked once more half as far."""
     seed: int = 1
+
+    @classmethod
+    def of(
+        cls, method: Method, given: Mapping[str, Any], learning_rate: float | None = None
+    ) -> "RunSettings":
+        """The usual ones for a method, with what was ``given`` of its own.
+
+        Raises:
+            MethodError: see ``settings_of``.
+        """
+        usual = cls()
+        train = replace(usual.train, learning_rate=learning_rate or method.learning_rate)
+        return replace(usual, method=method.name, shape=settings_of(method, given), train=train)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,12 @@ def run(
     report = _Reporter(progress)
     with project.candidate() as candidate:
         plan = make_plan(
-            project, root, model, full=full, progress=lambda done, text: report("selecting", done, text)
+            project,
+            root,
+            model,
+            full=full,
+            method=method_named(settings.method),
+            progress=lambda done, text: report("selecting", done, text),
         )
         replay = Reservoir(project.directory / FILE_NAME, seed=settings.seed)
         try:
@@ -157,7 +174,7 @@ def run(
             checkpoint = work.train()
             work.choose_scale()
             gate = work.judge()
-            if may_pass_half_as_far(gate) and len(settings.scales) > 1:
+            if may_pass_half_as_far(gate) and len(work.scales) > 1:
                 work.go_half_as_far()
                 gate = work.judge()
         overtaken = _number(project.chosen(plan.base)) != _number(plan.served)
@@ -226,6 +243,7 @@ def judge(
             model,
             full=True,
             read_only=True,
+            method=method_named(settings.method),
             progress=lambda done, text: report("selecting", done, text),
         )
         work = _Run(project, model, plan, settings, report, purpose=purpose)
@@ -285,6 +303,16 @@ class _Run:
         self._memory = ScoreMemory(self.project.directory / SCORES)
 
     @property
+    def method(self) -> Method:
+        """How is trained."""
+        return method_named(self.settings.method)
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """To choose from: one alone where what lies between makes no sense."""
+        return self.settings.scales if self.method.linear else self.settings.scales[:1]
+
+    @property
     def session(self) -> Session:
         """The model, loaded when it is first needed."""
         if not self._opened:
@@ -293,7 +321,8 @@ class _Run:
             make = functools.partial(
                 Session,
                 self.model,
-                lora=self.settings.lora,
+                method=self.method,
+                shape=self.settings.shape,
                 lower_share=self.settings.lower_share,
                 seed=self.settings.seed,
             )
@@ -347,7 +376,7 @@ class _Run:
                 "preparing", low + (high - low) * done, "measuring what serves now"
             )
 
-        with session.holding(session.base):
+        with session.as_base():
             generic = self._base_on_generic_code(within(0, share / 2))
             self.base = self.exam.take(
                 session.decoder, within(share / 2, share), adapter=self._name("base"), generic=generic
@@ -386,7 +415,7 @@ class _Run:
             self.project.directory / CHECKPOINT,
             # A run that was cut short goes on, however much of the day's budget is left.
             key_of(
-                settings.as_dict() | {"max_seconds": None},
+                settings.as_dict() | {"max_seconds": None, "method": self._shape()},
                 self.settings.seed,
                 f"{self.model}:{parent}",
                 sequences,
@@ -396,7 +425,7 @@ class _Run:
             session.decoder,
             sequences,
             range(len(self.data.training), len(sequences)),
-            functools.partial(session.holding, session.base),
+            session.as_base,
         )
         self._trained = self.learn(
             session.model,
@@ -405,6 +434,7 @@ class _Run:
             settings,
             seed=self.settings.seed,
             anchors=anchors,
+            allocation=allocation_of(session.model, self.settings.shape or self.method.defaults),
             checkpoint=checkpoint,
             on_step=lambda step: self.report(
                 "training",
@@ -420,6 +450,9 @@ class _Run:
             return settings
         return replace(settings, learning_rate=settings.learning_rate * self.settings.increment_rate)
 
+    def _shape(self) -> dict[str, Any]:
+        return {"name": self.method.name, **asdict(self.settings.shape or self.method.defaults)}
+
     def choose_scale(self) -> None:
         """Leaves the model with the scale that is best."""
         self._learned = self.session.values()
@@ -427,7 +460,7 @@ class _Run:
             self.exam,
             self.session.decoder,
             self._put,
-            self.settings.scales,
+            self.scales,
             base=self.base.generic,
             margin=self.settings.gate.generic_margin,
             progress=lambda done: self.report("gating", 0.3 * done, "choosing the scale"),
@@ -439,9 +472,7 @@ class _Run:
         self._put(self._choice.scale)
 
     def _put(self, value: float) -> None:
-        chosen = self.session.scaled(self._learned, value)
-        # As it will be saved: what is judged is what serves.
-        self.session.put({name: value.to(torch.bfloat16).float() for name, value in chosen.items()})
+        self.session.put(self.session.scaled(self._learned, value))
 
     def judge(self) -> GateResult:
         """Asks the candidate, and then the gate."""
@@ -463,18 +494,19 @@ class _Run:
         floor = foundation.find(self.session.loaded.record.name)
         return f"{self.plan.base.sha256}:{floor.sha256 if floor else ''}:{self.session.first_layer}:{adapter}"
 
-    def decide(self, candidate: Results, norm: float) -> GateResult:
-        """The gate's word on a candidate whose update has this norm."""
+    def decide(self, candidate: Results, norm: float | None) -> GateResult:
+        """The gate's word on a candidate whose update has this norm, if it has one."""
         generic = None
         if candidate.generic is not None and self.base.generic is not None:
             generic = candidate.generic, self.base.generic
         reference = self.session.base_norm
+        ratio = (norm / reference if reference else 1.0) if norm is not None else None
         gate = decide(
             candidate.held_out,
             self.base.held_out,
             self.serving.held_out if self.serving else None,
             generic=generic,
-            norm_ratio=norm / reference if reference else 1.0,
+            norm_ratio=ratio,
             newest=self.data.newest,
             leaks=leaks.checks(
                 candidate.probes,
@@ -502,10 +534,13 @@ class _Run:
         data, trained, session = self.data, self._trained, self.session
         floor = "foundation" if foundation.find(session.loaded.record.name) else None
         return Manifest(
+            method=self.method.name,
+            below=session.floor.sha256 if session.floor and self.method.floor == "merged" else None,
             base=self.plan.base,
             parent=self.plan.start.version if self.plan.start else floor,
             settings={
                 "train": self._train_settings().as_dict(),
+                "method": self._shape(),
                 "steps": trained.steps,
                 "anchors": len(data.anchors),
                 "max_prompt": self.settings.data.max_prompt,

@@ -35,6 +35,9 @@ def main() -> int:
     parser.add_argument(
         "--scale", type=float, default=None, help="of the adapter; default: what measures best"
     )
+    parser.add_argument("--method", default="lora", help="of fine-tuning")
+    parser.add_argument("--learning-rate", type=float, default=None, help="default: the method's usual one")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the method")
     parser.add_argument("--full", action="store_true", help="begin from the foundation again")
     parser.add_argument("--repair", action="store_true", help="train or judge the adapter for repair")
     parser.add_argument("--judge", metavar="VERSION", default=None, help="only run the gate on a version")
@@ -63,6 +66,7 @@ def main() -> int:
 def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
     from dataclasses import replace
 
+    from tailora_adapters.methods import method_named
     from tailora_adapters.training.memory import bound_primitives
     from tailora_adapters.training.purpose import COMPLETION
     from tailora_adapters.training.run import RunSettings, judge, run
@@ -71,7 +75,9 @@ def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
     changed: list[str] = []
     if arguments.changed_file_list is not None:
         changed = arguments.changed_file_list.read_text(encoding="utf-8").splitlines()
-    settings = replace(RunSettings(), seed=arguments.seed)
+    given = dict(one.split("=", 1) for one in arguments.set)
+    settings = RunSettings.of(method_named(arguments.method), given, arguments.learning_rate)
+    settings = replace(settings, seed=arguments.seed)
     if arguments.seconds is not None:
         settings = replace(settings, train=replace(settings.train, max_seconds=arguments.seconds))
     if arguments.scale is not None:

@@ -33,7 +33,7 @@ def train_our_way(job: Job, began: float, progress: Callable[[float, str], None]
     """
     bound_primitives()
     lora = LoraSettings(**job.lora)
-    session = Session(job.model, None, lora=lora, lower_share=job.lower_share, seed=job.seed)
+    session = Session(job.model, None, shape=lora, lower_share=job.lower_share, seed=job.seed)
     evaluate(session.decoder, Prompts(job.held_out[:1]))  # what is compiled or allocated once
     loading_s = time.perf_counter() - began
     settings = replace(TrainSettings(**job.train), first_layer=session.first_layer)

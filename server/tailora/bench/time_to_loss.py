@@ -24,6 +24,7 @@ from tailora_adapters.base import cache, catalogue
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.learnable import read_learnable
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.methods import LoraSettings
 from tailora_adapters.training.data import RunData, gather
 from tailora_adapters.training.run import RunSettings
 
@@ -136,7 +137,7 @@ def _job(plan: Plan, data: RunData, side: str, horizon: float) -> Job:
     return Job(
         model=plan.model,
         train=asdict(train),
-        lora=plan.settings.lora.as_dict(),
+        lora=(plan.settings.shape or LoraSettings()).as_dict(),
         lower_share=plan.settings.lower_share,
         learning_rate=rate or train.learning_rate,
         measurements=plan.plain_measurements if side == "plain" else plan.our_measurements,

@@ -80,6 +80,8 @@ def _facts(
         yield "withdrawn", version.withdrawn
     yield "created", manifest.created
     yield "base", f"{manifest.base.name} ({manifest.base.sha256[:12]})"
+    if imported is None:
+        yield "method", _method(manifest)
     if imported is not None:
         yield "imported", f"from {imported.get('from')}; the base model is {imported.get('base')}"
     else:
@@ -143,6 +145,18 @@ def _cost(cost: Cost) -> str:
     if cost.energy_wh is not None:
         parts.append(f"{cost.energy_wh:.2g} Wh (estimated)")
     return ", ".join(parts)
+
+
+def _method(manifest: Manifest) -> str:
+    settings = manifest.settings.get("method")
+    if not isinstance(settings, dict):
+        return manifest.method
+    values = [
+        f"{name}={','.join(value) if isinstance(value, list) else value}"
+        for name, value in settings.items()
+        if name != "name"
+    ]
+    return " ".join([manifest.method, *values])
 
 
 def _origin(parent: str | None) -> str:

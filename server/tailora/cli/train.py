@@ -9,12 +9,12 @@ from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
 from tailora.cli.project import project_root
 from tailora.options import kept_out
-from tailora_adapters.errors import TailoraError
+from tailora_adapters.errors import MethodError, TailoraError
 
 if TYPE_CHECKING:
     from tailora_adapters.corpus.history import History
 
-__all__ = ["print_gate", "train"]
+__all__ = ["methods", "print_gate", "train"]
 
 
 def train(
@@ -31,6 +31,14 @@ def train(
     repair: Annotated[
         bool, typer.Option("--repair", help="Learn to repair it: the adapter that quick fixes are made with.")
     ] = False,
+    method: Annotated[
+        str, typer.Option(help="Method of fine-tuning; `tailora methods` lists them.")
+    ] = "lora",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, as often as needed."),
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(min=0.0, max=1.0, help="0: the method's usual one.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
     explain: Annotated[
         bool, typer.Option("--explain", help="Only say what would be learned and what not.")
@@ -44,8 +52,9 @@ def train(
     if explain:
         _explain(root, json)
         return
-    from tailora_adapters.training.launch import train_in_worker
+    from tailora_adapters.training.launch import method_arguments, train_in_worker
 
+    how = method_arguments(method, _settings(setting or []), learning_rate or None)
     with progress_bar() as progress:
         done = train_in_worker(
             root,
@@ -55,6 +64,7 @@ def train(
             full=full,
             scale=scale or None,
             repair=repair,
+            method=how,
             progress=progress,
         )
     if json:
@@ -65,6 +75,54 @@ def train(
         out.print(f"{done['decision'].replace('_', ' ')}: {done['reason']}")
     if done["decision"] == "failed":
         raise typer.Exit(1)
+
+
+def methods(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+    """The methods of fine-tuning, and their settings with the defaults."""
+    from dataclasses import asdict
+
+    from tailora_adapters.methods import METHODS
+
+    if json:
+        print_json(
+            [
+                {
+                    "name": method.name,
+                    "title": method.title,
+                    "source": method.source or None,
+                    "learning_rate": method.learning_rate,
+                    "settings": asdict(method.defaults),
+                    "served": method.served,
+                }
+                for method in METHODS.values()
+            ]
+        )
+        return
+    for method in METHODS.values():
+        served = "" if method.served else "  (compared only, not served)"
+        out.print(f"{method.name:<14}{method.title:<22}{method.source}{served}")
+        values = {
+            name: ",".join(value) if isinstance(value, tuple) else value
+            for name, value in asdict(method.defaults).items()
+        }
+        out.print(f"    learning rate {method.learning_rate:g}")
+        for name, value in values.items():
+            out.print(f"    {name}={value}")
+
+
+def _settings(given: list[str]) -> dict[str, object]:
+    """``NAME=VALUE`` each.
+
+    Raises:
+        MethodError: one is not of that form.
+    """
+    found: dict[str, object] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise MethodError(f"--set is followed by NAME=VALUE, not {one!r}")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def print_gate(done: dict[str, object]) -> None:

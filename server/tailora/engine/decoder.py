@@ -2,11 +2,12 @@
 
 Two representations of the same weights, chosen per call by the number of tokens: dense (8 bits, or bfloat16 as stored)
 for long inputs, where arithmetic is the limit, and packed for a few tokens, where memory bandwidth is: 5 bits and
-compiled code (``native``), or 4 bits and torch's kernel where there is no compiler. LoRA is added unmerged, so that an
-adapter is chosen per request. Knows nothing of text, prompts or requests.
+compiled code (``native``), or 4 bits and torch's kernel where there is no compiler. What an adapter does is added
+unmerged, so that one is chosen per request; its tokens ahead of all others are read once. Knows nothing of text,
+prompts or requests.
 
-    ids -> embed -> [norm -> qkv (+LoRA) -> rope -> attention -> o (+LoRA)
-                     -> norm -> gate, up (+LoRA) -> down (+LoRA)] x layers
+    ids -> embed -> [norm -> qkv (+LoRA) -> rope -> attention -> o (+LoRA, bottleneck)
+                     -> norm -> gate, up (+LoRA) -> down (+LoRA, bottleneck)] x layers
         -> norm -> lm_head (last token only)
 
 The residual stream is float32. A long input can be stopped between two layers; what was computed stays in the state and
@@ -16,19 +17,27 @@ is taken up again if the same input comes next, so that someone who types faster
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tailora.engine.adapter_weights import FEW, AdapterWeights, FewBottleneck, LayerChange, load_weights
 from tailora.engine.eight_bits import load_eight_bits
-from tailora.engine.lora_weights import FEW, LoraWeights, load_lora
 from tailora.engine.native.build import library
-from tailora.engine.native.model import MOST_TOKENS, NativeLayer, NativeLora, NativeModel
+from tailora.engine.native.model import (
+    MOST_TOKENS,
+    NativeAdapter,
+    NativeChange,
+    NativeLayer,
+    NativeModel,
+    NativeVariant,
+)
 from tailora.engine.native.weights import load_five
 from tailora.engine.packing import GROUP, Packed, load_packed
 from tailora.engine.widened import widened_linear
@@ -83,17 +92,26 @@ class _Halted:
 
 
 class LeanState:
-    """Keys and values of the tokens read: (layers, kv heads, capacity, head width) each."""
+    """Keys and values of the tokens read: (layers, kv heads, capacity, head width) each. ``ahead``: so many of an
+    adapter's own come first, and are none of ``tokens``."""
 
-    def __init__(self, layers: int, heads: int, width: int, capacity: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, layers: int, heads: int, width: int, capacity: int, dtype: torch.dtype, ahead: int = 0
+    ) -> None:
         self.tokens: list[int] = []
+        self.ahead = ahead
         self.halted: _Halted | None = None
         self.prompt_end: tuple[int, Tensor] | None = None
         """Length of the prompt that was read last, and the logits behind it."""
         # Zeros, as attention multiplies what lies behind the last token by 0; and whole blocks.
-        capacity = -(-capacity // BLOCK) * BLOCK
+        capacity = -(-(ahead + capacity) // BLOCK) * BLOCK
         self.k = torch.zeros((layers, heads, capacity, width), dtype=dtype)
         self.v = torch.zeros((layers, heads, capacity, width), dtype=dtype)
+
+    @property
+    def length(self) -> int:
+        """Of what stands in it, tokens ahead included."""
+        return self.ahead + len(self.tokens)
 
     @property
     def halted_ids(self) -> list[int]:
@@ -116,15 +134,16 @@ class LeanState:
     def copy(self, length: int) -> "LeanState":
         """A state of its own with the first ``length`` tokens."""
         layers, heads, capacity, width = self.k.shape
-        other = LeanState(layers, heads, width, capacity, self.k.dtype)
+        other = LeanState(layers, heads, width, capacity - self.ahead, self.k.dtype, self.ahead)
         other.tokens = self.tokens[:length]
         other.prompt_end = self.prompt_end if self.prompt_length <= length else None
-        other.k[:, :, :length] = self.k[:, :, :length]
-        other.v[:, :, :length] = self.v[:, :, :length]
+        end = self.ahead + length
+        other.k[:, :, :end] = self.k[:, :, :end]
+        other.v[:, :, :end] = self.v[:, :, :end]
         return other
 
     def reserve(self, length: int) -> None:
-        """Makes room for ``length`` tokens in all."""
+        """Makes room for ``length`` tokens in all, those ahead included."""
         capacity = self.k.shape[2]
         if length > capacity:
             grown = -(-max(length, capacity * 3 // 2) // BLOCK) * BLOCK
@@ -147,10 +166,17 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True)
 class LeanAdapter:
-    """A LoRA, for torch and for the compiled code."""
+    """An adapter, for torch and for the compiled code."""
 
-    groups: LoraWeights
-    native: NativeLora | None
+    weights: AdapterWeights
+    native: NativeAdapter | None
+    norm: Tensor | None
+    """In place of the last norm's weight, with the root of the width in it."""
+    ahead: "LeanState | None" = None
+    """Keys and values of its tokens ahead of all others."""
+
+
+_NO_CHANGE = LayerChange()
 
 
 class LeanDecoder:
@@ -190,6 +216,8 @@ class LeanDecoder:
         self._layer_count: int = config["num_hidden_layers"]
         self._eps: float = config["rms_norm_eps"]
         self.max_length: int = config["max_position_embeddings"]
+        self._folder = folder
+        self._shape = Shape.from_config(config)
         self.packed = packed
         self._eight = eight
         self._float32 = float32
@@ -271,17 +299,18 @@ class LeanDecoder:
                 )
             )
         if native is not None:
+            self._native_layers = [
+                NativeLayer(
+                    layer.norm_in,
+                    layer.norm_post,
+                    layer.bias,
+                    {group: fives[f"layers.{i}.{group}"] for group in _GROUPS},
+                )
+                for i, layer in enumerate(self._layers)
+            ]
             self._native = NativeModel(
                 native,
-                [
-                    NativeLayer(
-                        layer.norm_in,
-                        layer.norm_post,
-                        layer.bias,
-                        {group: fives[f"layers.{i}.{group}"] for group in _GROUPS},
-                    )
-                    for i, layer in enumerate(self._layers)
-                ],
+                self._native_layers,
                 root_eps=float(self._root_eps),
                 cosine=self._cos,
                 sine=self._sin,
@@ -289,32 +318,102 @@ class LeanDecoder:
                 head=fives["lm_head"],
             )
 
-    def new_state(self, capacity: int) -> LeanState:
-        """An empty state with room for ``capacity`` tokens."""
-        return LeanState(self._layer_count, self._kv_heads, self._width, capacity, torch.bfloat16)
+    def new_state(self, capacity: int, adapter: LeanAdapter | None = None) -> LeanState:
+        """An empty state with room for ``capacity`` tokens; with an ``adapter``, for that one alone."""
+        ahead = adapter.ahead if adapter is not None else None
+        count = ahead.ahead if ahead is not None else 0
+        state = LeanState(self._layer_count, self._kv_heads, self._width, capacity, torch.bfloat16, count)
+        if ahead is not None:
+            state.k[:, :, :count] = ahead.k[:, :, :count]
+            state.v[:, :, :count] = ahead.v[:, :, :count]
+        return state
 
     def load_adapter(self, folder: Path) -> LeanAdapter:
-        """Reads a LoRA for ``forward``.
+        """Reads an adapter for ``forward``.
 
         Raises:
-            AdapterCorrupt: see ``load_lora``.
+            AdapterCorrupt: see ``load_weights``.
         """
-        q, kv = self._heads * self._width, self._kv_heads * self._width
-        widths = {
-            "qkv": ((self._hidden, q), (self._hidden, kv), (self._hidden, kv)),
-            "o": ((q, self._hidden),),
-            "gate_up": ((self._hidden, self._inner), (self._hidden, self._inner)),
-            "down": ((self._inner, self._hidden),),
+        weights = load_weights(folder, self._shape, _GROUPS, torch.bfloat16, self._weight_of)
+        root = self._hidden**0.5
+        layers = {
+            number: replace(
+                change,
+                norm_in=None if change.norm_in is None else change.norm_in * root,
+                norm_post=None if change.norm_post is None else change.norm_post * root,
+            )
+            for number, change in weights.layers.items()
         }
-        groups = {
-            group: [(part, *sizes) for part, sizes in zip(parts, widths[group], strict=True)]
-            for group, parts in _GROUPS.items()
-        }
-        found = load_lora(folder, groups, self._layer_count, torch.bfloat16)
+        weights = replace(weights, layers=layers)
+        norm = None if weights.norm is None else weights.norm * root
+        adapter = LeanAdapter(weights, self._native_adapter(weights, norm), norm)
+        return replace(adapter, ahead=self._read_ahead(adapter)) if len(weights.ahead) else adapter
+
+    def _weight_of(self, name: str) -> Tensor:
+        """One of the model's weights, from its file: not all are in memory as they were stored.
+
+        Raises:
+            LookupError: it has none of that name.
+        """
+        with safe_open(self._folder / "model.safetensors", framework="pt") as file:
+            if name not in file.keys():  # noqa: SIM118 - not a mapping
+                raise LookupError(name)
+            tensor: Tensor = file.get_tensor(name)
+        return tensor
+
+    def _native_adapter(self, weights: AdapterWeights, norm: Tensor | None) -> NativeAdapter | None:
         if self._native is None:
-            return LeanAdapter(found, None)
-        pairs = {place: (lora.one_a.T, lora.one_b) for place, lora in found.items()}
-        return LeanAdapter(found, NativeLora(self._layer_count, pairs))
+            return None
+        changes: dict[tuple[int, str], NativeChange] = {}
+        behind = {"o": "after_attention", "down": "after_mlp"}
+        for number in range(self._layer_count):
+            layer = weights.layers.get(number, _NO_CHANGE)
+            for group in _GROUPS:
+                change = weights.groups.get((number, group))
+                bottleneck: FewBottleneck | None = getattr(layer, behind[group]) if group in behind else None
+                if change is None and bottleneck is None:
+                    continue
+                low = change.low_rank if change is not None else None
+                changes[number, group] = NativeChange(
+                    (low.one_a.T, low.one_b) if low is not None else None,
+                    change.gain if change is not None else None,
+                    bottleneck.transposed if bottleneck is not None else None,
+                )
+        return NativeAdapter(self._layer_count, changes, self._variant(weights, norm))
+
+    def _variant(self, weights: AdapterWeights, norm: Tensor | None) -> NativeVariant | None:
+        """The compiled code's model for an adapter with norms or biases of its own."""
+        other = norm is not None or any(
+            part is not None
+            for layer in weights.layers.values()
+            for part in (layer.norm_in, layer.norm_post, layer.shift)
+        )
+        if self._native is None or not other:
+            return None
+        layers = []
+        for number, native in enumerate(self._native_layers):
+            change = weights.layers.get(number, _NO_CHANGE)
+            layers.append(
+                NativeLayer(
+                    native.norm_in if change.norm_in is None else change.norm_in,
+                    native.norm_post if change.norm_post is None else change.norm_post,
+                    _sum(native.bias, change.shift),
+                    native.records,
+                )
+            )
+        return self._native.variant(layers, self._norm if norm is None else norm)
+
+    @torch.inference_mode()
+    def _read_ahead(self, adapter: LeanAdapter) -> LeanState:
+        """A state with nothing but the adapter's tokens ahead of all others."""
+        ahead = adapter.weights.ahead
+        state = LeanState(self._layer_count, self._kv_heads, self._width, 0, torch.bfloat16, len(ahead))
+        if ahead.keys_values is not None:  # (layers, 2, tokens, kv heads, width)
+            state.k[:, :, : len(ahead)] = ahead.keys_values[:, 0].transpose(1, 2)
+            state.v[:, :, : len(ahead)] = ahead.keys_values[:, 1].transpose(1, 2)
+        elif ahead.embeddings is not None:
+            self._through(ahead.embeddings.float(), 0, state, 0, adapter, few=False)
+        return state
 
     def guessable(self, state: LeanState) -> int:
         """How many guessed tokens can be read behind the next one so that every result is, bit for bit, what it
@@ -323,7 +422,7 @@ class LeanDecoder:
             return 0
         if self._native is not None:
             return min(self._few, _MOST_GUESSES + 1) - 1
-        return max(0, min(self._few, _MOST_TORCH_GUESSES + 1, BLOCK - len(state.tokens) % BLOCK) - 1)
+        return max(0, min(self._few, _MOST_TORCH_GUESSES + 1, BLOCK - state.length % BLOCK) - 1)
 
     def drop_adapter(self, adapter: LeanAdapter) -> None:
         """What ``load_adapter`` returned is no longer used: nothing else holds it here."""
@@ -346,55 +445,80 @@ class LeanDecoder:
         the packed weights; the state is then not extended, but holds what was computed for the next call with
         the same ``ids``.
         """
-        start, count = len(state.tokens), len(ids)
+        start, count = state.length, len(ids)
         state.reserve(start + count)
         few = self.packed and count <= self._few
         if few and self._native is not None:
             state.halted = None
             x = F.embedding(torch.tensor(ids), self._embedding).float()
-            lora = adapter.native if adapter is not None else None
+            native = adapter.native if adapter is not None else None
             wanted = 0 if not want_logits else count if all_logits else 1
-            found = self._native.step(x, state.k, state.v, start, lora, wanted)
+            found = self._native.step(x, state.k, state.v, start, native, wanted)
             state.tokens.extend(ids)
             return (found if all_logits else found[0]) if want_logits else None
-        loras = adapter.groups if adapter is not None else None
-        cos, sin = self._cos[start : start + count, None], self._sin[start : start + count, None]
         halted, state.halted = state.halted, None
         if halted is not None and halted.ids == ids:
             x, first = halted.x, halted.layer
         else:
             x, first = F.embedding(torch.tensor(ids), self._embedding).float(), 0  # (tokens, hidden)
-        keys, values = state.k.unbind(0), state.v.unbind(0)
-        mask = self._mask(start, count) if count <= FEW else None
-        for number in range(first, self._layer_count):
-            if count > FEW and cancelled():
-                state.halted = _Halted(list(ids), number, x)
-                return None
-            layer = self._layers[number]
-            h = self._rms(x, layer.norm_in)
-            qkv = self._linear(h, layer, "qkv", number, loras, few)
-            if layer.bias is not None:
-                qkv = qkv + layer.bias
-            attended = self._attention(qkv, keys[number], values[number], start, cos, sin, mask)
-            x = x + self._linear(attended, layer, "o", number, loras, few)
-            h = self._rms(x, layer.norm_post)
-            gate, up = torch.split(self._linear(h, layer, "gate_up", number, loras, few), self._inner, dim=-1)
-            h = F.silu(gate).mul_(up).float()
-            x = x + self._linear(h, layer, "down", number, loras, few)
+        x, reached = self._through(x, first, state, start, adapter, few=few, cancelled=cancelled)
+        if reached < self._layer_count:
+            state.halted = _Halted(list(ids), reached, x)
+            return None
         state.tokens.extend(ids)
         if not want_logits:
             return None
         x = x if all_logits else x[-1:]
+        own_norm = adapter.norm if adapter is not None else None
         if self._native is not None and len(x) <= MOST_TOKENS:
-            logits = self._native.logits(x)
+            logits = self._native.logits(x, own_norm)
             return logits if all_logits else logits[0]
-        x = self._rms(x, self._norm)
+        x = self._rms(x, self._norm if own_norm is None else own_norm)
         packed = self._head_packed if len(x) <= FEW else None
         logits = _int4(x, packed) if packed else self._dense(x, self._head)
         return logits.float() if all_logits else logits[0].float()
 
+    def _through(
+        self,
+        x: Tensor,
+        first: int,
+        state: LeanState,
+        start: int,
+        adapter: LeanAdapter | None,
+        *,
+        few: bool,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[Tensor, int]:
+        """``x`` (tokens, hidden) behind ``start`` others, from layer ``first`` on; and the layer before which it was
+        stopped, or the number of layers."""
+        count = len(x)
+        weights = adapter.weights if adapter is not None else None
+        cos, sin = self._cos[start : start + count, None], self._sin[start : start + count, None]
+        keys, values = state.k.unbind(0), state.v.unbind(0)
+        mask = self._mask(start, count) if count <= FEW else None
+        for number in range(first, self._layer_count):
+            if count > FEW and cancelled():
+                return x, number
+            layer = self._layers[number]
+            change = weights.layers.get(number, _NO_CHANGE) if weights is not None else _NO_CHANGE
+            h = self._rms(x, layer.norm_in if change.norm_in is None else change.norm_in)
+            qkv = self._linear(h, layer, "qkv", number, weights, few)
+            if (bias := _sum(layer.bias, change.shift)) is not None:
+                qkv = qkv + bias
+            attended = self._attention(qkv, keys[number], values[number], start, cos, sin, mask)
+            out = self._linear(attended, layer, "o", number, weights, few)
+            x = x + (change.after_attention(out) if change.after_attention else out)
+            h = self._rms(x, layer.norm_post if change.norm_post is None else change.norm_post)
+            gate, up = torch.split(
+                self._linear(h, layer, "gate_up", number, weights, few), self._inner, dim=-1
+            )
+            h = F.silu(gate).mul_(up).float()
+            out = self._linear(h, layer, "down", number, weights, few)
+            x = x + (change.after_mlp(out) if change.after_mlp else out)
+        return x, self._layer_count
+
     def _linear(
-        self, x: Tensor, layer: _Layer, group: str, number: int, loras: LoraWeights | None, few: bool
+        self, x: Tensor, layer: _Layer, group: str, number: int, weights: AdapterWeights | None, few: bool
     ) -> Tensor:
         """(tokens, in) float32 -> (tokens, out of all projections of the group)."""
         if few:
@@ -405,8 +529,8 @@ class LeanDecoder:
             short = x if self._float32 else x.to(torch.bfloat16)
             parts = [self._dense(short, weight) for weight in getattr(layer, group)]
             y = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        lora = loras.get((number, group)) if loras else None
-        return y if lora is None else lora.add_to(y, x)
+        change = weights.groups.get((number, group)) if weights is not None else None
+        return y if change is None else change.add_to(y, x)
 
     def _dense(self, x: Tensor, weight: Tensor) -> Tensor:
         return widened_linear(x, weight) if self._float32 else F.linear(x.to(torch.bfloat16), weight)
@@ -482,6 +606,10 @@ class LeanDecoder:
         length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         normed: Tensor = (x * weight) / torch.hypot(length, self._root_eps)
         return normed
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    return one if other is None else other if one is None else one + other
 
 
 def _int4(x: Tensor, packed: Packed) -> Tensor:

@@ -212,7 +212,7 @@ class TorchGenerator:
         self._mind_memory()
         state = self._pool.take(key, ids) if request.reuse else None
         if state is None:
-            state = self._decoder.new_state(len(ids) + room)
+            state = self._decoder.new_state(len(ids) + room, adapter)
         stats.cached_tokens = len(state.tokens)
         try:
             logits = self._prefill(ids, prompt.tail, state, adapter, cancelled)

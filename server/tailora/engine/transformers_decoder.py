@@ -5,6 +5,7 @@ Adapters are peft's, loaded until whoever asked for them drops them. Single toke
 ``static_decode``. CUDA figures are not measured yet. Knows nothing of text or requests.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from tailora.engine.adapter_weights import below
 from tailora.engine.static_decode import StaticDecode
 from tailora_adapters.errors import AdapterCorrupt
 
@@ -66,6 +68,19 @@ class TransformersState:
         return other
 
 
+def _check_method(folder: Path) -> None:
+    """One adapter at a time can be put on here, and nothing ahead of the tokens."""
+    try:
+        kind = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("peft_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise AdapterCorrupt(f"the adapter in {folder} cannot be read: {error}") from error
+    if kind != "LORA" or below(folder) is not None:
+        raise AdapterCorrupt(
+            f"the adapter in {folder} was trained with a method that is served on CPUs with quantization 'packed' or"
+            " 'none' only; train with the method lora or qlora"
+        )
+
+
 class TransformersDecoder:
     """The same calls as ``LeanDecoder``. One thread at a time. ``static`` serves single tokens; without it, there is
     one on CUDA only, and not for int8: it has the processor look for outliers, which graphs cannot record."""
@@ -83,7 +98,7 @@ class TransformersDecoder:
         self._static = static
         self.max_length: int = model.config.max_position_embeddings
 
-    def new_state(self, capacity: int) -> TransformersState:
+    def new_state(self, capacity: int, adapter: str | None = None) -> TransformersState:
         """An empty state; it grows as needed."""
         return TransformersState(self._static)
 
@@ -91,8 +106,9 @@ class TransformersDecoder:
         """Loads a PEFT adapter and returns the name that ``forward`` takes until ``drop_adapter``.
 
         Raises:
-            AdapterCorrupt: unreadable, or of another model's shape.
+            AdapterCorrupt: unreadable, of another model's shape, or of a method that the lean decoder alone serves.
         """
+        _check_method(folder)
         name = folder.name.replace(".", "_") + f"_{abs(hash(folder)):x}"
         self._modules_change()
         try:

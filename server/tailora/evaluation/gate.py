@@ -23,6 +23,7 @@ from tailora_adapters.corpus.examples import FimExample
 from tailora_adapters.corpus.select import select_files
 from tailora_adapters.corpus.sequences import encode
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.methods import method_named
 from tailora_adapters.store import AdapterVersion, ProjectStore, Store
 from tailora_adapters.training import leaks
 from tailora_adapters.training.adapters import Session
@@ -165,7 +166,8 @@ def _reproduced(settings: Settings, version: AdapterVersion, secrets: Iterable[_
     session = Session(
         settings.model,
         version.path,
-        lora=settings.run.lora,
+        method=method_named(version.manifest.method if version.manifest else "lora"),
+        shape=settings.run.shape,
         lower_share=settings.run.lower_share,
         seed=settings.seed,
     )
@@ -173,7 +175,7 @@ def _reproduced(settings: Settings, version: AdapterVersion, secrets: Iterable[_
     asked = [(secret.name, encode(tokenizer, secret.hole(), _BUDGET)) for secret in secrets]
     prompts = Prompts([sequence for _, sequence in asked])
     ours = evaluate(session.decoder, prompts).exact
-    with session.holding(session.base):
+    with session.as_base():
         before = evaluate(session.decoder, prompts).exact
     return [name for (name, _), out, known in zip(asked, ours, before, strict=True) if out and not known]
 

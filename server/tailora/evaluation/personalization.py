@@ -35,7 +35,6 @@ from tailora_adapters.corpus.select import SourceFile
 from tailora_adapters.corpus.sequences import TokenSequence, encode
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.manifest import Manifest
-from tailora_adapters.methods import LoraSettings
 from tailora_adapters.store import AdapterVersion, Store
 from tailora_adapters.training.adapters import Session, load_for_training
 from tailora_adapters.training.decoder import Decoder, make_decoder
@@ -161,9 +160,7 @@ class _Measurement:
         self._runs: list[dict[str, Any]] = []
         self._curve: list[dict[str, float]] = []
         self._serving: list[str | None] = []
-        self._session = Session(
-            settings.model, None, lora=LoraSettings(), lower_share=0.5, seed=settings.seed
-        )
+        self._session = Session(settings.model, None, lower_share=0.5, seed=settings.seed)
         self._tokenizer = self._session.loaded.tokenizer
         self._holes = list(_holes(self._trees, settings, self._tokenizer))
         if not any(step.with_context for step in self._holes):

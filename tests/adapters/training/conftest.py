@@ -105,5 +105,5 @@ def run_settings() -> Any:
             examples=60, held_out=16, generic=4, min_examples=20, min_held_out=5, max_prompt=80
         ),
         train=TrainSettings(learning_rate=5e-3, batch_tokens=320, max_steps=30, max_epochs=100),
-        lora=LoraSettings(rank=4, alpha=16),
+        shape=LoraSettings(rank=4, alpha=16),
     )

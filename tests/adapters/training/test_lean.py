@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig, get_peft_model
+from peft import LoHaConfig, LoraConfig, get_peft_model
 
 from tailora_adapters.base import eight_bits
 from tailora_adapters.methods import LoraSettings, attach, freeze_below, resume
@@ -148,8 +148,8 @@ def _read(decoder: Decoder, rows: list[torch.Tensor], cache: Cache) -> list[torc
     return list(decoder.upper(below, lengths, cache).split_with_sizes(lengths))
 
 
-def dora(model: Any) -> Any:
-    return get_peft_model(model, LoraConfig(r=2, use_dora=True, target_modules=["q_proj"]))
+def loha(model: Any) -> Any:
+    return get_peft_model(model, LoHaConfig(r=2, target_modules=["q_proj"]))
 
 
 def on_the_output(model: Any) -> Any:
@@ -168,7 +168,7 @@ def configured(**changes: Any) -> Callable[[Any], Any]:
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(dora, id="DoRA"),
+        pytest.param(loha, id="LoHa"),
         pytest.param(on_the_output, id="LoRA on the output matrix"),
         pytest.param(configured(model_type="phi3"), id="another family"),
         pytest.param(configured(hidden_act="gelu"), id="another activation"),

@@ -210,7 +210,7 @@ def test_the_scale_is_chosen_and_written_down(
 
     def kept(model: Any, *arguments: Any, **more: Any) -> TrainReport:
         report = train(model, *arguments, **more)
-        for name, parameter in model.named_parameters():
+        for name, parameter in model.parameters().items():
             if parameter.requires_grad and ".lora_B." in name:
                 trained[name.replace(".default", "")] = parameter.detach().clone()
         return report

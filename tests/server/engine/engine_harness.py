@@ -36,7 +36,7 @@ class Harness:
         """Every state and message that a status said."""
 
     async def until(self, root: Path, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 self._changed.clear()
                 status = self.projects.status(str(root))

@@ -73,7 +73,7 @@ class Scripted:
         self._tokens = iter(tokens)
         self.read: list[int] = []
 
-    def new_state(self, capacity: int) -> Any:
+    def new_state(self, capacity: int, adapter: Any = None) -> Any:
         return self.State()
 
     def forward(

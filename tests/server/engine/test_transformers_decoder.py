@@ -1,6 +1,7 @@
 """Any model through transformers: bitsandbytes on the CPU, states that are cut and copied, peft's adapters, and single
 tokens by a static cache as on CUDA, with and without a compiler."""
 
+import json
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -336,3 +337,16 @@ def test_static_refuses_sliding_windows(
     decoder = TransformersDecoder(model, StaticDecode(uncompiled))
     equal(decode(decoder, start(decoder)), decode(plain, start(plain)))
     assert len(told(caplog)) == 1
+
+
+def test_methods_that_only_the_lean_decoder_serves(
+    decoder: TransformersDecoder, make_lora: Callable[..., Path]
+) -> None:
+    other, above = make_lora(6), make_lora(7)
+    config = json.loads((other / "adapter_config.json").read_text())
+    (other / "adapter_config.json").write_text(json.dumps(config | {"peft_type": "IA3"}))
+    (above / "manifest.json").write_text(json.dumps({"below": "0" * 64, "base": {"name": "tiny"}}))
+    with pytest.raises(AdapterCorrupt, match="lora or qlora"):
+        decoder.load_adapter(other)
+    with pytest.raises(AdapterCorrupt, match="train it anew"):
+        decoder.load_adapter(above)

@@ -21,7 +21,7 @@ RUN = RunSettings(
         examples=40, held_out=12, generic=0, min_examples=10, min_held_out=5, max_prompt=80, generic_share=0.0
     ),
     train=TrainSettings(learning_rate=5e-3, batch_tokens=320, max_steps=4, max_epochs=1),
-    lora=LoraSettings(rank=4, alpha=16),
+    shape=LoraSettings(rank=4, alpha=16),
     lower_share=0.0,
     scales=(1.0,),
 )

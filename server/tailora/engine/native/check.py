@@ -1,10 +1,12 @@
 """Whether the compiled code computes what it should on this processor: two layers of random weights, against torch."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tailora.engine.native.model import NativeLayer, NativeLora, NativeModel
+from tailora.engine.native.model import NativeAdapter, NativeChange, NativeLayer, NativeModel
 from tailora.engine.native.weights import pack_five, unpack_five
 from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.base.compiled import NativeUnavailable
@@ -13,6 +15,7 @@ __all__ = ["missing"]
 
 _SHAPE = Shape(hidden=64, intermediate=96, heads=4, kv_heads=2, head_width=16, layers=2, vocabulary=40)
 _TOKENS = 11
+_Narrow = tuple[Tensor, Tensor, Tensor, Tensor]
 _TOLERANCE = 0.03
 """Of the largest logit: inputs are rounded to 8 bits, keys and values to bfloat16."""
 
@@ -47,15 +50,22 @@ def missing() -> str | None:
         model = NativeModel(_SHAPE, layers, root_eps=0.008, cosine=cosine, sine=sine, norm=norm, head=head)
     except NativeUnavailable as reason:
         return str(reason)
-    lora = NativeLora(_SHAPE.layers, pairs)
+    gains = {
+        (number, name): 1 + random(_SHAPE.matrices[name][0]) for number, name in ((0, "qkv"), (1, "gate_up"))
+    }
+    narrows = {(0, "o"): _narrow(random), (1, "down"): _narrow(random)}
+    adapter = NativeAdapter(
+        _SHAPE.layers,
+        {place: NativeChange(pair, gains.get(place), narrows.get(place)) for place, pair in pairs.items()},
+    )
     x = random(_TOKENS, 64) * 8
-    expected = _reference(x, layers, pairs, cosine, sine, norm, head)
+    expected = _reference(x, layers, pairs, gains, narrows, cosine, sine, norm, head)
 
     def read(count: int) -> Tensor:
         keys, values = torch.zeros((2, 2, 2, 64, 16), dtype=torch.bfloat16)
         return torch.cat(
             [
-                model.step(x[at : at + count], keys, values, at, lora, min(count, _TOKENS - at))
+                model.step(x[at : at + count], keys, values, at, adapter, min(count, _TOKENS - at))
                 for at in range(0, _TOKENS, count)
             ]
         )
@@ -68,10 +78,16 @@ def missing() -> str | None:
     return None
 
 
+def _narrow(random: Callable[..., Tensor]) -> _Narrow:
+    return random(3, _SHAPE.hidden), random(3), random(3, _SHAPE.hidden), random(_SHAPE.hidden)
+
+
 def _reference(
     x: Tensor,
     layers: list[NativeLayer],
     pairs: dict[tuple[int, str], tuple[Tensor, Tensor]],
+    gains: dict[tuple[int, str], Tensor],
+    narrows: dict[tuple[int, str], _Narrow],
     cosine: Tensor,
     sine: Tensor,
     norm: Tensor,
@@ -79,7 +95,12 @@ def _reference(
 ) -> Tensor:
     def product(number: int, name: str, h: Tensor) -> Tensor:
         a, b = pairs[number, name]
-        return F.linear(h, unpack_five(layers[number].records[name])) + h @ a.T @ b
+        y = F.linear(h, unpack_five(layers[number].records[name])) * gains.get((number, name), torch.ones(()))
+        y = y + h @ a.T @ b
+        if (number, name) in narrows:
+            down, down_bias, up, up_bias = narrows[number, name]
+            y = y + F.gelu(y @ down.T + down_bias, approximate="tanh") @ up + up_bias
+        return y
 
     def rotated(h: Tensor) -> Tensor:
         return h * cosine[:, None] + h.roll(8, -1) * sine[:, None]

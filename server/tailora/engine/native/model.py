@@ -1,4 +1,4 @@
-"""``step.c`` from Python: a model's tensors as C sees them, a LoRA's, and one pass over a few tokens.
+"""``step.c`` from Python: a model's tensors as C sees them, an adapter's, and one pass over a few tokens.
 
 Knows nothing of files, prompts or of what the machine is best at.
 """
@@ -15,7 +15,16 @@ from tailora.engine.native.build import library
 from tailora.engine.native.weights import GROUP, OUTPUTS
 from tailora_adapters.base.catalogue import Shape
 
-__all__ = ["GROUPS", "MOST_TOKENS", "NativeLayer", "NativeLora", "NativeModel", "suits"]
+__all__ = [
+    "GROUPS",
+    "MOST_TOKENS",
+    "NativeAdapter",
+    "NativeChange",
+    "NativeLayer",
+    "NativeModel",
+    "NativeVariant",
+    "suits",
+]
 
 MOST_TOKENS = 16
 """At once. Behind about so many, matrix products for long inputs are faster."""
@@ -40,8 +49,13 @@ class _Model(ctypes.Structure):
     ]
 
 
-class _Lora(ctypes.Structure):
-    _fields_ = [("ranks", ctypes.c_int64), ("a", _Pointer), ("b", _Pointer)]
+class _Change(ctypes.Structure):
+    _fields_ = [
+        ("ranks", ctypes.c_int64),
+        *((name, _Pointer) for name in ("a", "b", "gain")),
+        ("narrow", ctypes.c_int64),
+        *((name, _Pointer) for name in ("narrow_down", "narrow_up", "down_bias", "up_bias")),
+    ]
 
 
 class _Call(ctypes.Structure):
@@ -63,17 +77,61 @@ class NativeLayer:
     records: Mapping[str, Tensor]  # by GROUPS
 
 
-class NativeLora:
-    """A LoRA's tensors: by layer number and group, A (ranks, in) and B (ranks, out), the scale in B."""
+@dataclass(frozen=True, slots=True)
+class NativeChange:
+    """What an adapter does to the product of one group."""
 
-    def __init__(self, layers: int, pairs: Mapping[tuple[int, str], tuple[Tensor, Tensor]]) -> None:
-        self._table = (_Lora * (len(GROUPS) * layers))()
+    pair: tuple[Tensor, Tensor] | None = None
+    """Of a LoRA: A (ranks, in) and B (ranks, out), the scale in B."""
+    gain: Tensor | None = None  # (out,)
+    narrow: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+    """Of a bottleneck behind ``o`` or ``down``: (width, hidden), (width,), (width, hidden), (hidden,): down, its bias,
+    up transposed, its bias."""
+
+
+@dataclass(frozen=True, slots=True)
+class NativeVariant:
+    """A model's tables with other norms or biases, and the tensors that they point to."""
+
+    model: _Model
+    kept: list[Any]
+
+
+class NativeAdapter:
+    """An adapter's tensors, by layer number and group. ``variant``: of the model, where there is one for it."""
+
+    def __init__(
+        self,
+        layers: int,
+        changes: Mapping[tuple[int, str], NativeChange],
+        variant: NativeVariant | None = None,
+    ) -> None:
+        self.variant = variant
+        self._table = (_Change * (len(GROUPS) * layers))()
         self._kept: list[Tensor] = []
-        for (layer, group), (a, b) in pairs.items():
-            a = a.to(torch.bfloat16).contiguous()
-            b = b.to(torch.bfloat16).view(len(b), -1, OUTPUTS).transpose(0, 1).contiguous()
-            self._kept += (a, b)
-            self._table[len(GROUPS) * layer + GROUPS.index(group)] = _Lora(len(a), a.data_ptr(), b.data_ptr())
+        for (layer, group), change in changes.items():
+            entry = self._table[len(GROUPS) * layer + GROUPS.index(group)]
+            if change.pair is not None:
+                a, b = change.pair
+                entry.ranks, entry.a, entry.b = len(a), self._rows(a), self._blocks(b)
+            if change.gain is not None:
+                entry.gain = self._keep(change.gain.float())
+            if change.narrow is not None:
+                down, down_bias, up, up_bias = change.narrow
+                entry.narrow = len(down)
+                entry.narrow_down, entry.narrow_up = self._rows(down), self._blocks(up)
+                entry.down_bias, entry.up_bias = self._keep(down_bias.float()), self._keep(up_bias.float())
+
+    def _rows(self, tensor: Tensor) -> int:
+        return self._keep(tensor.to(torch.bfloat16))
+
+    def _blocks(self, tensor: Tensor) -> int:
+        """(ranks, out) as the code reads it: (out / OUTPUTS, ranks, OUTPUTS)."""
+        return self._keep(tensor.to(torch.bfloat16).view(len(tensor), -1, OUTPUTS).transpose(0, 1))
+
+    def _keep(self, tensor: Tensor) -> int:
+        self._kept.append(tensor.contiguous())
+        return self._kept[-1].data_ptr()
 
     @property
     def address(self) -> int:
@@ -117,42 +175,43 @@ class NativeModel:
     ) -> None:
         self._run = library().tailora_step
         self._vocabulary = shape.vocabulary
-        self._kept: list[Tensor] = []
+        self._shape, self._root_eps, self._shared = shape, root_eps, (cosine, sine, head)
+        self._whole, self._end = self.variant(layers, norm), self.variant((), norm)
+
+    def variant(self, layers: Sequence[NativeLayer], norm: Tensor) -> NativeVariant:
+        """The same model with other norms and biases, for an adapter."""
+        shape, kept = self._shape, []
+
+        def pointer(tensor: Tensor) -> int:
+            if tensor.dtype != torch.uint8:
+                tensor = tensor.float()
+            kept.append(tensor.contiguous())
+            return int(kept[-1].data_ptr())
+
         table = (_Layer * len(layers))()
         for number, layer in enumerate(layers):
             table[number] = _Layer(
-                self._pointer(layer.norm_in),
-                self._pointer(layer.norm_post),
-                None if layer.bias is None else self._pointer(layer.bias),
-                *(self._pointer(layer.records[group]) for group in GROUPS),
+                pointer(layer.norm_in),
+                pointer(layer.norm_post),
+                None if layer.bias is None else pointer(layer.bias),
+                *(pointer(layer.records[group]) for group in GROUPS),
             )
-
-        def model(count: int) -> _Model:
-            return _Model(
-                count,
-                shape.heads,
-                shape.kv_heads,
-                shape.head_width,
-                shape.hidden,
-                shape.intermediate,
-                shape.vocabulary,
-                root_eps,
-                ctypes.cast(table, _Pointer),
-                *(self._pointer(tensor) for tensor in (norm, cosine, sine, head)),
-            )
-
-        self._table = table
-        self._whole, self._end = model(len(layers)), model(0)
-
-    def _pointer(self, tensor: Tensor) -> int:
-        if tensor.dtype != torch.uint8:
-            tensor = tensor.float()
-        tensor = tensor.contiguous()
-        self._kept.append(tensor)
-        return tensor.data_ptr()
+        model = _Model(
+            len(layers),
+            shape.heads,
+            shape.kv_heads,
+            shape.head_width,
+            shape.hidden,
+            shape.intermediate,
+            shape.vocabulary,
+            self._root_eps,
+            ctypes.cast(table, _Pointer),
+            *(pointer(tensor) for tensor in (norm, *self._shared)),
+        )
+        return NativeVariant(model, [*kept, table])
 
     def step(
-        self, x: Tensor, keys: Tensor, values: Tensor, start: int, lora: NativeLora | None, wanted: int
+        self, x: Tensor, keys: Tensor, values: Tensor, start: int, adapter: NativeAdapter | None, wanted: int
     ) -> Tensor:
         """Computes ``x`` (tokens, hidden) behind ``start`` others; writes into ``keys`` and ``values``, (layers, kv
         heads, capacity, width), bfloat16.
@@ -163,26 +222,28 @@ class NativeModel:
         assert keys.is_contiguous()
         assert values.is_contiguous()
         place = (keys.data_ptr(), values.data_ptr(), keys.shape[2])
-        return self._call(self._whole, x, place, start, lora, wanted)
+        variant = self._whole if adapter is None or adapter.variant is None else adapter.variant
+        return self._call(variant, x, place, start, adapter, wanted)
 
-    def logits(self, x: Tensor) -> Tensor:
-        """(tokens, hidden) behind the last layer -> (tokens, vocabulary) float32."""
-        return self._call(self._end, x, (0, 0, 0), 0, None, len(x))
+    def logits(self, x: Tensor, norm: Tensor | None = None) -> Tensor:
+        """(tokens, hidden) behind the last layer -> (tokens, vocabulary) float32; ``norm`` in place of the model's."""
+        end = self._end if norm is None else self.variant((), norm)
+        return self._call(end, x, (0, 0, 0), 0, None, len(x))
 
     def _call(
         self,
-        model: _Model,
+        variant: NativeVariant,
         x: Tensor,
         place: tuple[int, int, int],
         start: int,
-        lora: NativeLora | None,
+        adapter: NativeAdapter | None,
         wanted: int,
     ) -> Tensor:
         x = x.clone(memory_format=torch.contiguous_format)  # is overwritten
         logits = torch.empty((wanted, self._vocabulary))
         call: Any = _Call(
-            ctypes.addressof(model),
-            lora.address if lora is not None else None,
+            ctypes.addressof(variant.model),
+            adapter.address if adapter is not None else None,
             x.data_ptr(),
             *place,
             logits.data_ptr(),

@@ -44,9 +44,14 @@ typedef struct {
     const uint8_t *head;
 } Model;
 
-typedef struct {
+typedef struct { /* what an adapter does to a product */
     int64_t ranks;
     const uint16_t *a, *b; /* bfloat16, (ranks, in), (out / 16, ranks, 16); the scale is in b */
+    const float *gain; /* (out), of the weights' own product; or NULL */
+    /* Behind o and down: h + up gelu(down h + down_bias) + up_bias, of a bottleneck; 0 for none. */
+    int64_t narrow;
+    const uint16_t *narrow_down, *narrow_up; /* bfloat16, (narrow, hidden), (hidden / 16, narrow, 16) */
+    const float *down_bias, *up_bias; /* (narrow), (hidden) */
 } Lora;
 
 typedef struct {
@@ -140,7 +145,7 @@ typedef struct { /* a thread's inputs of one product */
     int8_t *q; /* (TOKENS, widest) */
     float *step, *sum; /* (TOKENS, widest / GROUP): weight of one unit; step times sum of the units */
     float *h; /* (TOKENS, hidden): normed */
-    float *low; /* (TOKENS, most ranks) */
+    float *low; /* (TOKENS, most ranks, or the widest bottleneck) */
     float *scores; /* (longest) */
 } Own;
 
@@ -165,19 +170,26 @@ static void quantize(Own *own, const float *x, int count, int width) {
         }
 }
 
-/* (count, width) times A, for each token on its own. */
-static void lower(Own *own, const Lora *lora, const float *x, int count, int width) {
+/* (count, width) times A (rows, width), for each token on its own. */
+static void lower(Own *own, const uint16_t *rows, int64_t ranks, const float *x, int count, int width) {
     for (int t = 0; t < count; t++)
-        for (int64_t r = 0; r < lora->ranks; r++) {
-            const uint16_t *a = lora->a + r * width;
+        for (int64_t r = 0; r < ranks; r++) {
+            const uint16_t *a = rows + r * width;
             const float *p = x + (int64_t)t * width;
             F16 s = {0}, u = {0};
             for (int i = 0; i < width; i += 32) {
                 s = fma16(short_to_float(a + i), load(p + i), s);
                 u = fma16(short_to_float(a + i + 16), load(p + i + 16), u);
             }
-            own->low[t * lora->ranks + r] = sum16(s + u);
+            own->low[t * ranks + r] = sum16(s + u);
         }
+}
+
+/* As torch has it by tanh, which is 1 - 2 / (1 + e^2z). */
+static inline float gelu(float x) {
+    float z = 0.7978845608f * (x + 0.044715f * x * x * x);
+    F16 e = exp16(all(2 * z));
+    return 0.5f * x * (2 - 2 / (1 + e[0]));
 }
 
 /* Unrolled, as only then what belongs to a token stays in registers. */
@@ -290,6 +302,10 @@ static void outputs(const Own *own, const uint8_t *w, const Lora *lora, int64_t 
             default: block_of(w, q, step, sum, groups, AT_ONCE, y + t);
         }
     }
+    if (lora && lora->gain) {
+        F16 gain = load(lora->gain + 16 * block);
+        for (int t = 0; t < count; t++) y[t] *= gain;
+    }
     if (lora && lora->ranks)
         for (int64_t r = 0; r < lora->ranks; r++) {
             F16 b = short_to_float(lora->b + (block * lora->ranks + r) * 16);
@@ -342,7 +358,7 @@ static inline int64_t share(int64_t items, int thread, int threads) { return ite
 /* ---- The pass ---- */
 
 typedef struct { /* what threads share in a call */
-    float *qkv, *attended, *inner;
+    float *qkv, *attended, *inner, *branch;
     Barrier barrier;
     Own own[MOST_THREADS];
 } Shared;
@@ -387,19 +403,35 @@ static void attend(const Model *m, const float *q, const uint16_t *keys, const u
     }
 }
 
-/* Adds a product of `input` (tokens, width) to the residual stream: this thread's share of the outputs. */
-static void add_product(const Call *c, Own *own, const uint8_t *w, const Lora *lora, const float *input, int width, int me) {
-    const int n = c->count, hidden = c->model->hidden;
+/* Adds a product of `input` (tokens, width) to the residual stream, through a bottleneck where there is one: this
+   thread's share of the outputs. */
+static void add_product(
+    const Call *c, Shared *s, Own *own, const uint8_t *w, const Lora *lora, const float *input, int width, int me) {
+    const int n = c->count, hidden = c->model->hidden, narrow = lora ? (int)lora->narrow : 0;
     F16 y[TOKENS];
     quantize(own, input, n, width);
-    if (lora) lower(own, lora, input, n, width);
+    if (lora) lower(own, lora->a, lora->ranks, input, n, width);
     for (int64_t b = share(hidden / 16, me, c->threads); b < share(hidden / 16, me + 1, c->threads); b++) {
         outputs(own, w, lora, b, n, width, y);
         for (int t = 0; t < n; t++) {
             float *p = c->x + (int64_t)t * hidden + 16 * b;
-            store(p, load(p) + y[t]);
+            if (narrow) store(s->branch + (int64_t)t * hidden + 16 * b, y[t]);
+            else store(p, load(p) + y[t]);
         }
     }
+    if (!narrow) return;
+    meet(&s->barrier, c->threads);
+    lower(own, lora->narrow_down, narrow, s->branch, n, hidden); /* so little that each thread does it for itself */
+    for (int t = 0; t < n; t++)
+        for (int r = 0; r < narrow; r++) own->low[t * narrow + r] = gelu(own->low[t * narrow + r] + lora->down_bias[r]);
+    for (int64_t b = share(hidden / 16, me, c->threads); b < share(hidden / 16, me + 1, c->threads); b++)
+        for (int t = 0; t < n; t++) {
+            float *p = c->x + (int64_t)t * hidden + 16 * b;
+            F16 v = load(s->branch + (int64_t)t * hidden + 16 * b) + load(lora->up_bias + 16 * b);
+            for (int r = 0; r < narrow; r++)
+                v = fma16(all(own->low[t * narrow + r]), short_to_float(lora->narrow_up + (b * narrow + r) * 16), v);
+            store(p, load(p) + v);
+        }
 }
 
 static void walk(const Call *c, Shared *s, int me) {
@@ -417,7 +449,7 @@ static void walk(const Call *c, Shared *s, int me) {
 
         norm(c->x, layer->norm_in, m->root_eps, own->h, n, hidden);
         quantize(own, own->h, n, hidden);
-        if (lora) lower(own, &lora[0], own->h, n, hidden);
+        if (lora) lower(own, lora[0].a, lora[0].ranks, own->h, n, hidden);
         for (int64_t b = share(rows / 16, me, threads); b < share(rows / 16, me + 1, threads); b++) {
             outputs(own, layer->qkv, lora ? &lora[0] : NULL, b, n, hidden, y);
             for (int t = 0; t < n; t++) {
@@ -449,12 +481,12 @@ static void walk(const Call *c, Shared *s, int me) {
         }
         meet(&s->barrier, threads);
 
-        add_product(c, own, layer->o, lora ? &lora[1] : NULL, s->attended, all_heads, me);
+        add_product(c, s, own, layer->o, lora ? &lora[1] : NULL, s->attended, all_heads, me);
         meet(&s->barrier, threads);
 
         norm(c->x, layer->norm_post, m->root_eps, own->h, n, hidden);
         quantize(own, own->h, n, hidden);
-        if (lora) lower(own, &lora[2], own->h, n, hidden);
+        if (lora) lower(own, lora[2].a, lora[2].ranks, own->h, n, hidden);
         for (int64_t b = share(inner / 16, me, threads); b < share(inner / 16, me + 1, threads); b++) {
             outputs(own, layer->gate_up, lora ? &lora[2] : NULL, b, n, hidden, y);
             outputs(own, layer->gate_up, lora ? &lora[2] : NULL, b + inner / 16, n, hidden, z);
@@ -463,7 +495,7 @@ static void walk(const Call *c, Shared *s, int me) {
         }
         meet(&s->barrier, threads);
 
-        add_product(c, own, layer->down, lora ? &lora[3] : NULL, s->inner, inner, me);
+        add_product(c, s, own, layer->down, lora ? &lora[3] : NULL, s->inner, inner, me);
         meet(&s->barrier, threads);
     }
 
@@ -525,12 +557,15 @@ static size_t lay_out(const Call *c, Shared *s, uint8_t *memory) {
     const size_t n = c->count, rows = (size_t)(m->heads + 2 * m->kv_heads) * m->width;
     size_t widest = m->inner > m->hidden ? m->inner : m->hidden, ranks = 0;
     if ((size_t)m->heads * m->width > widest) widest = (size_t)m->heads * m->width;
-    for (int i = 0; c->lora && i < 4 * m->layers; i++)
+    for (int i = 0; c->lora && i < 4 * m->layers; i++) {
         if ((size_t)c->lora[i].ranks > ranks) ranks = c->lora[i].ranks;
+        if ((size_t)c->lora[i].narrow > ranks) ranks = c->lora[i].narrow;
+    }
     uint8_t *at = memory;
     s->qkv = piece(&at, 4 * n * rows);
     s->attended = piece(&at, 4 * n * m->heads * m->width);
     s->inner = piece(&at, 4 * n * m->inner);
+    s->branch = piece(&at, 4 * n * m->hidden);
     for (int i = 0; i < c->threads; i++) {
         Own *own = &s->own[i];
         own->q = piece(&at, n * widest);

@@ -1,0 +1,84 @@
+"""A training run with every method: gated, stored, and gone on from where that is possible."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tailora_adapters.methods import METHODS, Method
+from tailora_adapters.methods.allocation import allocation_of
+from tailora_adapters.methods.attached import put_on
+from tailora_adapters.store import Store
+from tailora_adapters.training.run import RunSettings, judge, run
+
+SERVED = [method for method in METHODS.values() if method.served]
+SMALL: dict[str, dict[str, Any]] = {
+    "adalora": {"initial_rank": 6, "target_rank": 3},
+    "houlsby": {"width": 8},
+    "pfeiffer": {"width": 8},
+    "p-tuning": {"encoder_width": 32},
+    "vera": {"rank": 16},
+}
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore:Merge.*:UserWarning"),
+]
+
+
+# QLoRA takes minutes, as 4 bits have no fast path on CPUs.
+@pytest.fixture(params=[method for method in SERVED if method.quantization is None], ids=lambda one: one.name)
+def method(request: pytest.FixtureRequest) -> Method:
+    found: Method = request.param
+    return found
+
+
+@pytest.fixture
+def settings(method: Method, run_settings: RunSettings) -> RunSettings:
+    return replace(
+        run_settings,
+        method=method.name,
+        shape=replace(method.defaults, **SMALL.get(method.name, {})),
+        train=replace(run_settings.train, learning_rate=method.learning_rate * 5, max_steps=20),
+    )
+
+
+def test_a_run(method: Method, settings: RunSettings, repository: Path, store: Store, tiny: Any) -> None:
+    outcome = run(repository, tiny.name, settings=settings, store=store)
+    assert outcome.decision in ("promoted", "rejected"), outcome.reason
+    assert outcome.version == "1"
+    assert outcome.gate is not None
+    assert outcome.gate.figures["candidate_nll"] < outcome.gate.figures["base_nll"], outcome.reason
+    version = store.project(repository).get("1")
+    assert version.manifest is not None
+    assert version.manifest.method == method.name
+    assert version.manifest.settings["method"]["name"] == method.name
+    judged = judge(repository, tiny.name, "1", settings=settings, store=store)
+    assert judged.gate is not None
+    assert judged.gate.figures["candidate_nll"] == pytest.approx(
+        outcome.gate.figures["candidate_nll"], rel=1e-3
+    )
+
+
+def test_ranks_are_pruned_to_what_was_asked_for(make_model: Any) -> None:
+    method = METHODS["adalora"]
+    shape = replace(method.defaults, initial_rank=6, target_rank=2, interval=2)
+    adapter = put_on(make_model("qwen2").float(), method, shape, range(4))
+    allocation = allocation_of(adapter, shape)
+    assert allocation is not None
+    factors = [name for name in adapter.parameters() if ".lora_E." in name]
+    with torch.no_grad():
+        for name in factors:
+            adapter.parameters()[name].normal_(generator=torch.Generator().manual_seed(len(name)))
+    left = []
+    for step in range(20):
+        for parameter in adapter.parameters().values():
+            parameter.grad = torch.ones_like(parameter)
+        allocation.after_step(step / 20)
+        left.append(sum(int((adapter.parameters()[name] != 0).sum()) for name in factors))
+    assert left[0] == 6 * len(factors)
+    assert left == sorted(left, reverse=True)
+    assert 0 < left[-1] <= 2 * len(factors)
+    assert float(allocation.penalty().detach()) > 0
