@@ -57,7 +57,7 @@ class Allocation:
         """Down to the ranks that are to be left; they stay."""
         if self._pattern is None:
             self._pattern = self._prune(self._allocator.target_bgt)
-        else:
+        elif self._pattern:  # empty where nothing was to be pruned
             self._allocator.mask_using_rank_pattern(self._model, self._pattern)
 
     def _prune(self, budget: int) -> dict[str, list[bool]]:

@@ -8,6 +8,7 @@ What the adapter of a method does is ``methods.effects``'s to say. One that stan
 that along, as more ranks. Knows nothing of projects or of which version serves. safetensors only.
 """
 
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -159,29 +160,37 @@ class _Weights:
         self._below = below
 
     def __call__(self, layer: int, name: str) -> Frozen:
-        at = f"model.layers.{layer}.{name}"
-        weight = self._weight_of(f"{at}.weight").float()
         effect = self._below.layers[layer].projections.get(name) if self._below else None
-        if effect is not None and effect.a is not None and effect.b is not None:
-            weight = weight.addmm(effect.b, effect.a, alpha=effect.factor)
+        return _Projection(f"model.layers.{layer}.{name}", self._weight_of, effect)
+
+
+class _Projection:
+    """One of them; read from the file as far as it is asked for."""
+
+    def __init__(self, at: str, weight_of: Callable[[str], Tensor], below: Effect | None) -> None:
+        self._at, self._weight_of, self._below = at, weight_of, below
+
+    @functools.cached_property
+    def _weight(self) -> Tensor:
+        """(out, in), float32."""
+        weight, effect = self._weight_of(f"{self._at}.weight").float(), self._below
+        if effect is None or effect.a is None or effect.b is None:
+            return weight
+        return weight.addmm(effect.b, effect.a, alpha=effect.factor)
+
+    @property
+    def bias(self) -> Tensor | None:
         try:
-            bias: Tensor | None = self._weight_of(f"{at}.bias").float()
+            return self._weight_of(f"{self._at}.bias").float()
         except LookupError:
-            bias = None
-        return _Whole(weight, bias)
-
-
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    weight: Tensor  # (out, in), float32
-    bias: Tensor | None
+            return None
 
     def product(self, x: Tensor) -> Tensor:
-        return x @ self.weight.T
+        return x @ self._weight.T
 
     @property
     def row_norms_squared(self) -> Tensor:
-        return self.weight.square().sum(-1)
+        return self._weight.square().sum(-1)
 
 
 def _read(folder: Path, shape: Shape, weights: _Weights) -> Effects:

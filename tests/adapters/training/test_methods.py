@@ -82,3 +82,18 @@ def test_ranks_are_pruned_to_what_was_asked_for(make_model: Any) -> None:
     assert left == sorted(left, reverse=True)
     assert 0 < left[-1] <= 2 * len(factors)
     assert float(allocation.penalty().detach()) > 0
+
+
+def test_nothing_is_pruned_where_as_many_ranks_are_asked_for(make_model: Any) -> None:
+    method = METHODS["adalora"]
+    shape = replace(method.defaults, initial_rank=4, target_rank=4)
+    adapter = put_on(make_model("qwen2").float(), method, shape, range(4))
+    allocation = allocation_of(adapter, shape)
+    assert allocation is not None
+    factor = next(parameter for name, parameter in adapter.parameters().items() if ".lora_E." in name)
+    torch.nn.init.ones_(factor)
+    for parameter in adapter.parameters().values():
+        parameter.grad = torch.ones_like(parameter)
+    allocation.after_step(0.9)
+    allocation.finish()
+    assert bool((factor == 1).all())
