@@ -31,7 +31,7 @@ from tailora_adapters.training.decoder import Decoder, make_decoder
 from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.save import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE, as_saved
 
-__all__ = ["Session", "Values", "load_for_training", "measure_alone", "update_norm"]
+__all__ = ["Session", "Values", "load_alone", "load_for_training", "measure_alone", "merged", "update_norm"]
 
 Values = Mapping[str, Tensor]
 """An adapter's parameters above the cut, by their name in the model."""
@@ -88,7 +88,7 @@ class Session:
             freeze_below(adapter.parameters(), self.first_layer)
         else:
             if self.floor:
-                base = _merged(base, self.floor.path)
+                base = merged(base, self.floor.path)
             if start:
                 adapter = load_on(base, start)
             else:
@@ -190,13 +190,29 @@ def measure_alone(model: str, folder: Path, exam: Exam, first_layer: int) -> tup
         AdapterCorrupt: it does not fit the model.
     """
     method = _method_of(folder)
-    base = load_for_training(model, cast(Quantization | None, method.quantization)).model
+    quantization = cast(Quantization | None, method.quantization)
+    adapted, decoder = _alone(model, folder, method, first_layer, quantization)
+    return exam.again().take(decoder), update_norm(adapted)
+
+
+def load_alone(model: str, folder: Path, method: Method, first_layer: int) -> Decoder:
+    """An adapter of any method on the base model as it serves, whatever it was trained on.
+
+    Raises:
+        AdapterCorrupt: it does not fit the model.
+    """
+    return _alone(model, folder, method, first_layer, None)[1]
+
+
+def _alone(
+    model: str, folder: Path, method: Method, first_layer: int, quantization: Quantization | None
+) -> tuple[Attached, Decoder]:
+    base = load_for_training(model, quantization).model
     floor = foundation.find(model) if method.floor == "merged" else None
     if floor is not None:
-        base = _merged(base, floor.path)
+        base = merged(base, floor.path)
     adapted = load_on(base, folder, trainable=False)
-    decoder = make_decoder(adapted, 0 if method.whole else first_layer)
-    return exam.again().take(decoder), update_norm(adapted)
+    return adapted, make_decoder(adapted, 0 if method.whole else first_layer)
 
 
 def _method_of(folder: Path) -> Method:
@@ -209,7 +225,7 @@ def _method_of(folder: Path) -> Method:
         raise AdapterCorrupt(str(error)) from error
 
 
-def _merged(base: nn.Module, folder: Path) -> nn.Module:
+def merged(base: nn.Module, folder: Path) -> nn.Module:
     """The base with a LoRA in its weights."""
     merged: nn.Module = PeftModel.from_pretrained(base, str(folder)).merge_and_unload()
     return merged

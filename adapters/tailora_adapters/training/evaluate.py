@@ -70,6 +70,8 @@ class Prompts:
     """The holes' prompts, read through the lower half once for all models that share it."""
 
     sequences: Sequence[TokenSequence]
+    batch_tokens: int = _BATCH_TOKENS
+    """Of those that are asked at once: the more, the less it takes to write answers out, and the more memory."""
     _read: dict[int, tuple[Tensor, Cache]] = field(default_factory=dict)
 
     def batches(self) -> Iterator[tuple[int, ...]]:
@@ -80,7 +82,7 @@ class Prompts:
         for index in order:
             batch.append(index)
             size += len(self.sequences[index].ids)
-            if size >= _BATCH_TOKENS:
+            if size >= self.batch_tokens:
                 yield tuple(batch)
                 batch, size = [], 0
         if batch:

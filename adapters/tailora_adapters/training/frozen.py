@@ -20,7 +20,7 @@ from torch import Tensor
 from tailora_adapters.base.eight_bits import EightBits, dequantize_inputs, quantize_eight
 from tailora_adapters.training.fused import quantize
 
-__all__ = ["FrozenWeight", "Lora", "project"]
+__all__ = ["FrozenWeight", "Lora", "linear", "project"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class FrozenWeight:
         y = (
             self._forward.product(*quantized)
             if quantized is not None
-            else F.linear(x.to(self.form), self._forward).float()
+            else linear(x.to(self.form), self._forward).float()
         )
         return y.add_(self.bias) if self.bias is not None else y
 
@@ -86,6 +86,14 @@ class FrozenWeight:
             product: Tensor = self._backward.product(*quantized)
             return product
         return F.linear(gradient.to(self.form), self._backward).float()
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """x (n, in), weight (out, in) -> (n, out). In float32 the other way round: MKL reads the weights anew for each of
+    a few rows (8 rows of 896, 4,864 outputs: 15.0 against 5.4 ms; 256: 94 against 84)."""
+    if weight.dtype != torch.float32 or len(x) == 1:
+        return F.linear(x, weight)
+    return torch.mm(weight, x.T).T.contiguous()
 
 
 def project(x: Tensor, weights: Sequence[FrozenWeight], loras: Sequence[Lora | None]) -> tuple[Tensor, ...]:

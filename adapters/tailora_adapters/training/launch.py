@@ -16,7 +16,7 @@ from tailora_adapters.errors import AdapterCorrupt, TrainingFailed
 from tailora_adapters.manifest import Check, GateResult, decode
 from tailora_adapters.methods import method_named, settings_of
 
-__all__ = ["gate_of", "judge_in_worker", "method_arguments", "train_in_worker"]
+__all__ = ["gate_of", "judge_in_worker", "method_arguments", "run_worker", "train_in_worker"]
 
 Progress = Callable[[float, str], None]
 
@@ -110,10 +110,15 @@ def gate_of(done: dict[str, Any]) -> GateResult:
 
 
 def _work(root: Path, model: str, arguments: list[str], progress: Progress) -> dict[str, Any]:
-    command = [
-        *(sys.executable, "-P", "-m", "tailora_adapters.training.worker"),
-        *("--root", str(root), "--model", model, "--parent-pid", str(os.getpid()), *arguments),
-    ]
+    return run_worker(
+        "tailora_adapters.training.worker", ["--root", str(root), "--model", model, *arguments], progress
+    )
+
+
+def run_worker(module: str, arguments: Sequence[str], progress: Progress) -> dict[str, Any]:
+    """Runs a module that speaks the worker protocol to its end, and returns its ``done`` event; where it ended without
+    one, one that says so. Interrupting it ends the process."""
+    command = [sys.executable, "-P", "-m", module, "--parent-pid", str(os.getpid()), *arguments]
     done: dict[str, Any] | None = None
     last_words: list[str] = []
     with subprocess.Popen(

@@ -29,7 +29,7 @@ from tailora_adapters.errors import AdapterCorrupt
 from tailora_adapters.methods.attached import Attached, attached
 from tailora_adapters.methods.effects import Ahead, Effect, Effects, Frozen, LayerEffects
 from tailora_adapters.training.decoder import Cache
-from tailora_adapters.training.frozen import FrozenWeight, Lora, project
+from tailora_adapters.training.frozen import FrozenWeight, Lora, linear, project
 from tailora_adapters.training.fused import norm, rotate, swiglu
 from tailora_adapters.training.memory import release
 
@@ -195,7 +195,7 @@ class LeanDecoder:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(labels, hidden) -> (labels, vocabulary), float32."""
-        return (hidden.to(self.head_weight.dtype) @ self.head_weight.T).float()
+        return linear(hidden.to(self.head_weight.dtype), self.head_weight).float()
 
     def _effects(self) -> Effects:
         if self._off:

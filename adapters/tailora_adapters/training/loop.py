@@ -110,6 +110,7 @@ def train(
     seed: int,
     anchors: "Anchors | None" = None,
     allocation: Allocation | None = None,
+    kept: "Kept | None" = None,
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[StepReport], None] = lambda _: None,
 ) -> TrainReport:
@@ -118,7 +119,8 @@ def train(
 
     ``anchors`` among the sequences have no labels: what the model makes of them is held to what it was. With a
     ``checkpoint`` a run goes on where an earlier one with the same key was; who calls removes it at the end. With an
-    ``allocation`` ranks are pruned on the way.
+    ``allocation`` ranks are pruned on the way. ``kept`` are activations below the cut that an earlier run over the same
+    sequences left.
 
     Raises:
         TrainingFailed: the loss is not a number any more.
@@ -133,7 +135,8 @@ def train(
     before = checkpoint.load(named, optimizer) if checkpoint else Progress()
     per_epoch = sum(1 for _ in _batches(sequences, settings, seed, epochs=1))
     steps = max(1, min(settings.max_steps, round(per_epoch * settings.max_epochs)))
-    kept = Kept(decoder, sequences) if settings.first_layer and settings.max_epochs > 1 else None
+    if kept is None and settings.first_layer and settings.max_epochs > 1:
+        kept = Kept(sequences)
     vocabulary = Vocabulary(decoder.head_weight, (token for sequence in sequences for token in sequence.ids))
     clock = _Clock(before.seconds)
     progress, saved = before, clock.seconds
@@ -251,7 +254,7 @@ def _losses(
     prompt_labels = sum(len(part.prompt_labels) for part in parts)
     anchored = sum(len(part.anchor_positions) for part in parts)
     for part in parts:
-        below = kept.get(part) if kept else decoder.lower(part.ids, part.lengths)
+        below = kept.get(part, decoder) if kept else decoder.lower(part.ids, part.lengths)
         # Before what gradients go through, as it changes the values for a moment.
         teacher = anchors.states(part, below) if anchors else None
         hidden = decoder.upper(below, part.lengths)  # (tokens, hidden)
@@ -308,15 +311,14 @@ class Anchors:
 class Kept:
     """Activations below the cut, computed once for each sequence: 2 bytes x hidden x tokens (1.8 KB a token at 896)."""
 
-    def __init__(self, decoder: Decoder, sequences: Sequence[TokenSequence]) -> None:
-        self._decoder = decoder
+    def __init__(self, sequences: Sequence[TokenSequence]) -> None:
         self._sequences = sequences
         self._kept: dict[int, Tensor] = {}
 
-    def get(self, batch: Batch) -> Tensor:
-        """(tokens, hidden), as ``batch.ids``."""
+    def get(self, batch: Batch, decoder: Decoder) -> Tensor:
+        """(tokens, hidden), as ``batch.ids``; the decoder's lower half is the same every time."""
         if any(index not in self._kept for index in batch.indices):
-            below = self._decoder.lower(batch.ids, batch.lengths)
+            below = decoder.lower(batch.ids, batch.lengths)
             for index, part in zip(batch.indices, below.split_with_sizes(list(batch.lengths)), strict=True):
                 self._kept[index] = part.to(torch.bfloat16, copy=True)
         return torch.cat([self._kept[index] for index in batch.indices])

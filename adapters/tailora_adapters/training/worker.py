@@ -16,7 +16,7 @@ from typing import Any
 from tailora_adapters import threads
 from tailora_adapters.errors import TailoraError
 
-__all__ = ["main"]
+__all__ = ["Emitter", "follow", "main"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,13 +43,10 @@ def main() -> int:
     parser.add_argument("--judge", metavar="VERSION", default=None, help="only run the gate on a version")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
-    # Libraries that print must not garble the protocol.
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    emit = Emitter.on_stdout()
     if arguments.parent_pid is not None:
-        threading.Thread(target=_follow, args=(arguments.parent_pid,), daemon=True).start()
+        follow(arguments.parent_pid)
     threads.settle()
-    emit = _Emitter(out)
     try:
         done = _run(arguments, emit)
     except TailoraError as error:
@@ -63,7 +60,7 @@ def main() -> int:
     return 1 if done["decision"] == "failed" else 0
 
 
-def _run(arguments: argparse.Namespace, emit: "_Emitter") -> dict[str, Any]:
+def _run(arguments: argparse.Namespace, emit: "Emitter") -> dict[str, Any]:
     from dataclasses import replace
 
     from tailora_adapters.methods import method_named
@@ -113,13 +110,20 @@ def _failed(reason: str) -> dict[str, Any]:
     return {"event": "done", "decision": "failed", "version": None, "reason": reason, "gate": None}
 
 
-class _Emitter:
+class Emitter:
     """Writes events; progress at most a few times a second."""
 
     def __init__(self, out: Any) -> None:
         self._out = out
         self._last = 0.0
         self._stage = ""
+
+    @classmethod
+    def on_stdout(cls) -> "Emitter":
+        """Libraries that print write to stderr from here on, so that they do not garble the protocol."""
+        out = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        return cls(out)
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
         """One progress event, unless the last was a moment ago."""
@@ -134,7 +138,12 @@ class _Emitter:
         print(json.dumps(event), file=self._out, flush=True)
 
 
-def _follow(parent: int) -> None:
+def follow(parent: int) -> None:
+    """Has this process end with ``parent``."""
+    threading.Thread(target=_until_gone, args=(parent,), daemon=True).start()
+
+
+def _until_gone(parent: int) -> None:
     """Ends this process when ``parent`` is gone (another process took over as our parent, or its id is free)."""
     import psutil
 

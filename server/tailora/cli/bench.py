@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Benchmarks: latency, interference, training, promotion, repair.", no_args_is_help=True
+    help="Benchmarks: latency, interference, training, promotion, repair, methods.", no_args_is_help=True
 )
 
 _QUICK_PLACES = 8
@@ -188,6 +188,37 @@ def repair(
     with progress_bar() as progress:
         value = measure(plan, progress, lambda text: err.print(text, soft_wrap=True))
     _print(value, repair_tables, json=json)
+
+
+@app.command()
+def methods(
+    method: Annotated[
+        str, typer.Option("--methods", help="Names, separated by commas. Default: all that are served.")
+    ] = "",
+    repeats: Annotated[int, typer.Option(min=1, help="Turns; all methods take part in each.")] = 7,
+    model: _Model = "",
+    json: _Json = False,
+) -> None:
+    """How much slower adapters of each method serve than the base model alone, and than the foundation adapter."""
+    from tailora.bench.served_methods import measure_untrained
+    from tailora_adapters.methods import METHODS
+
+    names = [name.strip() for name in method.split(",") if name.strip()]
+    names = names or [known.name for known in METHODS.values() if known.served]
+    with progress_bar() as progress:
+        value = measure_untrained(_model(model), names, repeats, progress)
+    if json:
+        print_json(value)
+        return
+    for name, row in value["methods"].items():
+        low, high = row["spread"]
+        beside = row.get("decode_over_foundation")
+        out.print(
+            f"{name:<14} {row['decode_ms_per_token']:6.2f} ms a token  {row['decode_over_base']:+6.1%} "
+            f"({low:+.1%} to {high:+.1%}) over the base"
+            + (f"  {beside:+6.1%} over the foundation adapter" if beside is not None else "")
+            + f"   prompt {row['prefill_ms']:6.0f} ms {row['prefill_over_base']:+.1%}"
+        )
 
 
 def _model(name: str) -> str:

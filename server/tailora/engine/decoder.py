@@ -334,7 +334,8 @@ class LeanDecoder:
         Raises:
             AdapterCorrupt: see ``load_weights``.
         """
-        weights = load_weights(folder, self._shape, _GROUPS, torch.bfloat16, self._weight_of)
+        many = torch.float32 if self._float32 else torch.bfloat16
+        weights = load_weights(folder, self._shape, _GROUPS, many, self._weight_of)
         root = self._hidden**0.5
         layers = {
             number: replace(

@@ -35,7 +35,7 @@ from tailora_adapters.base.device import Quantization, default_device, pick_quan
 from tailora_adapters.base.prompt import PromptBudget, build_prompt
 from tailora_adapters.base.tokenizer import CodeTokenizer, TextStream
 
-__all__ = ["TorchGenerator", "prepare"]
+__all__ = ["TorchGenerator", "lean_decoder", "prepare"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +69,27 @@ def prepare(model: str, progress: Callable[[float, str], None]) -> None:
             eight=found.eight,
             progress=lambda done: progress(done, "packing weights (once)"),
         )
+
+
+def lean_decoder(
+    folder: Path, *, packed: bool = True, progress: Callable[[float, str], None] = lambda _done, _text: None
+) -> tuple[LeanDecoder, str | None]:
+    """A converted model as it serves on this processor, and what about that is unusual, if anything.
+
+    Raises:
+        ModelCorrupt: a weight is missing.
+    """
+    found = choose_representation(_config(folder), progress)
+    decoder = LeanDecoder(
+        folder,
+        packed=packed and found.packed,
+        native=packed and found.native,
+        eight=packed and found.eight,
+        float32=found.dense == "float32",
+        few=found.few,
+        progress=lambda done: progress(0.1 + 0.9 * done, "packing weights (once)"),
+    )
+    return decoder, None if found.usual else found.found
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -139,17 +160,7 @@ class TorchGenerator:
         )
         if lean:
             packed = self._quantization == "packed"
-            found = choose_representation(_config(folder), progress)
-            self._slow = None if found.usual else found.found
-            self._decoder = LeanDecoder(
-                folder,
-                packed=packed and found.packed,
-                native=packed and found.native,
-                eight=packed and found.eight,
-                float32=found.dense == "float32",
-                few=found.few,
-                progress=lambda done: progress(0.1 + 0.9 * done, "packing weights (once)"),
-            )
+            self._decoder, self._slow = lean_decoder(folder, packed=packed, progress=progress)
         else:
             # Packed weights are the lean decoder's own; any other model serves them dense, and says so.
             if self._quantization == "packed":

@@ -4,7 +4,6 @@ Knows nothing of models.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = ["widened_linear"]
@@ -16,9 +15,8 @@ AMD with AVX2; and what is widened stays in the processor's cache until it is mu
 
 def widened_linear(x: Tensor, weight: Tensor) -> Tensor:
     """(tokens, in) float32 and (out, in) bfloat16 -> (tokens, out) bfloat16."""
-    if len(weight) <= _ROWS:
-        return F.linear(x, weight.float()).to(torch.bfloat16)
     y = torch.empty((len(x), len(weight)), dtype=torch.bfloat16)
     for to, rows in zip(torch.split(y, _ROWS, 1), torch.split(weight, _ROWS), strict=True):
-        to.copy_(F.linear(x, rows.float()))
+        # The other way round MKL reads the weights anew for each of a few tokens (docs/experiments.md).
+        to.copy_(torch.mm(rows.float(), x.T).T)
     return y

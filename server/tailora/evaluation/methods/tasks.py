@@ -1,0 +1,201 @@
+"""What is learned and asked in a comparison, task by task: one repository, three parts that share no file.
+
+Knows nothing of methods or of models.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailora.evaluation.methods.comparison import Sizes
+from tailora_adapters.base.tokenizer import CodeTokenizer
+from tailora_adapters.corpus import generic
+from tailora_adapters.corpus.context import neighbour_snippets
+from tailora_adapters.corpus.examples import FimExample, SpanMix, make_examples
+from tailora_adapters.corpus.learnable import read_learnable
+from tailora_adapters.corpus.select import SourceFile
+from tailora_adapters.corpus.sequences import TokenSequence, encode_all
+from tailora_adapters.corpus.split import split
+from tailora_adapters.errors import TailoraError
+from tailora_adapters.repair.lessons import lessons
+from tailora_adapters.repair.notice import Checkers
+from tailora_adapters.training import leaks
+
+__all__ = ["TASKS", "Material", "Task", "case_ids", "gather", "identity"]
+
+_MIX = SpanMix(open_ended=0.04)
+_CONTEXT_SHARE = 0.35
+_ANCHOR_SHARE = 0.2
+_MOST_EPOCHS = 3
+_LEAST = 12
+"""Examples of the validation and of the test part: of fewer no figure says anything."""
+
+Make = Callable[[Sequence[SourceFile], int, int], list[FimExample]]
+"""Files, how many examples, seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One use of what is learned."""
+
+    name: str
+    title: str
+    make: Callable[[Path], Make]
+    """Gets the repository's folder."""
+    main: str = "exact_match"
+    """The metric that decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The same for every method and seed."""
+
+    training: list[TokenSequence]
+    """As many as the budget of tokens holds, in this order; the canary is the last."""
+    anchors: list[TokenSequence]
+    """Generic code among them, of which the answers are to stay as they are."""
+    epochs: float
+    """So many times through what there is make up the budget."""
+    validation: list[TokenSequence]
+    test: list[TokenSequence]
+    bare: list[TokenSequence]
+    """The test without snippets of other files."""
+    generic: list[TokenSequence]
+    canaries: list[TokenSequence]
+    """The planted one first, then random ones of the same form."""
+    files: Mapping[str, int]
+    """Of each part."""
+    texts: Mapping[str, str]
+    """The test part's, by path."""
+    sha256: str
+    """Of all files."""
+
+    @property
+    def tokens(self) -> int:
+        """Of one run."""
+        return round(self.epochs * sum(len(one.ids) for one in (*self.training, *self.anchors)))
+
+
+def gather(root: Path, task: Task, tokenizer: CodeTokenizer, sizes: Sizes, seed: int) -> Material:
+    """Reads the repository.
+
+    Raises:
+        TailoraError: it is too small for three parts, or cannot be read.
+    """
+    files = read_learnable(root).selection.files
+    first = split(files, seed=seed)
+    second = split(first.train, seed=seed + 1)
+    parts = {"train": second.train, "validation": second.held_out, "test": first.held_out}
+    make = task.make(root)
+    wanted = {
+        "train": max(48, sizes.tokens // 48),
+        "validation": sizes.validation,
+        "test": sizes.test,
+    }
+    examples = {
+        name: make(part, wanted[name], seed + place) for place, (name, part) in enumerate(parts.items())
+    }
+    _check(root, task, parts, examples)
+    encode = functools.partial(encode_all, tokenizer, seed=seed, max_prompt=sizes.max_prompt)
+    canary = leaks.canary(tokenizer, f"{task.name}:{seed}:0")
+    training = encode(
+        examples["train"],
+        context=neighbour_snippets(second.train, seed=seed),
+        context_share=_CONTEXT_SHARE,
+    )
+    others = encode(generic.replayed(round(_ANCHOR_SHARE * len(training)), seed=seed, mix=_MIX))
+    training, anchors = _within(training, others, sizes.tokens - len(canary.ids))
+    once = sum(len(one.ids) for one in (*training, *anchors, canary))
+    context = neighbour_snippets(files, seed=seed, pool=second.train)
+    test = encode(examples["test"], context=context, context_share=1.0)
+    return Material(
+        training=[*training, canary],
+        anchors=anchors,
+        epochs=min(float(_MOST_EPOCHS), max(1.0, sizes.tokens / once)) if once < 0.9 * sizes.tokens else 1.0,
+        validation=encode(examples["validation"], context=context, context_share=1.0),
+        test=test,
+        bare=encode(examples["test"]),
+        generic=encode_all(tokenizer, generic.asked(sizes.generic), seed=0, max_prompt=sizes.max_prompt),
+        canaries=[
+            leaks.canary(tokenizer, f"{task.name}:{seed}:{number}") for number in range(sizes.canaries + 1)
+        ],
+        files={name: len(part) for name, part in parts.items()},
+        texts={file.path: file.text for file in first.held_out},
+        sha256=_sha(sorted(f"{file.path}:{file.sha256}" for file in files)),
+    )
+
+
+def _check(
+    root: Path,
+    task: Task,
+    parts: Mapping[str, Sequence[SourceFile]],
+    examples: Mapping[str, Sequence[FimExample]],
+) -> None:
+    for name in ("train", "validation", "test"):
+        if len(examples[name]) < _LEAST:
+            sizes = ", ".join(f"{len(part)} files to {part_name}" for part_name, part in parts.items())
+            raise TailoraError(
+                f"{root.name} is too small to compare methods of {task.title}: of its files that may be learned, "
+                f"{sizes}, and the {name} part has {len(examples[name])} examples where {_LEAST} are needed"
+            )
+
+
+def _within(
+    training: Sequence[TokenSequence], anchors: Sequence[TokenSequence], tokens: int
+) -> tuple[list[TokenSequence], list[TokenSequence]]:
+    """The first of both that the budget holds, in the same proportion."""
+    total = sum(len(one.ids) for one in (*training, *anchors))
+    share = min(1.0, tokens / max(1, total))
+    return _first(training, share), _first(anchors, share)
+
+
+def _first(sequences: Sequence[TokenSequence], share: float) -> list[TokenSequence]:
+    left = share * sum(len(one.ids) for one in sequences)
+    taken = []
+    for one in sequences:
+        if len(one.ids) <= left:
+            taken.append(one)
+            left -= len(one.ids)
+    return taken
+
+
+def identity(sequences: Sequence[TokenSequence]) -> str:
+    """A hash of what is asked."""
+    return _sha(" ".join(map(str, one.ids)) for one in sequences)
+
+
+def case_ids(sequences: Sequence[TokenSequence]) -> list[str]:
+    """Of each question by itself, whatever is shown beside it."""
+    return [
+        _sha([one.example.path, str(one.example.line), one.example.prefix, one.example.middle])[:16]
+        for one in sequences
+    ]
+
+
+def _sha(texts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _completion(_root: Path) -> Make:
+    return lambda files, count, seed: make_examples(files, count, seed=seed, mix=_MIX, max_per_file=count)
+
+
+def _repair(root: Path) -> Make:
+    def make(files: Sequence[SourceFile], count: int, seed: int) -> list[FimExample]:
+        return lessons(files, (), count, seed=seed, notice=Checkers(root, files))
+
+    return make
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("completion", "completion", _completion),
+        Task("repair", "repair", _repair),
+    )
+}
