@@ -9,7 +9,7 @@ from tailora.cli.adapter_part import RepairOption, project_part
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
 from tailora.cli.project import ProjectOption, project_store
-from tailora.cli.train import print_gate
+from tailora.cli.train import method_for, print_gate
 from tailora.options import kept_out
 from tailora_adapters.manifest import GateResult
 from tailora_adapters.store import AdapterVersion, ProjectStore
@@ -92,8 +92,10 @@ def _versions(noun: str, numbers: list[str]) -> str:
 def _retrain(store: ProjectStore, json: bool) -> dict[str, Any]:
     from tailora_adapters.training.launch import train_in_worker
 
+    model = default_model()
+    how = method_for(store.root, model)
     with progress_bar() as progress:
-        done = train_in_worker(store.root, default_model(), full=True, progress=progress)
+        done = train_in_worker(store.root, model, full=True, method=how, progress=progress)
     if not json:
         if done["gate"] is not None:
             print_gate(done)

@@ -48,8 +48,10 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """The worker runs that were asked for; each ends as ``answer`` says."""
     found: list[tuple[Any, ...]] = []
 
-    def train(root: Path, model: str, *, full: bool = False, progress: Any) -> dict[str, Any]:
-        found.append(("train", root, full))
+    def train(
+        root: Path, model: str, *, full: bool = False, method: list[str], progress: Any
+    ) -> dict[str, Any]:
+        found.append(("train", root, full, *method))
         return {
             "event": "done",
             "decision": "too_little_data",
@@ -68,7 +70,7 @@ class TestForget:
         assert done.code == 0
         assert "version 2 learned from it" in done.out
         assert "too little data: 3 more" in done.out
-        assert runs == [("train", project.root, True)]
+        assert runs == [("train", project.root, True, "--method", "lora")]
         assert project.serving().version == "1"  # type: ignore[union-attr]
 
     def test_later(self, adapter: Any, project: ProjectStore, runs: list[Any]) -> None:
