@@ -94,9 +94,13 @@ def _other_method(served: AdapterVersion, method: Method, shape: Settings | None
 
 
 def _no_start(served: AdapterVersion) -> str | None:
-    """Versions that were imported or rolled back by themselves may serve, and nothing is built on them."""
+    """Versions that were imported or rolled back by themselves may serve, and nothing is built on them; nor on some
+    combined ones."""
     if served.withdrawn is not None:
         return f"version {served.version} was rolled back: {served.withdrawn}"
     if served.manifest is None or IMPORTED in served.manifest.settings:
         return f"version {served.version} was imported"
+    combined = served.manifest.combined
+    if combined is not None and not (combined.known and combined.resumes):
+        return f"version {served.version} was combined of others"
     return None
