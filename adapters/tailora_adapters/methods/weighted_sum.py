@@ -6,6 +6,7 @@ arXiv 2311.03099). Knows nothing of versions.
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,9 +112,13 @@ def _stand_in(model: Path) -> nn.Module:
 
 def _together(base: nn.Module, folders: Sequence[Path], names: Sequence[str]) -> PeftModel:
     try:
-        found = PeftModel.from_pretrained(base, str(folders[0]), adapter_name=names[0], torch_device="cpu")
-        for folder, name in zip(folders[1:], names[1:], strict=True):
-            found.load_adapter(str(folder), adapter_name=name, torch_device="cpu")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft's own
+            found = PeftModel.from_pretrained(
+                base, str(folders[0]), adapter_name=names[0], torch_device="cpu"
+            )
+            for folder, name in zip(folders[1:], names[1:], strict=True):
+                found.load_adapter(str(folder), adapter_name=name, torch_device="cpu")
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise AdapterCorrupt(f"a version cannot be read: {error}") from error
     return found
