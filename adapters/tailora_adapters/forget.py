@@ -21,7 +21,16 @@ from tailora_adapters.errors import StoreError
 from tailora_adapters.manifest import Manifest
 from tailora_adapters.store import CHECKPOINT, FORGOTTEN, IMPORTED, AdapterVersion, ProjectStore
 
-__all__ = ["Forgetting", "affected", "forget", "forgotten", "inside", "remember", "tainted", "unlearn"]
+__all__ = [
+    "Forgetting",
+    "affected",
+    "forget",
+    "forgotten",
+    "inside",
+    "remember",
+    "tainted",
+    "unlearn",
+]
 
 _ORIGINS = (None, "foundation")
 """Parents that hold nothing of the project."""
@@ -74,7 +83,10 @@ def forgotten(project: ProjectStore) -> tuple[str, ...]:
 
 
 def affected(versions: Iterable[AdapterVersion], names: Collection[str]) -> list[str]:
-    """The versions that learned from a file that ``names`` cover, or may have, oldest first."""
+    """The versions that learned from a file that ``names`` cover, or may have, oldest first.
+
+    Without names: those of which it is not known what they learned.
+    """
     found: list[str] = []
     manifests: dict[str, Manifest | None] = {version.version: version.manifest for version in versions}
     for version in sorted(manifests, key=int):  # a parent has the lower number
@@ -89,13 +101,21 @@ def _is_affected(
 ) -> bool:
     if any(covers(names, file.path) for file in manifest.learned()):
         return True
+    if not _origin_is_known(manifest, known):
+        return True
+    if manifest.combined is not None:
+        return any(part.version in found for part in manifest.combined.parts)
+    return manifest.parent in found
+
+
+def _origin_is_known(manifest: Manifest, known: Mapping[str, Manifest | None]) -> bool:
+    """Whether all that a version learned is in its manifest, or in that of its parent, which is ``known``."""
+    if manifest.combined is not None:
+        return manifest.combined.known
     imported = manifest.settings.get(IMPORTED)
     if isinstance(imported, dict):  # from a store whose versions are not known here
-        return imported.get("parent", "unknown") not in _ORIGINS
-    parent = manifest.parent
-    if parent in _ORIGINS:
-        return False
-    return parent in found or (parent not in known and not manifest.ancestry.runs)
+        return imported.get("parent", "unknown") in _ORIGINS
+    return manifest.parent in _ORIGINS or manifest.parent in known or bool(manifest.ancestry.runs)
 
 
 def forget(project: ProjectStore, names: Collection[str]) -> Forgetting:

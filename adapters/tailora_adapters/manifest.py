@@ -8,7 +8,7 @@ ignored, a required one that is missing or of the wrong type is ``AdapterCorrupt
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -22,11 +22,13 @@ __all__ = [
     "Ancestry",
     "BaseInfo",
     "Check",
+    "Combination",
     "Cost",
     "DataInfo",
     "FileInfo",
     "GateResult",
     "Manifest",
+    "Share",
     "Source",
     "decode",
     "encode",
@@ -101,6 +103,40 @@ class Ancestry:
         before = parent.ancestry
         return cls(before.runs + 1, before.since or parent.created, tuple(parent.learned()))
 
+    @classmethod
+    def of_all(cls, parts: Sequence["Manifest"]) -> "Ancestry":
+        """Of a version that is made of ``parts``; a file is as the newest of them saw it."""
+        before = [cls.of(part) for part in sorted(parts, key=lambda part: part.created)]
+        files = {file.path: file for one in before for file in one.files}
+        return cls(
+            max(one.runs for one in before),
+            min(one.since for one in before),
+            tuple(files[path] for path in sorted(files)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One part of a combination."""
+
+    version: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """What a version is the weighted sum of, instead of the result of a run."""
+
+    how: str
+    """As peft calls it: ``svd``, ``cat``, ``linear``, …"""
+    parts: tuple[Share, ...]
+    density: float | None = None
+    """Share of the values that was kept, where it prunes."""
+    known: bool = True
+    """Whether ``Manifest.ancestry`` has all that the parts learned: not where one came from elsewhere."""
+    resumes: bool = True
+    """Whether training can go on from it: where the parts have one form, and their weights the sum 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -171,6 +207,7 @@ class Manifest:
     """Of its own run."""
     ancestry: Ancestry = Ancestry()
     cost: Cost
+    combined: Combination | None = None
     gate: GateResult | None = None
     weights_sha256: str = field(default="", metadata=_ON_DISK)
     """Of ``adapter_model.safetensors``; filled in by the store at commit."""

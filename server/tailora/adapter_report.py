@@ -49,6 +49,7 @@ def version_row(version: AdapterVersion) -> dict[str, Any]:
         "peak_rss_mb": manifest.cost.peak_rss_mb if manifest else None,
         "energy_wh_estimated": manifest.cost.energy_wh if manifest else None,
         "scale": manifest.settings.get("scale") if manifest else None,
+        "combined": encode(manifest.combined) if manifest else None,
         "imported": manifest.settings.get(IMPORTED) if manifest else None,
     }
 

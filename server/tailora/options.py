@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tailora.errors import OptionError
+from tailora_adapters.paths import config_dir
 
 __all__ = [
     "REPOSITORY_FILE",
@@ -27,10 +28,12 @@ __all__ = [
     "OutcomeOptions",
     "RepairOptions",
     "attribute_docstrings",
+    "for_root",
     "kept_out",
     "load",
     "merge",
     "settings_table",
+    "snake_case",
 ]
 
 USER_FILE = "config.toml"
@@ -38,6 +41,11 @@ REPOSITORY_FILE = "tailora.toml"
 _OTHERS_SECTIONS = {USER_FILE: {"engine"}}
 """Sections of the files that are read elsewhere."""
 _REPOSITORY_RULES = {False: "no", True: "yes", "off": "only `false`", "add": "adds to yours"}
+_METHODS = (
+    "lora", "qlora", "rslora", "dora", "adalora", "vera", "ia3", "norms", "houlsby", "pfeiffer", "prefix",
+    "p-tuning-v2", "prompt", "p-tuning", "lora+prefix", "lora+adapter",
+)  # fmt: skip
+"""Those that make something that serves; the registry of methods takes a while to import."""
 
 
 def _setting(
@@ -50,6 +58,8 @@ def _setting(
 ) -> Any:
     """A field. ``repository``: whether ``tailora.toml`` may set it; "off": only to false; "add": may add."""
     metadata = {"low": low, "high": high, "choices": choices, "repository": repository}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -93,6 +103,10 @@ class LearningOptions:
     trusted: bool = _setting(False)
     """Whether the workspace is trusted; nothing is learned before. Editors with a notion of trust set it
     themselves."""
+    method: str = _setting("lora", choices=_METHODS, repository=True)
+    """How it is learned: a method of fine-tuning, see [methods.md](methods.md)."""
+    methods: Mapping[str, Mapping[str, Any]] = _setting({}, repository=True)
+    """Parameters of methods, each method's in a table of its name; see [methods.md](methods.md). All have bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +168,14 @@ def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:
         return {}, [OptionError(path.name, f"cannot be read ({error}); all of it is ignored")]
 
 
+def for_root(root: Path) -> tuple[Options, list[OptionError]]:
+    """The settings of the files alone: the user's, and over it that of the repository at ``root``."""
+    user, problems = load(config_dir() / USER_FILE)
+    repository, more = load(root / REPOSITORY_FILE)
+    options, errors = merge(user, repository, {})
+    return options, [*problems, *more, *errors]
+
+
 def kept_out(root: Path) -> str | None:
     """Why nobody is to learn the repository at ``root``, if its own file says so."""
     path = root / REPOSITORY_FILE
@@ -185,7 +207,7 @@ def _lay_over(options: Options, layer: Any, source: str, errors: list[OptionErro
         return options
     sections = {section.name for section in fields(options)}
     for given, values in layer.items():
-        name = _snake(given)
+        name = snake_case(given)
         if name in _OTHERS_SECTIONS.get(source, ()):
             continue
         if name not in sections:
@@ -204,7 +226,7 @@ def _lay_section(
     where = f" in {source}" if source else ""
     known = {item.name: item for item in fields(section)}
     for given, value in values.items():
-        key = _snake(given)
+        key = snake_case(given)
         dotted = f"{name}.{key}"
         if key not in known:
             errors.append(OptionError(f"{name}.{given}", f"unknown{where}; ignored"))
@@ -212,6 +234,15 @@ def _lay_section(
         if value is None:
             continue
         metadata, current = known[key].metadata, getattr(section, key)
+        if isinstance(current, Mapping) and isinstance(value, Mapping):
+            if not value:
+                continue
+            from tailora.method_options import (
+                lay_over,
+            )  # takes a while, and most often there is no such table
+
+            section = replace(section, **{key: lay_over(current, value, where, errors)})
+            continue
         accepted, expected = _check(value, current, metadata)
         if expected:
             problem = f"{_show(value)}{where} is not {expected}; using {_show(current)}"
@@ -240,6 +271,8 @@ def _check(value: Any, current: Any, metadata: Mapping[str, Any]) -> tuple[Any, 
             value = int(value)
         whole = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
         return value, "" if whole else f"a whole number from {low} to {high}"
+    if isinstance(current, Mapping):
+        return value, "a table of settings"
     if isinstance(current, tuple):
         listed = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
         return (tuple(value), "") if listed else (value, "a list of texts")
@@ -251,7 +284,8 @@ def _safe(value: Any, repository: bool | str) -> bool:
     return value is False if repository == "off" else bool(repository)
 
 
-def _snake(key: Any) -> str:
+def snake_case(key: Any) -> str:
+    """A key that may be in camelCase."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), str(key))
 
 
@@ -269,11 +303,9 @@ def settings_table() -> str:
         for item in fields(group):
             cells = (
                 f"`{section.name}.{item.name}`",
-                f"`{_show(item.default)}`",
-                _values(item.default, item.metadata),
-                {False: "no", True: "yes", "off": "only `false`", "add": "adds to yours"}[
-                    item.metadata["repository"]
-                ],
+                f"`{_show(getattr(group, item.name))}`",
+                _values(getattr(group, item.name), item.metadata),
+                _REPOSITORY_RULES[item.metadata["repository"]],
                 texts[item.name],
             )
             rows.append("| " + " | ".join(cells) + " |")
@@ -287,6 +319,8 @@ def _values(default: Any, metadata: Mapping[str, Any]) -> str:
         return f"{metadata['low']} to {metadata['high']}"
     if isinstance(default, tuple):
         return "list of texts"
+    if isinstance(default, Mapping):
+        return "tables"
     return ", ".join(f"`{choice}`" for choice in metadata["choices"])
 
 

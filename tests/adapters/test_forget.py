@@ -1,5 +1,6 @@
 """A forgotten file's influence is gone: versions that learned from it, replay, and it is not learned again."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -10,7 +11,16 @@ from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
 from tailora_adapters.corpus.select import SourceFile, select_files
 from tailora_adapters.errors import StoreError
 from tailora_adapters.forget import affected, forget, forgotten, inside, remember, tainted, unlearn
-from tailora_adapters.manifest import Ancestry, BaseInfo, Cost, DataInfo, FileInfo, Manifest
+from tailora_adapters.manifest import (
+    Ancestry,
+    BaseInfo,
+    Combination,
+    Cost,
+    DataInfo,
+    FileInfo,
+    Manifest,
+    Share,
+)
 from tailora_adapters.store import IMPORTED, ProjectStore, Store
 
 CODE = "\n".join(f"def function_{n}(value):\n    return value * {n}\n" for n in range(5))
@@ -36,6 +46,18 @@ def add(project: ProjectStore, parent: str | None, *files: str, **settings: obje
         version = candidate.commit(manifest).version
     project.promote(version)
     return version
+
+
+def add_combination(project: ProjectStore, *parts: str, known: bool = True) -> None:
+    """A new version of others."""
+    version = add(project, None)
+    manifests = [project.get(part).manifest for part in parts]
+    path = project.get(version).path / "manifest.json"
+    combined = Combination("svd", tuple(Share(part, 0.5) for part in parts), known=known)
+    manifest = project.get(version).manifest
+    assert manifest is not None
+    ancestry = Ancestry.of_all([one for one in manifests if one is not None])
+    path.write_text(dataclasses.replace(manifest, combined=combined, ancestry=ancestry).to_json())
 
 
 def serving(project: ProjectStore) -> str | None:
@@ -102,6 +124,29 @@ class TestForget:
         add(project, None, "a.py", **{IMPORTED: {"from": "x", "parent": "foundation"}})
         add(project, None, "a.py", **{IMPORTED: {"from": "x", "parent": "7"}})
         assert affected(project.versions(), ["b.py"]) == ["1", "2", "3", "4", "6"]
+
+    def test_a_combination_learned_what_its_parts_learned(self, project: ProjectStore) -> None:
+        add(project, "foundation", "a.py")
+        add(project, "foundation", "b.py")
+        add_combination(project, "1", "2")
+        add_combination(project, "1", "1")
+        project.delete("1", "2")
+        assert affected(project.versions(), ["b.py"]) == ["3"]
+        assert affected(project.versions(), ["a.py"]) == ["3", "4"]
+        add(project, "3", "older.py")
+        assert forget(project, ["b.py"]).deleted == ("3", "5")
+        assert [version.version for version in project.versions()] == ["4"]
+
+    def test_a_combination_of_what_is_not_known_may_have_learned_anything(
+        self, project: ProjectStore
+    ) -> None:
+        add(project, None, **{IMPORTED: {"from": "x"}})
+        add(project, "foundation", "a.py")
+        add_combination(project, "1", "2", known=False)
+        add_combination(project, "1", "2")
+        assert affected(project.versions(), ["older.py"]) == ["1", "3", "4"]
+        project.delete("1", "4")
+        assert affected(project.versions(), ["older.py"]) == ["3"]
 
     def test_the_replay_memory_forgets(self, project: ProjectStore) -> None:
         project.set_paused(False)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tailora.options import Options, load, merge, settings_table
+from tailora.options import Options, for_root, load, merge, settings_table
+from tailora_adapters.methods import METHODS
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -119,6 +120,76 @@ def test_a_repository_can_turn_learning_off_but_not_on():
 def test_a_repository_adds_languages_and_takes_none_away():
     layers = {"completion": {"languages_off": ["markdown"]}}, {"completion": {"languages_off": ["sql"]}}, {}
     assert merge(*layers)[0].completion.languages_off == ("markdown", "sql")
+
+
+@pytest.mark.parametrize(
+    "table, message",
+    [
+        (
+            {"lora": {"rank": 4096}},
+            "lora.rank: 4096 in tailora.toml is not a whole number from 1 to 128; using 8",
+        ),
+        (
+            {"prefix": {"tokens": 10_000}},
+            "prefix.tokens: 10000 in tailora.toml is not a whole number from 1 to 256; using 20",
+        ),
+        (
+            {"dora": {"learning_rate": 7}},
+            "dora.learning_rate: 7 in tailora.toml is not a number from 1e-08 to 1",
+        ),
+        (
+            {"norms": {"last": "maybe"}},
+            "norms.last: 'maybe' in tailora.toml is not true or false; using True",
+        ),
+        (
+            {"lora": {"ranks": 4}},
+            "lora.ranks: unknown in tailora.toml; ignored (lora has: learning_rate, rank",
+        ),
+        ({"magic": {"rank": 4}}, "magic: there is no such method in tailora.toml; ignored"),
+        ({"full": {"learning_rate": 1e-5}}, "full: there is no such method in tailora.toml; ignored"),
+        ({"lora": 4}, "lora: 4 in tailora.toml is not a table of settings; ignored"),
+    ],
+)
+def test_a_bad_parameter_of_a_method_is_named_and_changes_nothing(table, message):
+    options, errors = merge({}, {"learning": {"methods": table}}, {})
+    assert options == Options()
+    assert len(errors) == 1
+    assert str(errors[0]).startswith(f"learning.methods.{message}")
+
+
+def test_parameters_of_methods_are_laid_over_each_other_one_by_one():
+    user = {"learning": {"method": "dora", "methods": {"lora": {"rank": 4, "alpha": 8}, "ia3": None}}}
+    repository = {"learning": {"method": "lora", "methods": {"lora": {"rank": 16}, "prefix": {"tokens": 30}}}}
+    client = {"learning": {"methods": {"lora": {"targetModules": ["q_proj"], "alpha": 0}}}}
+    options, errors = merge(user, repository, client)
+    assert options.learning.method == "lora"
+    assert options.learning.methods == {
+        "lora": {"rank": 16, "alpha": 8, "target_modules": ("q_proj",)},
+        "prefix": {"tokens": 30},
+    }
+    assert _texts(errors) == ["learning.methods.lora.alpha: 0 is not a whole number from 1 to 1024; using 8"]
+    assert _texts(merge({"learning": {"methods": 5}}, {}, {})[1]) == [
+        "learning.methods: 5 in config.toml is not a table of settings; using {}"
+    ]
+
+
+def test_every_method_that_can_serve_can_be_chosen():
+    for method in METHODS.values():
+        options, errors = merge({}, {"learning": {"method": method.name}}, {})
+        assert (options.learning.method, errors) == (method.name, []) if method.served else ("lora", errors)
+        assert bool(errors) != method.served
+
+
+def test_files_of_a_repository(tmp_path, monkeypatch):
+    monkeypatch.setenv("TAILORA_HOME", str(tmp_path))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text('[learning.methods."lora+prefix"]\ntokens = 5\n')
+    (tmp_path / "tailora.toml").write_text('[learning]\nmethod = "lora+prefix"\ntrusted = true\n')
+    options, errors = for_root(tmp_path)
+    assert options.learning.method == "lora+prefix"
+    assert options.learning.methods == {"lora+prefix": {"tokens": 5}}
+    assert not options.learning.trusted
+    assert len(errors) == 1
 
 
 def test_files(tmp_path):

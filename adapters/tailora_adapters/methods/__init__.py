@@ -10,7 +10,7 @@ from tailora_adapters.methods.full import FULL
 from tailora_adapters.methods.hybrids import LORA_BOTTLENECK, LORA_PREFIX
 from tailora_adapters.methods.lora import LORA, LoraSettings, attach, freeze_below, resume
 from tailora_adapters.methods.lora_variants import ADALORA, DORA, QLORA, RSLORA, VERA
-from tailora_adapters.methods.method import Method, Settings, settings_of
+from tailora_adapters.methods.method import Method, Parameter, Settings, parameters_of, settings_of
 from tailora_adapters.methods.scaling import IA3, NORMS
 from tailora_adapters.methods.virtual_tokens import P_TUNING, P_TUNING_V2, PREFIX, PROMPT
 
@@ -19,10 +19,12 @@ __all__ = [
     "METHODS",
     "LoraSettings",
     "Method",
+    "Parameter",
     "Settings",
     "attach",
     "freeze_below",
     "method_named",
+    "parameters_of",
     "resume",
     "settings_of",
 ]

@@ -5,17 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailora_adapters.base.catalogue import Shape
-from tailora_adapters.methods.method import Method, check_rank, targets
+from tailora_adapters.methods.method import ALL_LINEAR, Method, check_rank, parameter, targets
 
-__all__ = ["HOULSBY", "PFEIFFER", "BottleneckSettings", "bottleneck_config"]
+__all__ = ["HOULSBY", "MOST_WIDTH", "PFEIFFER", "BottleneckSettings", "bottleneck_config"]
+
+MOST_WIDTH = 256
 
 
 @dataclass(frozen=True, slots=True)
 class BottleneckSettings:
     """Behind the attention's and the MLP's last projection, or behind one of them."""
 
-    width: int = 32
-    target_modules: tuple[str, ...] = ("o_proj", "down_proj")
+    width: int = parameter(32, low=1, high=MOST_WIDTH)
+    """Of the small network; Houlsby et al. found 8 to 256 much alike, Pfeiffer et al. take a sixteenth of the hidden
+    size."""
+    target_modules: tuple[str, ...] = parameter(("o_proj", "down_proj"), choices=ALL_LINEAR)
+    """Behind which projections: the last of attention and of the MLP (Houlsby et al., section 2.1), or of the MLP alone
+    (Pfeiffer et al.)."""
 
 
 def bottleneck_config(settings: BottleneckSettings, shape: Shape, layers: Sequence[int]) -> Any:

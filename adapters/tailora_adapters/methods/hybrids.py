@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailora_adapters.base.catalogue import Shape
-from tailora_adapters.methods.bottlenecks import BottleneckSettings, bottleneck_config
+from tailora_adapters.methods.bottlenecks import MOST_WIDTH, BottleneckSettings, bottleneck_config
 from tailora_adapters.methods.lora import LoraSettings, lora_config
-from tailora_adapters.methods.method import ALL_LINEAR, Method
-from tailora_adapters.methods.virtual_tokens import PrefixSettings, prefix_config
+from tailora_adapters.methods.method import ALL_LINEAR, MOST_RANK, Method, parameter
+from tailora_adapters.methods.virtual_tokens import MOST_TOKENS, STARTS, PrefixSettings, prefix_config
 
 __all__ = ["LORA_BOTTLENECK", "LORA_PREFIX"]
 
@@ -17,18 +17,20 @@ __all__ = ["LORA_BOTTLENECK", "LORA_PREFIX"]
 class LoraPrefixSettings:
     """LoRA on all projections, and a short prefix."""
 
-    rank: int = 8
-    alpha: int = 16
-    tokens: int = 10
-    target_modules: tuple[str, ...] = ALL_LINEAR
-    start: str = "activations"
-    """See ``PrefixSettings``."""
+    rank: int = parameter(8, low=1, high=MOST_RANK)
+    """Of each update, as with `lora`."""
+    alpha: int = parameter(16, low=1, high=1024)
+    """The update is multiplied with it over the rank; twice the rank."""
+    tokens: int = parameter(10, low=1, high=MOST_TOKENS)
+    """Tokens ahead; fewer than with `prefix`, as He et al., section 4.6, spend little there."""
+    target_modules: tuple[str, ...] = parameter(ALL_LINEAR, choices=ALL_LINEAR)
+    """Which projections the LoRA is on."""
+    start: str = parameter("activations", choices=STARTS)
+    """What the tokens begin as, as with `prefix`."""
 
 
 def _lora_of_prefix(settings: LoraPrefixSettings, shape: Shape, layers: Sequence[int]) -> Any:
-    return lora_config(
-        LoraSettings(settings.rank, settings.alpha, 0.0, settings.target_modules), shape, layers
-    )
+    return lora_config(LoraSettings(settings.rank, settings.alpha, settings.target_modules), shape, layers)
 
 
 def _prefix_of_lora(settings: LoraPrefixSettings, shape: Shape, layers: Sequence[int]) -> Any:
@@ -53,15 +55,22 @@ LORA_PREFIX = Method(
 class LoraBottleneckSettings:
     """LoRA on the projections that have no adapter behind them."""
 
-    rank: int = 8
-    alpha: int = 16
-    width: int = 32
-    lora_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
-    bottleneck_modules: tuple[str, ...] = ("o_proj", "down_proj")
+    rank: int = parameter(8, low=1, high=MOST_RANK)
+    """Of each update, as with `lora`."""
+    alpha: int = parameter(16, low=1, high=1024)
+    """The update is multiplied with it over the rank; twice the rank."""
+    width: int = parameter(32, low=1, high=MOST_WIDTH)
+    """Of the small networks, as with `houlsby`."""
+    lora_modules: tuple[str, ...] = parameter(
+        ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"), choices=ALL_LINEAR
+    )
+    """Which projections the LoRA is on."""
+    bottleneck_modules: tuple[str, ...] = parameter(("o_proj", "down_proj"), choices=ALL_LINEAR)
+    """Behind which projections the small networks are."""
 
 
 def _lora_of_bottleneck(settings: LoraBottleneckSettings, shape: Shape, layers: Sequence[int]) -> Any:
-    return lora_config(LoraSettings(settings.rank, settings.alpha, 0.0, settings.lora_modules), shape, layers)
+    return lora_config(LoraSettings(settings.rank, settings.alpha, settings.lora_modules), shape, layers)
 
 
 def _bottleneck_of_lora(settings: LoraBottleneckSettings, shape: Shape, layers: Sequence[int]) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.errors import AdapterCorrupt
-from tailora_adapters.methods.method import ALL_LINEAR, Method, check_rank, targets
+from tailora_adapters.methods.method import ALL_LINEAR, MOST_RANK, Method, check_rank, parameter, targets
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -20,12 +20,16 @@ __all__ = ["LORA", "LoraSettings", "attach", "freeze_below", "lora_config", "res
 
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
-    """Shape of a new LoRA; alpha twice the rank, as most recipes for small data have it."""
+    """Shape of a LoRA. There is no dropout: training computes the layers itself and has none."""
 
-    rank: int = 8
-    alpha: int = 16
-    dropout: float = 0.0
-    target_modules: tuple[str, ...] = ALL_LINEAR
+    rank: int = parameter(8, low=1, high=MOST_RANK)
+    """Of each update; small ones are enough (Hu et al., section 7.2). A LoRA that goes on from the foundation adapter
+    has at least that one's rank."""
+    alpha: int = parameter(16, low=1, high=1024)
+    """The update is multiplied with it over the rank; twice the rank, as most recipes for small data have it. With
+    `rslora`, over the rank's root."""
+    target_modules: tuple[str, ...] = parameter(ALL_LINEAR, choices=ALL_LINEAR)
+    """Which projections are trained; all (Dettmers et al., arXiv 2305.14314, section 4)."""
 
     def as_dict(self) -> dict[str, Any]:
         """For a manifest."""
@@ -41,7 +45,7 @@ def lora_config(settings: LoraSettings, shape: Shape, layers: Sequence[int], **m
     return LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
+        lora_dropout=0.0,
         target_modules=names,
         layers_to_transform=list(layers),
         bias="none",
@@ -69,7 +73,7 @@ def attach(model: "PreTrainedModel", settings: LoraSettings) -> "PeftModel":
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
+        lora_dropout=0.0,
         target_modules=list(settings.target_modules),
         bias="none",
         task_type="CAUSAL_LM",
@@ -95,8 +99,8 @@ def resume(model: "PreTrainedModel", adapter: Path) -> "PeftModel":
 def freeze_below(model: "PeftModel | Mapping[str, Parameter]", first_layer: int) -> None:
     """Only the adapter's parameters from ``first_layer`` upwards are trained."""
     named = model.items() if isinstance(model, Mapping) else model.named_parameters()
-    for name, parameter in named:
-        parameter.requires_grad_(".default" in name and _layer_of(name) >= first_layer)
+    for name, weight in named:
+        weight.requires_grad_(".default" in name and _layer_of(name) >= first_layer)
 
 
 def _layer_of(name: str) -> int:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailora_adapters.base.catalogue import Shape
-from tailora_adapters.errors import MethodError
 from tailora_adapters.methods.lora import LoraSettings, lora_config
-from tailora_adapters.methods.method import ALL_LINEAR, Method, check_rank, targets
+from tailora_adapters.methods.method import ALL_LINEAR, MOST_RANK, Method, check_rank, parameter, targets
 
 __all__ = ["ADALORA", "DORA", "QLORA", "RSLORA", "VERA"]
 
@@ -59,19 +58,23 @@ DORA = Method(
 
 @dataclass(frozen=True, slots=True)
 class AdaLoraSettings:
-    """Ranks begin at half as much again as they are to have on average in the end, as in the paper's section 4."""
+    """Ranks are pruned from the initial to the target rank."""
 
-    initial_rank: int = 12
-    target_rank: int = 8
-    alpha: int = 16
-    target_modules: tuple[str, ...] = ALL_LINEAR
-    orthogonality: float = 0.1
+    initial_rank: int = parameter(12, low=1, high=MOST_RANK)
+    """Rank in the beginning; half as much again as the target rank, as in the paper's section 4."""
+    target_rank: int = parameter(8, low=1, high=MOST_RANK)
+    """Rank in the end, on average over the matrices."""
+    alpha: int = parameter(16, low=1, high=1024)
+    """The update is multiplied with it over the rank."""
+    target_modules: tuple[str, ...] = parameter(ALL_LINEAR, choices=ALL_LINEAR)
+    """Which projections are trained; all, as in the paper's section 4."""
+    orthogonality: float = parameter(0.1, low=0, high=10)
     """Weight of the regularization that keeps the factors orthogonal; 0.1 to 0.5 in the paper."""
-    warmup_share: float = 0.2
+    warmup_share: float = parameter(0.2, low=0, high=1)
     """Share of the steps before ranks are pruned."""
-    final_share: float = 0.3
+    final_share: float = parameter(0.3, low=0, high=1)
     """Share of the steps after the last was pruned."""
-    interval: int = 5
+    interval: int = parameter(5, low=1, high=1000)
     """Steps between two prunings."""
 
 
@@ -107,33 +110,31 @@ ADALORA = Method(
 """Spends ranks where they matter most."""
 
 
-_MOST_SHARED = 1_024
-
-
 @dataclass(frozen=True, slots=True)
 class VeraSettings:
-    """As in the paper's experiments with language models, with a smaller rank for CPUs."""
+    """Vectors around shared matrices."""
 
-    rank: int = 64
-    initial: float = 0.1
-    """Of the vector between the shared matrices."""
-    target_modules: tuple[str, ...] = ("q_proj", "v_proj", "up_proj", "down_proj")
-    seed: int = 0
+    rank: int = parameter(64, low=1, high=1024)
+    """Of the shared matrices; less than in the paper, for CPUs."""
+    initial: float = parameter(0.1, low=-10, high=10)
+    """Start of the vector between the shared matrices; 0.1 in the paper."""
+    target_modules: tuple[str, ...] = parameter(
+        ("q_proj", "v_proj", "up_proj", "down_proj"), choices=ALL_LINEAR
+    )
+    """Which projections are trained."""
+    seed: int = parameter(0, low=0, high=2**31 - 1)
     """Of the shared matrices."""
 
 
 def _vera(settings: VeraSettings, shape: Shape, layers: Sequence[int]) -> Any:
     from peft import VeraConfig
 
-    names = targets(settings.target_modules, shape)
-    if not 1 <= settings.rank <= _MOST_SHARED:
-        raise MethodError(f"the rank is {settings.rank}; 1 to {_MOST_SHARED} are possible")
     return VeraConfig(
         r=settings.rank,
         d_initial=settings.initial,
         projection_prng_key=settings.seed,
         save_projection=True,
-        target_modules=names,
+        target_modules=targets(settings.target_modules, shape),
         layers_to_transform=list(layers),
         task_type="CAUSAL_LM",
     )

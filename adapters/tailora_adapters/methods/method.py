@@ -15,9 +15,23 @@ from tailora_adapters.errors import MethodError
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-__all__ = ["ALL_LINEAR", "Method", "Settings", "check_rank", "settings_of", "targets"]
+__all__ = [
+    "ALL_LINEAR",
+    "MOST_RANK",
+    "Method",
+    "Parameter",
+    "Settings",
+    "check_rank",
+    "parameter",
+    "parameters_of",
+    "settings_of",
+    "targets",
+]
 
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+MOST_RANK = 128
+"""Bounds hold for whoever sets them, a repository of someone else's too: no value may fill the memory."""
 
 Settings = Any
 """One of the methods' dataclasses of numbers, texts, truth values and tuples of texts."""
@@ -64,47 +78,115 @@ class Method:
         return [part(settings, shape, layers) for part in self.parts]
 
 
-def settings_of(method: Method, given: Mapping[str, Any]) -> Settings:
-    """The method's defaults with what was ``given`` by name; texts are read as numbers or lists where these are wanted.
-
-    Raises:
-        MethodError: an unknown name, or a value of the wrong kind; says what there is.
-    """
-    fields = {
-        field.name: getattr(method.defaults, field.name) for field in dataclasses.fields(method.defaults)
-    }
-    if unknown := sorted(set(given) - set(fields)):
-        known = ", ".join(fields) or "none"
-        raise MethodError(f"{method.name} has no setting '{unknown[0]}'; it has: {known}")
-    return dataclasses.replace(
-        method.defaults,
-        **{name: _like(fields[name], value, f"{method.name}.{name}") for name, value in given.items()},
+def parameter(
+    default: Any, *, low: float = 0, high: float = 0, choices: tuple[str, ...] = (), length: int = 0
+) -> Any:
+    """A field of a method's settings: numbers have bounds, texts ``choices`` or a ``length``, tuples ``choices``."""
+    return dataclasses.field(
+        default=default, metadata={"low": low, "high": high, "choices": choices, "length": length}
     )
 
 
-def _like(default: Any, value: Any, name: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What one setting of a method may be."""
+
+    name: str
+    default: Any
+    low: float = 0
+    high: float = 0
+    choices: tuple[str, ...] = ()
+    length: int = 0
+    """Most characters of a text without ``choices``."""
+
+    @property
+    def expected(self) -> str:
+        """In words, with the bounds."""
+        if isinstance(self.default, bool):
+            return "true or false"
+        if isinstance(self.default, tuple):
+            return "a list with any of " + ", ".join(self.choices)
+        if isinstance(self.default, str):
+            if self.choices:
+                return "one of " + ", ".join(self.choices)
+            return f"a text of at most {self.length} characters"
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        return f"{kind} from {self.low:g} to {self.high:g}"
+
+    def read(self, value: Any) -> Any:
+        """``value`` in the default's type; texts are read as numbers or lists where these are wanted.
+
+        Raises:
+            ValueError: it is none that is ``expected``.
+        """
+        try:
+            found = _like(self.default, value)
+        except (TypeError, LookupError, OverflowError) as error:
+            raise ValueError(str(error)) from error
+        if isinstance(found, bool):
+            return found
+        if isinstance(found, tuple):
+            fits = bool(found) and set(found) <= set(self.choices)
+        elif isinstance(found, str):
+            fits = found in self.choices if self.choices else len(found) <= self.length
+        else:
+            fits = self.low <= found <= self.high
+        if not fits:
+            raise ValueError(value)
+        return found
+
+
+def parameters_of(method: Method) -> dict[str, Parameter]:
+    """All that can be chosen of a method, by name: its settings, and the learning rate."""
+    rate = Parameter("learning_rate", method.learning_rate, low=1e-8, high=1.0)
+    fields = dataclasses.fields(method.defaults)
+    return {
+        rate.name: rate,
+        **{
+            field.name: Parameter(field.name, getattr(method.defaults, field.name), **field.metadata)
+            for field in fields
+        },
+    }
+
+
+def settings_of(method: Method, given: Mapping[str, Any]) -> Settings:
+    """The method's defaults with what was ``given`` by name.
+
+    Raises:
+        MethodError: an unknown name, or a value of the wrong kind or out of bounds; says what there is.
+    """
+    known = parameters_of(method)
+    del known["learning_rate"]
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise MethodError(f"{method.name} has no setting '{name}'; it has: {', '.join(known) or 'none'}")
+        try:
+            values[name] = known[name].read(value)
+        except ValueError as error:
+            expected = known[name].expected
+            raise MethodError(f"{method.name}.{name} must be {expected}, not {value!r}") from error
+    return dataclasses.replace(method.defaults, **values)
+
+
+def _like(default: Any, value: Any) -> Any:
     """``value`` of the kind that ``default`` is."""
-    try:
-        if isinstance(default, bool):
-            return {"true": True, "false": False}[str(value).lower()]
-        if isinstance(default, tuple):
-            parts = value.split(",") if isinstance(value, str) else list(value)
-            return tuple(str(part).strip() for part in parts)
-        if isinstance(default, int):
-            if isinstance(value, bool) or int(value) != float(value):
-                raise ValueError
-            return int(value)
-        if isinstance(default, float):
-            if isinstance(value, bool) or not math.isfinite(float(value)):
-                raise ValueError
-            return float(value)
+    if isinstance(default, bool):
+        return {"true": True, "false": False}[str(value).lower()]
+    if isinstance(default, tuple):
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        return tuple(dict.fromkeys(str(part).strip() for part in parts))
+    if isinstance(default, str):
         if not isinstance(value, str):
-            raise ValueError
+            raise ValueError(value)
         return value
-    except (ValueError, TypeError, LookupError) as error:
-        kind = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a list of names"}
-        wanted = kind.get(type(default), "text")
-        raise MethodError(f"{name} must be {wanted}, not {value!r}") from error
+    if isinstance(value, bool) or not math.isfinite(float(value)):
+        raise ValueError(value)
+    if isinstance(default, float):
+        return float(value)
+    if int(value) != float(value):
+        raise ValueError(value)
+    return int(value)
 
 
 def targets(names: Sequence[str], shape: Shape) -> list[str]:

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailora_adapters.base.catalogue import Shape
-from tailora_adapters.methods.method import Method, targets
+from tailora_adapters.methods.method import ALL_LINEAR, Method, parameter, targets
 
 __all__ = ["IA3", "NORMS"]
+
+_LAYER_NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
 @dataclass(frozen=True, slots=True)
 class Ia3Settings:
-    """Keys, values and what enters the MLP's last projection, as in the paper's section 3.3."""
+    """One vector for each of these projections."""
 
-    target_modules: tuple[str, ...] = ("k_proj", "v_proj", "down_proj")
+    target_modules: tuple[str, ...] = parameter(("k_proj", "v_proj", "down_proj"), choices=ALL_LINEAR)
+    """What is scaled: keys, values and what enters the MLP's last projection, as in the paper's section 3.3."""
 
 
 def _ia3(settings: Ia3Settings, shape: Shape, layers: Sequence[int]) -> Any:
@@ -46,10 +49,11 @@ IA3 = Method(
 
 @dataclass(frozen=True, slots=True)
 class NormSettings:
-    """Which of a layer's norms."""
+    """Which norms are trained."""
 
-    target_modules: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
-    last: bool = True
+    target_modules: tuple[str, ...] = parameter(_LAYER_NORMS, choices=_LAYER_NORMS)
+    """Which of each layer's norms; both, as in the paper."""
+    last: bool = parameter(True)
     """Whether the model's last norm, too."""
 
 

@@ -5,38 +5,43 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailora_adapters.base.catalogue import Shape
-from tailora_adapters.errors import MethodError
-from tailora_adapters.methods.method import Method
+from tailora_adapters.methods.method import Method, parameter
 
-__all__ = ["PREFIX", "PROMPT", "P_TUNING", "P_TUNING_V2", "PrefixSettings", "prefix_config"]
+__all__ = [
+    "MOST_TOKENS",
+    "PREFIX",
+    "PROMPT",
+    "P_TUNING",
+    "P_TUNING_V2",
+    "STARTS",
+    "PrefixSettings",
+    "prefix_config",
+]
 
-_MOST_TOKENS = 256
-
-
-def _check_tokens(tokens: int) -> None:
-    if not 1 <= tokens <= _MOST_TOKENS:
-        raise MethodError(f"{tokens} tokens ahead of all others: 1 to {_MOST_TOKENS} are possible")
+MOST_TOKENS = 256
+STARTS = ("activations", "random")
 
 
 @dataclass(frozen=True, slots=True)
 class PrefixSettings:
-    """``start``: ``activations`` of code, which is far better on little data (Li and Liang, section 7.4), or
-    ``random``. ``projection``: the prefix is computed by a small network while it is trained (their section 4.3)."""
+    """Keys and values that stand ahead in every layer."""
 
-    tokens: int = 20
-    start: str = "activations"
-    projection: bool = False
-    encoder_width: int = 512
-    """Of that network."""
+    tokens: int = parameter(20, low=1, high=MOST_TOKENS)
+    """Tokens ahead; Li and Liang, section 7.2: 10 to 200, fewer where data is little."""
+    start: str = parameter("activations", choices=STARTS)
+    """What they begin as: `activations` of code, which is far better on little data (Li and Liang, section 7.4), or
+    `random`."""
+    projection: bool = parameter(False)
+    """Whether they are computed by a small network while they are trained (Li and Liang, section 4.3); the more is to
+    be trained, and it begins at random."""
+    encoder_width: int = parameter(512, low=1, high=1024)
+    """Of that network; 512 in the paper's experiments."""
 
 
 def prefix_config(settings: PrefixSettings, shape: Shape, layers: Sequence[int]) -> Any:
     """A prefix of keys and values."""
     from peft import PrefixTuningConfig
 
-    _check_tokens(settings.tokens)
-    if settings.start not in ("activations", "random"):
-        raise MethodError(f"start is 'activations' or 'random', not {settings.start!r}")
     return PrefixTuningConfig(
         num_virtual_tokens=settings.tokens,
         prefix_projection=settings.projection,
@@ -74,19 +79,20 @@ P_TUNING_V2 = Method(
 
 @dataclass(frozen=True, slots=True)
 class PromptSettings:
-    """Embeddings that begin as those of a text, as in the paper's section 3.2."""
+    """Embeddings that stand ahead."""
 
-    tokens: int = 20
-    text: str = (
-        "Complete the code as its authors would, in this repository's own style and with its own names.\n"
+    tokens: int = parameter(20, low=1, high=MOST_TOKENS)
+    """Tokens ahead; Lester et al., section 3.2: more than 20 gain little."""
+    text: str = parameter(
+        "Complete the code as its authors would, in this repository's own style and with its own names.\n",
+        length=2000,
     )
-    """Begins the tokens, again and again where it is shorter; empty: at random."""
+    """What they begin as, again and again where it is shorter, as in the paper's section 3.2; empty: at random."""
 
 
 def _prompt(settings: PromptSettings, shape: Shape, layers: Sequence[int]) -> Any:
     from peft import PromptTuningConfig, PromptTuningInit
 
-    _check_tokens(settings.tokens)
     return PromptTuningConfig(
         num_virtual_tokens=settings.tokens,
         prompt_tuning_init=PromptTuningInit.RANDOM,  # the text's are put in afterwards: no tokenizer by name here
@@ -110,20 +116,21 @@ PROMPT = Method(
 
 @dataclass(frozen=True, slots=True)
 class PTuningSettings:
-    """The encoder that the embeddings come from while they are trained: ``LSTM`` as in the paper, or ``MLP``."""
+    """Embeddings that an encoder makes while they are trained."""
 
-    tokens: int = 20
-    encoder: str = "MLP"
-    encoder_width: int = 256
-    encoder_layers: int = 2
+    tokens: int = parameter(20, low=1, high=MOST_TOKENS)
+    """Tokens ahead."""
+    encoder: str = parameter("MLP", choices=("LSTM", "MLP"))
+    """What computes them: `LSTM` as in the paper's section 3.2, or `MLP`, which has less to be trained."""
+    encoder_width: int = parameter(256, low=1, high=512)
+    """Of the encoder."""
+    encoder_layers: int = parameter(2, low=1, high=4)
+    """Of an `LSTM`."""
 
 
 def _p_tuning(settings: PTuningSettings, shape: Shape, layers: Sequence[int]) -> Any:
     from peft import PromptEncoderConfig
 
-    _check_tokens(settings.tokens)
-    if settings.encoder not in ("LSTM", "MLP"):
-        raise MethodError(f"encoder is 'LSTM' or 'MLP', not {settings.encoder!r}")
     return PromptEncoderConfig(
         num_virtual_tokens=settings.tokens,
         encoder_reparameterization_type=settings.encoder,

@@ -26,6 +26,7 @@ from tailora_adapters.manifest import Manifest
 from tailora_adapters.methods import LORA, Method, Settings, method_named
 from tailora_adapters.methods.attached import Attached, attached, load_on, put_on
 from tailora_adapters.methods.beginning import begin
+from tailora_adapters.methods.growth import factor_of, grown, train_only, widened
 from tailora_adapters.methods.lora import freeze_below
 from tailora_adapters.training.decoder import Decoder, make_decoder
 from tailora_adapters.training.exam import Exam, Results
@@ -83,9 +84,14 @@ class Session:
         torch.manual_seed(seed)
         shape = method.defaults if shape is None else shape
         if method.floor == "continued":
-            folder = start or (self.floor.path if self.floor else None)
-            adapter = load_on(base, folder) if folder else put_on(base, method, shape, range(layers))
+            if start:
+                adapter = load_on(base, start)
+            elif self.floor:
+                adapter = grown(base, self.floor.path, method, shape)
+            else:
+                adapter = put_on(base, method, shape, range(layers))
             freeze_below(adapter.parameters(), self.first_layer)
+            train_only(adapter, shape.target_modules)
         else:
             if self.floor:
                 base = merged(base, self.floor.path)
@@ -145,35 +151,34 @@ class Session:
         return {name: as_saved(self.start[name].lerp(value, scale)).float() for name, value in values.items()}
 
     def read(self, folder: Path) -> Values:
-        """The values of an adapter of the same method and form.
+        """The values of an adapter of the same method and form, or of one of a lower rank.
 
         Raises:
             AdapterCorrupt: it cannot be read, has another form than the model's, or other layers below the cut.
         """
         if self.method.floor != "continued" or len(self.model.parts) != 1:
             raise AdapterCorrupt(f"the adapter in {folder} is looked at in a model of its own")
-        state = {
+        saved = {
             name.replace(".lora_A.weight", ".lora_A.default.weight").replace(
                 ".lora_B.weight", ".lora_B.default.weight"
             ): value
             for name, value in _load(folder).items()
         }
-        known = self.model.parameters()
+        config, known = self.model.config(), self.model.parameters()
+        state = widened(saved, config["r"], _factor(folder) / factor_of(config))
         same_form = known.keys() == state.keys() and all(
             value.shape == state[name].shape for name, value in known.items()
         )
-        if not same_form or not math.isclose(_scale(folder), self._scale()):
+        if not same_form:
             raise AdapterCorrupt(f"the adapter in {folder} has another form")
         trained = self._trained()
         for name, value in known.items():
+            rows = len(saved[name])  # of A; what was added to it counts for nothing, as B has zeros there
             if name not in trained and not torch.equal(
-                value.to(torch.bfloat16), state[name].to(torch.bfloat16)
+                value[:rows].to(torch.bfloat16), state[name][:rows].to(torch.bfloat16)
             ):
                 raise AdapterCorrupt(f"the adapter in {folder} has lower layers of its own")
         return {name: state[name].float() for name in trained}
-
-    def _scale(self) -> float:
-        return _factor(self.model.config())
 
     def _trained(self) -> dict[str, nn.Parameter]:
         return {
@@ -238,17 +243,11 @@ def _load(folder: Path) -> dict[str, Tensor]:
         raise AdapterCorrupt(f"the adapter in {folder} cannot be read: {error}") from error
 
 
-def _scale(folder: Path) -> float:
+def _factor(folder: Path) -> float:
     try:
-        return _factor(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")))
+        return factor_of(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, LookupError, TypeError, ZeroDivisionError) as error:
         raise AdapterCorrupt(f"the adapter in {folder} cannot be read: {error}") from error
-
-
-def _factor(config: Mapping[str, object]) -> float:
-    """What B A is multiplied with."""
-    rank, alpha = float(str(config["r"])), float(str(config["lora_alpha"]))
-    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 def _without_update(trained: Mapping[str, Tensor]) -> Values:

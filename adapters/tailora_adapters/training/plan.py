@@ -12,8 +12,8 @@ from pathlib import Path
 from tailora_adapters import forget, foundation
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.corpus.learnable import Learnable, read_learnable
-from tailora_adapters.manifest import BaseInfo
-from tailora_adapters.methods import LORA, Method
+from tailora_adapters.manifest import BaseInfo, encode
+from tailora_adapters.methods import LORA, Method, Settings
 from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
 from tailora_adapters.training.schedule import facts_of, full_retrain_reason
 
@@ -43,11 +43,13 @@ def make_plan(
     *,
     full: bool,
     method: Method = LORA,
+    shape: Settings | None = None,
     read_only: bool = False,
     progress: Callable[[float, str], None] = lambda _fraction, _message: None,
 ) -> Plan:
     """Reads the repository and the store. Belongs under the training lock.
 
+    ``shape`` are the method's settings; None: its defaults.
     ``read_only``: no version is deleted, whatever was found in what it learned.
 
     Raises:
@@ -64,7 +66,7 @@ def make_plan(
     served = project.chosen(base)
     reason = "asked for" if full else project.retrain
     if served is not None and reason is None:
-        reason = _no_start(served) or _other_method(served, method) or _worn(served, found)
+        reason = _no_start(served) or _other_method(served, method, shape) or _worn(served, found)
     return Plan(found, base, served, None if reason else served, reason)
 
 
@@ -74,11 +76,17 @@ def _worn(served: AdapterVersion, found: Learnable) -> str | None:
     return full_retrain_reason(facts_of(served.manifest, existing, time.time()))
 
 
-def _other_method(served: AdapterVersion, method: Method) -> str | None:
+def _other_method(served: AdapterVersion, method: Method, shape: Settings | None) -> str | None:
     assert served.manifest is not None
     before = served.manifest.method
     if before != method.name:
         return f"version {served.version} was trained with the method {before}"
+    trained = served.manifest.settings.get("method")
+    wanted = encode(method.defaults if shape is None else shape)
+    if isinstance(trained, dict):
+        for name, value in wanted.items():
+            if trained.get(name, value) != value:
+                return f"version {served.version} was trained with {name}={trained[name]}"
     floor = foundation.find(served.manifest.base.name)
     if method.floor == "merged" and served.manifest.below != (floor.sha256 if floor else None):
         return f"version {served.version} stands above another foundation adapter"
@@ -86,9 +94,13 @@ def _other_method(served: AdapterVersion, method: Method) -> str | None:
 
 
 def _no_start(served: AdapterVersion) -> str | None:
-    """Versions that were imported or rolled back by themselves may serve, and nothing is built on them."""
+    """Versions that were imported or rolled back by themselves may serve, and nothing is built on them; nor on some
+    combined ones."""
     if served.withdrawn is not None:
         return f"version {served.version} was rolled back: {served.withdrawn}"
     if served.manifest is None or IMPORTED in served.manifest.settings:
         return f"version {served.version} was imported"
+    combined = served.manifest.combined
+    if combined is not None and not (combined.known and combined.resumes):
+        return f"version {served.version} was combined of others"
     return None

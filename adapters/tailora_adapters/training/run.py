@@ -160,6 +160,7 @@ def run(
             model,
             full=full,
             method=method_named(settings.method),
+            shape=settings.shape,
             progress=lambda done, text: report("selecting", done, text),
         )
         replay = Reservoir(project.directory / FILE_NAME, seed=settings.seed)
@@ -244,6 +245,7 @@ def judge(
             full=True,
             read_only=True,
             method=method_named(settings.method),
+            shape=settings.shape,
             progress=lambda done, text: report("selecting", done, text),
         )
         work = _Run(project, model, plan, settings, report, purpose=purpose)

@@ -59,6 +59,8 @@ def described(name: str, default: Any, metadata: Any, text: str) -> dict[str, An
     elif isinstance(default, tuple):
         result |= {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
         default = list(default)
+    elif isinstance(default, dict):
+        result["type"] = "object"
     else:
         result |= {"type": "string", "enum": list(metadata["choices"])}
     scope = "machine" if name in OWN_ONLY else "resource"
@@ -75,7 +77,7 @@ def properties() -> dict[str, Any]:
             name = f"{section.name}.{item.name}"
             if name not in LEFT_OUT:
                 key = f"tailora.{section.name}.{camel(item.name)}"
-                found[key] = described(name, item.default, item.metadata, texts[item.name])
+                found[key] = described(name, getattr(group, item.name), item.metadata, texts[item.name])
     return found
 
 

@@ -1,4 +1,4 @@
-"""``tailora adapter``: see, choose, roll back, switch off, take along, import and delete what was learned.
+"""``tailora adapter``: see, choose, roll back, switch off, take along, combine, import and delete what was learned.
 
 With ``--repair``, the versions of the adapter for repair. Commands without it are about both adapters: switching them
 off and on, and what is not to be learned.
@@ -247,5 +247,6 @@ def _numbers(store: ProjectStore) -> list[str]:
     return [found.version for found in store.versions()]
 
 
+app.command("combine")(adapter_data.combine)
 app.command("import")(adapter_data.import_)
 app.command("remember")(adapter_data.remember)

@@ -1,4 +1,5 @@
-"""``tailora adapter import``, ``delete --forget`` and ``remember``: what comes in, and what has to go again."""
+"""``tailora adapter import``, ``combine``, ``delete --forget`` and ``remember``: what comes in, and what has to go
+again."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +10,12 @@ from tailora.cli.adapter_part import RepairOption, project_part
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
 from tailora.cli.project import ProjectOption, project_store
-from tailora.cli.train import print_gate
+from tailora.cli.train import method_for, print_gate
 from tailora.options import kept_out
 from tailora_adapters.manifest import GateResult
 from tailora_adapters.store import AdapterVersion, ProjectStore
 
-__all__ = ["forget_files", "import_", "remember"]
+__all__ = ["combine", "forget_files", "import_", "remember"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
@@ -27,18 +28,53 @@ def import_(
     json: Json = False,
 ) -> None:
     """Take in an adapter from a folder; it serves if the gate finds it better here."""
-    from tailora_adapters.importing import admit, import_adapter
-    from tailora_adapters.training.launch import gate_of, judge_in_worker
+    from tailora_adapters.importing import import_adapter
 
     store, model = project_part(project, repair).store, base or default_model()
+    version = import_adapter(store, folder, model, claimed=bool(base))
+    _admit(store, version, model, repair=repair, json=json)
+
+
+def combine(
+    shares: Annotated[
+        list[str], typer.Argument(metavar="VERSION=WEIGHT...", help="Two or more, such as 3=0.7 5=0.3.")
+    ],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="svd (the weighted sum, of the parts' rank), cat (exactly, of the sum of their ranks), linear, "
+            "ties, dare_linear, dare_ties, magnitude_prune, and the last four with _svd behind them."
+        ),
+    ] = "svd",
+    density: Annotated[float, typer.Option(help="Share of the values that is kept, where it prunes.")] = 0.5,
+    model: Annotated[str, typer.Option(help="The base model that the versions belong to.")] = "",
+    project: ProjectOption = Path(),
+    repair: RepairOption = False,
+    json: Json = False,
+) -> None:
+    """Make one version of several LoRAs, weighted; it serves if the gate finds it better than what serves."""
+    from tailora_adapters import combining
+
+    store, model = project_part(project, repair, learned=True).store, model or default_model()
+    version = combining.combine(store, combining.read_shares(shares), model, method, density=density)
+    _admit(store, version, model, repair=repair, json=json)
+
+
+def _admit(store: ProjectStore, version: AdapterVersion, model: str, *, repair: bool, json: bool) -> None:
+    """Has the gate judge a stored version in a worker, and tells what it said."""
+    from tailora_adapters.importing import admit
+    from tailora_adapters.training.launch import gate_of, judge_in_worker
+
     done: dict[str, Any] = {}
 
-    def judge(version: AdapterVersion) -> GateResult:
+    def judge(candidate: AdapterVersion) -> GateResult:
         with progress_bar() as progress:
-            done.update(judge_in_worker(store.root, model, version.version, repair=repair, progress=progress))
+            done.update(
+                judge_in_worker(store.root, model, candidate.version, repair=repair, progress=progress)
+            )
         return gate_of(done)
 
-    version = admit(store, import_adapter(store, folder, model, claimed=bool(base)), judge)
+    version = admit(store, version, judge)
     done["version"] = version.version
     if json:
         print_json(done)
@@ -92,8 +128,10 @@ def _versions(noun: str, numbers: list[str]) -> str:
 def _retrain(store: ProjectStore, json: bool) -> dict[str, Any]:
     from tailora_adapters.training.launch import train_in_worker
 
+    model = default_model()
+    how = method_for(store.root, model)
     with progress_bar() as progress:
-        done = train_in_worker(store.root, default_model(), full=True, progress=progress)
+        done = train_in_worker(store.root, model, full=True, method=how, progress=progress)
     if not json:
         if done["gate"] is not None:
             print_gate(done)

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tailora_adapters.manifest import Cost, GateResult, Manifest
+from tailora_adapters.manifest import Combination, Cost, GateResult, Manifest
 from tailora_adapters.store import AdapterVersion
 
 __all__ = ["facts", "outcomes_table", "versions_table"]
@@ -82,7 +82,9 @@ def _facts(
     yield "base", f"{manifest.base.name} ({manifest.base.sha256[:12]})"
     if imported is None:
         yield "method", _method(manifest)
-    if imported is not None:
+    if manifest.combined is not None:
+        yield "combined", _combined(manifest.combined)
+    elif imported is not None:
         yield "imported", f"from {imported.get('from')}; the base model is {imported.get('base')}"
     else:
         yield "from", _origin(manifest.parent)
@@ -157,6 +159,12 @@ def _method(manifest: Manifest) -> str:
         if name != "name"
     ]
     return " ".join([manifest.method, *values])
+
+
+def _combined(combined: Combination) -> str:
+    parts = " + ".join(f"{part.weight:g} of version {part.version}" for part in combined.parts)
+    density = "" if combined.density is None else f", density {combined.density:g}"
+    return f"{parts} (by {combined.how}{density})"
 
 
 def _origin(parent: str | None) -> str:

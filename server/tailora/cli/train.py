@@ -1,20 +1,22 @@
 """``tailora train``: one training run in the foreground. Whoever serves notices the new version by itself."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tailora.cli.model import default_model
-from tailora.cli.output import out, print_json, progress_bar
+from tailora.cli.output import err, out, print_json, progress_bar
 from tailora.cli.project import project_root
-from tailora.options import kept_out
+from tailora.options import for_root, kept_out
 from tailora_adapters.errors import MethodError, TailoraError
 
 if TYPE_CHECKING:
     from tailora_adapters.corpus.history import History
 
-__all__ = ["methods", "print_gate", "train"]
+__all__ = ["method_for", "methods", "print_gate", "train"]
 
 
 def train(
@@ -32,13 +34,16 @@ def train(
         bool, typer.Option("--repair", help="Learn to repair it: the adapter that quick fixes are made with.")
     ] = False,
     method: Annotated[
-        str, typer.Option(help="Method of fine-tuning; `tailora methods` lists them.")
-    ] = "lora",
+        str,
+        typer.Option(help="Method of fine-tuning, instead of learning.method; `tailora methods` lists them."),
+    ] = "",
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, as often as needed."),
     ] = None,
-    learning_rate: Annotated[float, typer.Option(min=0.0, max=1.0, help="0: the method's usual one.")] = 0.0,
+    learning_rate: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="0: the one of the settings, or the method's usual one.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
     explain: Annotated[
         bool, typer.Option("--explain", help="Only say what would be learned and what not.")
@@ -52,13 +57,14 @@ def train(
     if explain:
         _explain(root, json)
         return
-    from tailora_adapters.training.launch import method_arguments, train_in_worker
+    from tailora_adapters.training.launch import train_in_worker
 
-    how = method_arguments(method, _settings(setting or []), learning_rate or None)
+    model = model or default_model()
+    how = method_for(root, model, method, _settings(setting or []), learning_rate or None)
     with progress_bar() as progress:
         done = train_in_worker(
             root,
-            model or default_model(),
+            model,
             seconds=seconds or None,
             seed=seed,
             full=full,
@@ -75,6 +81,32 @@ def train(
         out.print(f"{done['decision'].replace('_', ' ')}: {done['reason']}")
     if done["decision"] == "failed":
         raise typer.Exit(1)
+
+
+def method_for(
+    root: Path,
+    model: str,
+    method: str = "",
+    given: Mapping[str, object] | None = None,
+    learning_rate: float | None = None,
+) -> list[str]:
+    """A worker's arguments for the method of the settings, or the one that was named, with what was ``given``.
+
+    Raises:
+        MethodError: there is no such method, not with such settings, or none that the engine can serve.
+    """
+    from tailora.engine.method_support import unserved
+    from tailora.engine.options import read_options
+    from tailora.method_options import arguments
+
+    options, problems = for_root(root)
+    for problem in problems:
+        err.print(f"settings: {problem}")
+    learning = options.learning
+    found = arguments(method or learning.method, learning.methods, given, learning_rate)
+    if why := unserved(method or learning.method, replace(read_options()[0], model=model)):
+        raise MethodError(why)
+    return found
 
 
 def methods(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:

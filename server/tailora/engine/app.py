@@ -29,7 +29,8 @@ from tailora.engine.projects import Projects
 from tailora.engine.scheduler import Scheduler
 from tailora.engine.status import StatusHub
 from tailora.engine.wire import BadRequest, Fields, describe, error_response, read_fields
-from tailora_adapters.errors import TailoraError
+from tailora.method_options import How, how_of
+from tailora_adapters.errors import MethodError, TailoraError
 
 __all__ = ["Services", "make_app"]
 
@@ -124,6 +125,21 @@ def _root(value: str) -> str:
     return value
 
 
+def _how(method: Fields) -> How:
+    """How a client wants a project trained.
+
+    Raises:
+        BadRequest: there is no such method, or not with such parameters.
+    """
+    parameters = method.raw("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise method.wrong("parameters", "an object")
+    try:
+        return how_of(method.text("name"), parameters)
+    except MethodError as error:
+        raise BadRequest(str(error)) from None
+
+
 def _query_root(request: Request) -> str | None:
     project = request.query_params.get("project")
     return _root(project) if project else None
@@ -195,7 +211,8 @@ class _Routes:
         body = await read_fields(request)
         root = _root(body.text("root"))
         client, trusted, learning = body.text("client"), body.flag("trusted"), body.flag("learning")
-        await self._services.projects.open(root, client, trusted=trusted, learning=learning)
+        how = _how(body.object("method")) if body.raw("method") is not None else None
+        await self._services.projects.open(root, client, trusted=trusted, learning=learning, how=how)
         return self._status(root)
 
     async def close_project(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -269,12 +269,23 @@ class EngineClient:
         return await self._json("POST", route, body=body or {})
 
     async def open_project(
-        self, root: Path | str, *, trusted: bool, learning: bool, client: str | None = None
+        self,
+        root: Path | str,
+        *,
+        trusted: bool,
+        learning: bool,
+        method: Mapping[str, Any] | None = None,
+        client: str | None = None,
     ) -> dict[str, Any]:
-        """Opens a project, or changes how it is open. Needed again after the engine was restarted."""
+        """Opens a project, or changes how it is open. Needed again after the engine was restarted.
+
+        ``method`` has the ``name`` and ``parameters`` of how it is trained; None: what the files of settings say.
+        """
         client = client or self.client_id
         self._opened_as[str(root)] = client
-        body = {"root": str(root), "client": client, "trusted": trusted, "learning": learning}
+        body: dict[str, Any] = {"root": str(root), "client": client, "trusted": trusted, "learning": learning}
+        if method is not None:
+            body["method"] = dict(method)
         return await self.post("/v1/projects/open", body)
 
     async def close_project(self, root: Path | str, *, client: str | None = None) -> dict[str, Any]:

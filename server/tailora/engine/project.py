@@ -17,6 +17,7 @@ from tailora.engine.schedule import Decision, Purpose, Rules, decide, unpowered
 from tailora.engine.surroundings import Moment
 from tailora.engine.watcher import Watcher
 from tailora.engine.worker import Worker
+from tailora.method_options import How
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.manifest import BaseInfo, GateResult, encode
 from tailora_adapters.store import AdapterVersion, ProjectStore
@@ -168,6 +169,10 @@ class Project:
         self.decision = _NOTHING
         """The last one."""
         self.train_now = False
+        self.how = How()
+        """The method of its runs: what the client asked for that opened it last."""
+        self.unlearnable: str | None = None
+        """Why nothing is learned by that method, if so."""
         self.worker: Worker | None = None
         self.purpose: Purpose = "completion"
         """What the run is for that goes on, or was last."""
@@ -240,7 +245,7 @@ class Project:
 
     def decide(self, moment: Moment, rules: Rules) -> Decision:
         """Whether a run starts now."""
-        if self.worker is not None or self.problem is not None or not self.trusted:
+        if self.worker is not None or self.problem is not None or not self.trusted or self.unlearnable:
             self.decision = _NOTHING
         elif self.train_now:
             self.decision = Decision(True, 0.0, "training starts")
@@ -355,6 +360,8 @@ class Project:
             return "off", "learning is turned off"
         if not self.trusted:
             return "untrusted", "nothing is learned here, as the workspace is not trusted"
+        if self.unlearnable is not None:
+            return "off", self.unlearnable
         if snapshot.paused:
             return "paused", "learning is paused"
         if snapshot.disabled:

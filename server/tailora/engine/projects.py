@@ -23,6 +23,7 @@ from tailora.engine.surroundings import Moment, Surroundings
 from tailora.engine.watcher import Watcher
 from tailora.engine.wire import BadRequest
 from tailora.engine.worker import Worker
+from tailora.method_options import How, how_by_files
 from tailora.options import kept_out
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.outcomes import Event
@@ -56,6 +57,7 @@ class Projects:
         poll_s: See ``Watcher``.
         surroundings: The time, and what else goes on in the machine.
         save_every_s: See ``Agenda``: what changed is written to disk at most this often, and at the end.
+        unserved: Why the engine could not serve what a method makes; None where it can. May block.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Projects:
         poll_s: float = 120.0,
         surroundings: Surroundings | None = None,
         save_every_s: float = 3.0,
+        unserved: Callable[[str], str | None] = lambda _method: None,
     ) -> None:
         self._model = model
         self._store = store
@@ -80,6 +83,7 @@ class Projects:
         self._poll_s = poll_s
         self._around = surroundings or Surroundings()
         self._save_every_s = save_every_s
+        self._unserved = unserved
         self._projects: dict[Path, Project] = {}
         self._streams: Counter[tuple[str, str]] = Counter()
         self._busy = False
@@ -101,9 +105,17 @@ class Projects:
 
     # What clients ask for
 
-    async def open(self, root: str, client: str, *, trusted: bool, learning: bool) -> None:
-        """Opens a project for a client, or changes how that has it open. A bad root shows in the status."""
+    async def open(
+        self, root: str, client: str, *, trusted: bool, learning: bool, how: How | None = None
+    ) -> None:
+        """Opens a project for a client, or changes how that has it open. A bad root shows in the status.
+
+        ``how`` it is trained from now on; None: as the user's and the repository's files say.
+        """
         path = await asyncio.to_thread(real_root, root)
+        if how is None:
+            how = await asyncio.to_thread(how_by_files, path)
+        unlearnable = await asyncio.to_thread(self._unserved, how.method)
         if path not in self._projects:
             agenda = await asyncio.to_thread(self._agenda, path)
             self._projects.setdefault(path, self._make(path, agenda))
@@ -111,6 +123,7 @@ class Projects:
         before = project.trusted, project.learning
         project.problem = problem_of(path)
         project.clients[client] = OpenBy(trusted, learning)
+        project.how, project.unlearnable = how, unlearnable
         if before[0] and not project.trusted:
             self._end_training(project, "the workspace is no longer trusted")
         elif before[1] and not project.learning:
@@ -132,6 +145,7 @@ class Projects:
                 return
             new = self._projects[project.path] = self._make(project.path, agenda)
             new.clients, new.problem, project.clients = project.clients, project.problem, {}
+            new.how, new.unlearnable = project.how, project.unlearnable
             watcher, project.watcher = project.watcher, None
         if watcher is not None:
             await asyncio.to_thread(watcher.stop)
@@ -158,7 +172,8 @@ class Projects:
         """Trains as soon as no other project does; a run that waits for power goes on.
 
         Raises:
-            BadRequest: the project is not open, not trusted, kept out by its own file, or cannot be learned.
+            BadRequest: the project is not open, not trusted, kept out by its own file, or cannot be learned, or not by
+                its method.
         """
         project = self._projects.get(real_root(root))
         if project is None or not project.clients:
@@ -169,6 +184,8 @@ class Projects:
             raise BadRequest("nothing is learned from a workspace that is not trusted", 409)
         if why := kept_out(project.path):
             raise BadRequest(why, 409)
+        if project.unlearnable is not None:
+            raise BadRequest(project.unlearnable, 409)
         project.ask_run()
         self._changed()
 
@@ -409,7 +426,7 @@ class Projects:
         self._training = project
         self._around.forget_load()
         command = [*self._worker_command, "--root", str(project.path), "--model", self._model]
-        command += ["--seconds", f"{seconds:.0f}"]
+        command += ["--seconds", f"{seconds:.0f}", *project.how.arguments]
         if project.purpose == "repair":
             command.append("--repair")
         project.worker = Worker(command, lambda event: self._progress(project, event), self._around.clock)

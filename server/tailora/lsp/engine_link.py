@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tailora.errors import EngineError
 
@@ -36,7 +36,7 @@ class EngineLink:
         self._client: EngineClient | None = None
         self._followers: dict[Path | None, asyncio.Task[None]] = {}
         self._closing: dict[Path | None, asyncio.Task[None]] = {}
-        self._opened: dict[Path, tuple[bool, bool]] = {}
+        self._opened: dict[Path, dict[str, Any]] = {}
         self._ensuring: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
 
@@ -72,7 +72,7 @@ class EngineLink:
             self._followers[root] = self._server.spawn(self._follow(root), f"follow {root}")
 
     def settings_changed(self) -> None:
-        """Opens folders again whose trust or learning has changed."""
+        """Opens folders again whose trust or learning has changed, or how they are learned."""
         for root in self._followers:
             if root is not None and root in self._opened and self._opened[root] != self._wanted(root):
                 self._server.spawn(self._open(root), f"open {root}")
@@ -102,9 +102,14 @@ class EngineLink:
         if self._client is not None:
             await self._client.aclose()
 
-    def _wanted(self, root: Path) -> tuple[bool, bool]:
+    def _wanted(self, root: Path) -> dict[str, Any]:
         learning = self._server.settings.for_root(root).learning
-        return learning.trusted, learning.enabled
+        parameters = dict(learning.methods.get(learning.method, {}))
+        return {
+            "trusted": learning.trusted,
+            "learning": learning.enabled,
+            "method": {"name": learning.method, "parameters": parameters},
+        }
 
     async def _leave(self, root: Path | None, follower: asyncio.Task[None]) -> None:
         follower.cancel()
@@ -114,8 +119,8 @@ class EngineLink:
             await self._close(root)
 
     async def _open(self, root: Path) -> None:
-        trusted, learning = self._opened[root] = self._wanted(root)
-        status = await self.client.open_project(root, trusted=trusted, learning=learning)
+        wanted = self._opened[root] = self._wanted(root)
+        status = await self.client.open_project(root, **wanted)
         self._server.board.update(root, status)
 
     async def _close(self, root: Path) -> None:

@@ -12,7 +12,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from tailora_adapters.errors import AdapterCorrupt, MethodError
-from tailora_adapters.methods import METHODS, Method, method_named, settings_of
+from tailora_adapters.methods import METHODS, Method, method_named, parameters_of, settings_of
 from tailora_adapters.methods.attached import Attached, load_on, put_on
 from tailora_adapters.training.decoder import Cache, Decoder
 from tailora_adapters.training.lean import LeanDecoder
@@ -150,23 +150,36 @@ def test_what_a_new_one_changes(method: Method, base: Any, make_model: Any) -> N
     "name, given, message",
     [
         ("lora", {"rank": "65"}, "1 to 32 are possible"),
-        ("lora", {"rank": 0}, "the rank is 0"),
+        ("lora", {"rank": 0}, "lora.rank must be a whole number from 1 to 128, not 0"),
+        ("lora", {"rank": 4096}, "a whole number from 1 to 128"),
         ("lora", {"rank": "high"}, "lora.rank must be a whole number"),
-        ("lora", {"target_modules": "q_proj, x_proj"}, "no projection 'x_proj'"),
+        ("lora", {"rank": 4.5}, "a whole number"),
+        ("lora", {"rank": float("inf")}, "a whole number"),
+        ("lora", {"target_modules": "q_proj, x_proj"}, "a list with any of q_proj, k_proj"),
+        ("lora", {"target_modules": []}, "a list with any of"),
         ("lora", {"ranks": 4}, "no setting 'ranks'; it has: rank, alpha"),
+        ("norms", {"target_modules": "norm"}, "a list with any of input_layernorm"),
         ("prefix", {"tokens": 0}, "1 to 256"),
-        ("prefix", {"start": "zero"}, "'activations' or 'random'"),
+        ("prefix", {"tokens": 10_000}, "1 to 256"),
+        ("prefix", {"start": "zero"}, "one of activations, random"),
         ("prefix", {"projection": "maybe"}, "true or false"),
+        ("prompt", {"text": "x" * 2001}, "a text of at most 2000 characters"),
         ("houlsby", {"width": 100}, "1 to 64"),
         ("vera", {"rank": 5000}, "1 to 1024"),
-        ("p-tuning", {"encoder": "GRU"}, "'LSTM' or 'MLP'"),
-        ("adalora", {"orthogonality": "nan"}, "must be a number"),
+        ("p-tuning", {"encoder": "GRU"}, "one of LSTM, MLP"),
+        ("adalora", {"orthogonality": "nan"}, "must be a number from 0 to 10"),
     ],
 )
 def test_settings_that_do_not_fit(name: str, given: dict[str, Any], message: str, base: Any) -> None:
     method = method_named(name)
     with pytest.raises(MethodError, match=message):
         put_on(base, method, settings_of(method, given), range(4))
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=lambda one: one.name)
+def test_defaults_are_within_their_bounds(method: Method) -> None:
+    for parameter in parameters_of(method).values():
+        assert parameter.read(parameter.default) == parameter.default
 
 
 def test_an_unknown_method() -> None:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
+from tailora_adapters import foundation
+from tailora_adapters.combining import combine
 from tailora_adapters.errors import VersionUnknown
 from tailora_adapters.importing import import_adapter
-from tailora_adapters.manifest import GateResult
+from tailora_adapters.manifest import GateResult, Share
+from tailora_adapters.methods import LoraSettings
 from tailora_adapters.repair.purpose import repair_purpose
 from tailora_adapters.store import Store
 from tailora_adapters.training.gate import GateSettings
@@ -49,6 +52,37 @@ def test_judging_changes_nothing(
     assert failed == {"loss against serving"}
     with pytest.raises(VersionUnknown):
         judge(repository, tiny.name, "9", settings=run_settings, store=store)
+
+
+def test_a_combination_is_judged_and_gone_on_from(
+    run_settings: RunSettings,
+    repository: Path,
+    tiny: Any,
+    store: Store,
+    make_lora: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shipped = foundation.FoundationAdapter(make_lora(5, strength=0.02), "hash", None)  # type: ignore[arg-type]
+    monkeypatch.setattr(foundation, "find", lambda name: shipped if name == "tiny" else None)
+    settings = dataclasses.replace(
+        run_settings, shape=LoraSettings(rank=4, alpha=8), gate=GateSettings(significance=0.0)
+    )
+    for seed in (1, 2):
+        run(repository, tiny.name, settings=dataclasses.replace(settings, seed=seed), store=store, full=True)
+    project = store.project(repository)
+    project.promote("2")
+    project.promote("1")
+    found = combine(project, (Share("1", 0.6), Share("2", 0.4)), tiny.name)
+    judged = judge(repository, tiny.name, found.version, settings=settings, store=store)
+    assert judged.gate is not None
+    assert judged.gate.figures["candidate_nll"] < judged.gate.figures["base_nll"]
+    project.promote(found.version, judged.gate)
+    again = run(repository, tiny.name, settings=settings, store=store)
+    assert again.manifest is not None, again.reason
+    assert (again.manifest.parent, again.manifest.settings["full"]) == ("3", None)
+    assert again.manifest.learned()
+    assert again.gate is not None
+    assert again.gate.figures["serving_nll"] == pytest.approx(judged.gate.figures["candidate_nll"], rel=1e-3)
 
 
 def test_for_repair(

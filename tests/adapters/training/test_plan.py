@@ -1,5 +1,6 @@
 """What a run goes on from, when it begins anew, and what is gone before it begins."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 
 from tailora_adapters import forget
 from tailora_adapters.base.cache import base_info
-from tailora_adapters.manifest import Cost, DataInfo, FileInfo, Manifest
+from tailora_adapters.manifest import Combination, Cost, DataInfo, FileInfo, Manifest, Share
+from tailora_adapters.methods import METHODS, LoraSettings
 from tailora_adapters.store import CHECKPOINT, IMPORTED, ProjectStore, Store
 from tailora_adapters.training.plan import Plan, make_plan
 
@@ -100,6 +102,28 @@ def test_versions_that_serve_and_are_not_built_on(project: ProjectStore, tiny: A
     found = plan(project, tiny)
     assert found.served is not None
     assert (found.served.version, found.start, found.full) == ("2", None, "version 2 was imported")
+
+
+def test_another_method_or_form_begins_anew(project: ProjectStore, tiny: Any) -> None:
+    add(project, tiny, *LEARNED, settings={"method": {"name": "lora", "rank": 8, "dropout": 0.0}})
+    assert plan(project, tiny).full is None
+    with project.lock():
+        found = make_plan(project, project.root, tiny.name, full=False, shape=LoraSettings(rank=16))
+        assert found.full == "version 1 was trained with rank=8"
+        assert found.served is not None
+        found = make_plan(project, project.root, tiny.name, full=False, method=METHODS["prefix"])
+        assert found.full == "version 1 was trained with the method lora"
+
+
+@pytest.mark.parametrize("known, resumes", [(True, True), (False, True), (True, False)])
+def test_a_combination(project: ProjectStore, tiny: Any, known: bool, resumes: bool) -> None:
+    version = add(project, tiny)
+    manifest = project.get(version).manifest
+    assert manifest is not None
+    combined = Combination("svd", (Share("8", 0.5), Share("9", 0.5)), known=known, resumes=resumes)
+    text = dataclasses.replace(manifest, combined=combined).to_json()
+    (project.get(version).path / "manifest.json").write_text(text)
+    assert plan(project, tiny).full == (None if known and resumes else "version 1 was combined of others")
 
 
 def test_a_secret_in_what_was_learned(

@@ -15,7 +15,7 @@ from tailora_adapters import foundation
 from tailora_adapters.base import cache, catalogue, load
 from tailora_adapters.corpus import generic
 from tailora_adapters.corpus.replay import FILE_NAME, Reservoir
-from tailora_adapters.errors import StoreUnwritable, TrainingBusy, TrainingFailed
+from tailora_adapters.errors import MethodError, StoreUnwritable, TrainingBusy, TrainingFailed
 from tailora_adapters.manifest import Check, GateResult, Manifest
 from tailora_adapters.methods import LoraSettings, attach
 from tailora_adapters.repair.purpose import repair_purpose
@@ -349,12 +349,16 @@ def test_too_little_data(learn: Learn, tmp_path: Path, store: Store) -> None:
 
 
 def test_starts_from_the_foundation(
-    learn: Learn, repository: Path, tiny: Any, store: Store, make_lora: Any, monkeypatch: pytest.MonkeyPatch
+    learn: Learn,
+    repository: Path,
+    store: Store,
+    make_lora: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = make_lora(5, strength=0.02)
     shipped = foundation.FoundationAdapter(folder, "hash", None)  # type: ignore[arg-type]
     monkeypatch.setattr(foundation, "find", lambda name: shipped if name == "tiny" else None)
-    outcome = learn()
+    outcome = learn(shape=LoraSettings(rank=4, alpha=8))
     assert outcome.manifest is not None
     assert outcome.manifest.parent == "foundation"
     assert outcome.gate is not None
@@ -366,6 +370,35 @@ def test_starts_from_the_foundation(
     for name, weight in theirs.items():
         below = int(name.split(".layers.")[1].split(".")[0]) < 2
         assert torch.equal(ours[name], weight) == below, name
+
+
+def test_a_higher_rank_goes_on_from_the_foundation_and_a_lower_one_is_refused(
+    learn: Learn,
+    repository: Path,
+    tiny: Any,
+    store: Store,
+    make_lora: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shipped = foundation.FoundationAdapter(make_lora(5, strength=0.02), "hash", None)  # type: ignore[arg-type]
+    monkeypatch.setattr(foundation, "find", lambda name: shipped if name == "tiny" else None)
+    same, more = LoraSettings(rank=4, alpha=8), LoraSettings(rank=8, alpha=8, target_modules=("q_proj",))
+    first = learn(shape=same)
+    outcome = learn(shape=more, full=True)
+    assert first.gate is not None
+    assert outcome.gate is not None
+    for name in ("base_nll", "base_exact_match"):
+        assert outcome.gate.figures[name] == pytest.approx(first.gate.figures[name], rel=1e-3)
+    assert outcome.gate.figures["candidate_nll"] < outcome.gate.figures["base_nll"]
+    ours = load_file(store.project(repository).get("2").path / "adapter_model.safetensors")
+    theirs = load_file(shipped.path / "adapter_model.safetensors")
+    for name, weight in theirs.items():
+        layer = int(name.split(".layers.")[1].split(".")[0])
+        grown = ours[name][:4] if ".lora_A." in name else ours[name][:, :4] / 2
+        assert ours[name].shape != weight.shape
+        assert torch.equal(grown, weight) == (layer < 2 or "q_proj" not in name), name
+    with pytest.raises(MethodError, match="whose rank is 4: choose at least that"):
+        learn(shape=LoraSettings(rank=2), full=True)
 
 
 def test_failure_leaves_nothing(learn: Learn, repository: Path, store: Store) -> None:

@@ -1,5 +1,6 @@
 """``tailora adapter import``, ``delete --forget`` and ``remember``; the training process is played."""
 
+import dataclasses
 import io
 import json
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tailora_adapters.base.cache import base_info
 from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, FileInfo, Manifest
 from tailora_adapters.store import ProjectStore, Store
 from tailora_adapters.training import launch
@@ -48,8 +50,10 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """The worker runs that were asked for; each ends as ``answer`` says."""
     found: list[tuple[Any, ...]] = []
 
-    def train(root: Path, model: str, *, full: bool = False, progress: Any) -> dict[str, Any]:
-        found.append(("train", root, full))
+    def train(
+        root: Path, model: str, *, full: bool = False, method: list[str], progress: Any
+    ) -> dict[str, Any]:
+        found.append(("train", root, full, *method))
         return {
             "event": "done",
             "decision": "too_little_data",
@@ -68,7 +72,7 @@ class TestForget:
         assert done.code == 0
         assert "version 2 learned from it" in done.out
         assert "too little data: 3 more" in done.out
-        assert runs == [("train", project.root, True)]
+        assert runs == [("train", project.root, True, "--method", "lora")]
         assert project.serving().version == "1"  # type: ignore[union-attr]
 
     def test_later(self, adapter: Any, project: ProjectStore, runs: list[Any]) -> None:
@@ -124,7 +128,9 @@ class TestForget:
         assert "learned   b.py" in tailora("train", project.root, "--explain").out
 
 
-class TestImport:
+class Judged:
+    """Versions that come in and are judged by a gate that is played."""
+
     @pytest.fixture(autouse=True)
     def model(self, tiny: Any, adapter: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         """After ``home``, which would unset the model cache."""
@@ -148,6 +154,75 @@ class TestImport:
         monkeypatch.setattr(launch, "judge_in_worker", judge)
         return found
 
+
+class TestCombine(Judged):
+    @pytest.fixture
+    def parts(self, project: ProjectStore, model: Any) -> None:
+        """Versions 1 and 2 belong to the model."""
+        for version in project.versions():
+            assert version.manifest is not None
+            manifest = dataclasses.replace(version.manifest, base=base_info(model.name))
+            (version.path / "manifest.json").write_text(manifest.to_json())
+
+    def test_it_serves_if_the_gate_lets_it(
+        self,
+        adapter: Any,
+        project: ProjectStore,
+        model: Any,
+        parts: None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        judged = self.play(monkeypatch, "promoted")
+        done = adapter("combine", "1=0.7", "2=0.3", "--model", model.name)
+        assert (done.out, done.err) == ("version 3 promoted: because\n", "")
+        assert judged == [(project.root, model.name, "3", False)]
+        assert project.serving().version == "3"  # type: ignore[union-attr]
+        assert "0.7 of version 1 + 0.3 of version 2 (by svd)" in adapter("show", "3").out
+        told = adapter("list", "--json").json["versions"][2]["combined"]
+        assert told["parts"] == [{"version": "1", "weight": 0.7}, {"version": "2", "weight": 0.3}]
+        self.play(monkeypatch, "rejected")
+        arguments = (
+            "1=0.7",
+            "2=-0.3",
+            "--method",
+            "ties",
+            "--density",
+            "0.2",
+            "--json",
+            "--model",
+            model.name,
+        )
+        assert adapter("combine", *arguments).json["decision"] == "rejected"
+        assert "+ -0.3 of version 2 (by ties, density 0.2)" in adapter("show", "4").out
+        assert project.serving().version == "3"  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize(
+        "arguments, message",
+        [
+            (("1=0.7",), "at least two versions are combined, such as 3=0.7 5=0.3"),
+            (("1=0.7", "2=much"), "'2=much' is not VERSION=WEIGHT with a number"),
+            (("1=0.7", "7=0.3"), "7"),
+            (("1=0.7", "2=0.3", "--method", "mean"), "there is no combination 'mean'"),
+            (("1=0.7", "2=0.3", "--repair"), "no repair version yet"),
+        ],
+    )
+    def test_what_cannot_be_combined(
+        self,
+        adapter: Any,
+        project: ProjectStore,
+        model: Any,
+        parts: None,
+        arguments: tuple[str, ...],
+        message: str,
+    ) -> None:
+        done = adapter("combine", *arguments, "--model", model.name)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith("error: ")
+        assert message in done.err
+        assert len(project.versions()) == 2
+
+
+class TestImport(Judged):
     def test_the_gate_lets_it_serve(
         self,
         adapter: Any,

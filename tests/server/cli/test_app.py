@@ -8,6 +8,7 @@ import pytest
 
 from tailora import __version__
 from tailora_adapters.base import catalogue
+from tailora_adapters.training import launch
 
 
 def test_version_and_help(tailora: Any) -> None:
@@ -131,6 +132,51 @@ def test_train_too_little(tailora: Any, tiny: Any, tmp_path: Path) -> None:
     assert done["decision"] == "too_little_data"
     assert "needed" in done["reason"]
     assert "selecting" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--method", "full"), "full fine-tuning makes a whole model and no adapter"),
+        (("--set", "rank=4096"), "lora.rank must be a whole number from 1 to 128, not '4096'"),
+        (("--set", "rank"), "--set is followed by NAME=VALUE"),
+        (("--method", "prefix"), 'could not serve it with quantization = "nf4". Set learning.method to lora'),
+    ],
+)
+def test_a_method_that_cannot_be_trained_is_refused(
+    tailora: Any, home: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "config.toml").write_text('[engine]\nquantization = "nf4"\n')
+    (tmp_path / "main.py").write_text("def main():\n    return 1\n")
+    refused = tailora("train", tmp_path, *arguments)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("error: ")
+    assert message in refused.err
+
+
+def test_train_follows_the_settings(tailora: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def train(root: Path, model: str, *, method: list[str], **_: Any) -> dict[str, Any]:
+        asked.append(method)
+        return {"decision": "failed", "version": None, "reason": "the rank is 100; 1 to 64", "gate": None}
+
+    monkeypatch.setattr(launch, "train_in_worker", train)
+    settings = (
+        '[learning]\nmethod = "dora"\n[learning.methods.dora]\nrank = 100\nalpha = -1\nlearning_rate = 0.01\n'
+    )
+    (tmp_path / "tailora.toml").write_text(settings)
+    done = tailora("train", tmp_path)
+    assert (done.code, done.out) == (1, "failed: the rank is 100; 1 to 64\n")
+    assert "settings: learning.methods.dora.alpha: -1 in tailora.toml is not a whole number" in done.err
+    tailora("train", tmp_path, "--set", "rank=4", "--learning-rate", "0.1")
+    tailora("train", tmp_path, "--method", "lora")
+    assert asked == [
+        ["--method", "dora", "--set", "rank=100", "--learning-rate", "0.01"],
+        ["--method", "dora", "--set", "rank=4", "--learning-rate", "0.1"],
+        ["--method", "lora"],
+    ]
 
 
 def test_a_second_engine_says_that_one_runs(tailora: Any) -> None:

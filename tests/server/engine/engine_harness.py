@@ -10,6 +10,7 @@ from tailora.engine.project import Project
 from tailora.engine.projects import Projects
 from tailora.engine.schedule import Rules
 from tailora.engine.surroundings import Surroundings
+from tailora.method_options import How
 from tailora_adapters.store import Store
 
 WORKER = (sys.executable, str(Path(__file__).with_name("engine_worker.py")))
@@ -19,7 +20,13 @@ AT_ONCE = Rules(quiet_s=0, min_gap_s=0, min_new_tokens=0, max_load=1, on_battery
 class Harness:
     """Open projects, and a way to wait for what their status says."""
 
-    def __init__(self, rules: Rules, store: Store | None = None, around: Surroundings | None = None) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        store: Store | None = None,
+        around: Surroundings | None = None,
+        unserved: Callable[[str], str | None] = lambda _method: None,
+    ) -> None:
         self._changed = asyncio.Event()
         self.projects = Projects(
             "m",
@@ -30,6 +37,7 @@ class Harness:
             poll_s=0.05,
             surroundings=around,
             save_every_s=0,
+            unserved=unserved,
         )
         self.projects.start()
         self.seen: list[tuple[str, str]] = []
@@ -48,8 +56,15 @@ class Harness:
     def project(self, root: Path) -> Project:
         return self.projects._projects[root.resolve()]
 
-    async def open(self, root: Path, client: str = "c", trusted: bool = True, learning: bool = True) -> None:
-        await self.projects.open(str(root), client, trusted=trusted, learning=learning)
+    async def open(
+        self,
+        root: Path,
+        client: str = "c",
+        trusted: bool = True,
+        learning: bool = True,
+        how: How | None = None,
+    ) -> None:
+        await self.projects.open(str(root), client, trusted=trusted, learning=learning, how=how)
 
     async def watching(self, root: Path) -> None:
         """Waits for the watcher of a project that was just opened."""

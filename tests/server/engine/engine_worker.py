@@ -26,12 +26,16 @@ def main() -> None:
     parser.add_argument("--parent-pid", type=int)
     parser.add_argument("--seconds")
     parser.add_argument("--repair", action="store_true")
+    parser.add_argument("--method")
+    parser.add_argument("--set", action="append")
+    parser.add_argument("--learning-rate")
     arguments = parser.parse_args()
     plan = (arguments.root / "plan").read_text()
     files = arguments.changed_file_list.read_text().split()
     record = arguments.root / ".worker.json"
     runs = json.loads(record.read_text())["runs"] if record.exists() else []
     run = {"pid": os.getpid(), "nice": os.nice(0), "parent": arguments.parent_pid, "files": files}
+    run |= {"method": [arguments.method, arguments.set, arguments.learning_rate]}
     run |= {"seconds": arguments.seconds, "runs": [*runs, "repair" if arguments.repair else ",".join(files)]}
     record.write_text(json.dumps(run))
     say(event="progress", stage="training", fraction=0.5, message=f"step 1 on {','.join(files)}")

@@ -201,6 +201,24 @@ async def test_a_repair_of_an_open_project_is_noted(engine: Engine, tmp_path: Pa
         assert agenda.repair_asked == asked
 
 
+@pytest.mark.parametrize(
+    "method, message",
+    [
+        ({"name": "magic"}, "there is no method 'magic'"),
+        ({"name": "lora", "parameters": {"rank": 4096}}, "lora.rank must be a whole number from 1 to 128"),
+        ({"name": "lora", "parameters": 5}, "method.parameters must be an object"),
+        ({"parameters": {}}, "method.name is missing"),
+        ("lora", "method must be an object"),
+    ],
+)
+async def test_a_bad_method_is_named(engine: Engine, tmp_path: Path, method: Any, message: str) -> None:
+    body = {"root": str(tmp_path), "client": "c", "trusted": False, "learning": False, "method": method}
+    status, code, text = error_of(await engine.http.post("/v1/projects/open", json=body))
+    assert (status, code) == (400, "bad_request")
+    assert message in text
+    assert engine.projects.open_count == 0
+
+
 @pytest.mark.parametrize("body, message", BAD_BODIES)
 async def test_a_bad_field_is_named(engine: Engine, body: dict[str, Any], message: str) -> None:
     status, code, text = error_of(await complete(engine, **body))

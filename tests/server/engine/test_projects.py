@@ -16,6 +16,7 @@ from engine_harness import AT_ONCE, Harness, put
 from tailora.engine import outcomes
 from tailora.engine import project as project_module
 from tailora.engine.project import Project
+from tailora.method_options import how_of
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.outcomes import Accepted
 from tailora_adapters.store import Store
@@ -98,6 +99,36 @@ async def test_what_is_kept_out_is_not_trained_on_request(harness: Harness, root
     with pytest.raises(TailoraError, match=r"tailora\.toml sets learning\.enabled = false"):
         await harness.projects.train(str(root))
     assert harness.projects.status(str(root))["state"] == "off"
+
+
+async def test_a_run_is_told_the_method(harness: Harness, root: Path) -> None:
+    (root / "tailora.toml").write_text(
+        '[learning]\nmethod = "prefix"\n[learning.methods.prefix]\ntokens = 5\n'
+    )
+    await harness.open(root)  # by the files
+    await harness.watching(root)
+    put(root / "a.py")
+    await harness.until(root, is_idle)
+    assert json.loads((root / ".worker.json").read_text())["method"] == ["prefix", ["tokens=5"], None]
+    await harness.open(root, how=how_of("dora", {"learning_rate": 0.01}))
+    put(root / "b.py")
+    await harness.until(root, lambda _: '"dora"' in (root / ".worker.json").read_text())
+    assert json.loads((root / ".worker.json").read_text())["method"] == ["dora", None, "0.01"]
+
+
+async def test_what_could_not_serve_is_not_trained_and_the_status_says_why(home: Path, root: Path) -> None:
+    harness = Harness(AT_ONCE, unserved=lambda method: "it could not serve" if method == "prefix" else None)
+    await harness.open(root, how=how_of("prefix", {}))
+    await harness.watching(root)
+    put(root / "a.py")
+    status = await harness.until(root, lambda status: status["changed_files"] == 1)
+    assert (status["state"], status["message"]) == ("off", "it could not serve")
+    with pytest.raises(TailoraError, match="it could not serve"):
+        await harness.projects.train(str(root))
+    assert not (root / ".worker.json").exists()
+    await harness.open(root, how=how_of("lora", {}))
+    await harness.until(root, is_idle)
+    await harness.projects.close_all()
 
 
 async def test_who_learns_by_hand_alone_may(harness: Harness, root: Path) -> None:

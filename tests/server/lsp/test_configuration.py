@@ -69,6 +69,25 @@ async def test_the_repositorys_file(start_editor, engine, tmp_path):
     assert engine.opened[str(tmp_path)]["learning"] is False
 
 
+async def test_the_engine_is_told_the_method(start_editor, engine, tmp_path):
+    settings = tmp_path / "tailora.toml"
+    settings.write_text('[learning]\nmethod = "prefix"\n[learning.methods.prefix]\ntokens = 5\n')
+    editor = await start_editor(
+        folders=[tmp_path],
+        options={"learning": {"methods": {"prefix": {"start": "random"}, "lora": {"rank": 4}}}},
+    )
+    await editor.status(lambda told: told.project is not None)
+    parameters = {"tokens": 5, "start": "random"}
+    assert engine.opened[str(tmp_path)]["method"] == {"name": "prefix", "parameters": parameters}
+    settings.write_text("[learning]\nenabled = false\n[learning.methods.lora]\nrank = 4096\n")
+    saved = types.DidSaveTextDocumentParams(types.TextDocumentIdentifier(settings.as_uri()))
+    editor.client.text_document_did_save(saved)
+    await editor.until(lambda: engine.opened[str(tmp_path)]["learning"] is False)
+    assert engine.opened[str(tmp_path)]["method"] == {"name": "lora", "parameters": {"rank": 4}}
+    await editor.until(lambda: editor.messages)
+    assert "learning.methods.lora.rank: 4096 in tailora.toml is not a whole number" in editor.messages[-1]
+
+
 async def test_vscode_is_asked_to_tell_of_changes(editor):
     await editor.until(lambda: editor.registrations)
     assert editor.registrations[0].method == types.WORKSPACE_DID_CHANGE_CONFIGURATION
