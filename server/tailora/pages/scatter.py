@@ -9,6 +9,7 @@ import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tailora.pages.markup import element
 from tailora.pages.svg import COLOURS, Axis, labels_of, linear_axis, log_axis, path, text
@@ -20,7 +21,7 @@ WIDTH, HEIGHT = 460, 390
 """Units of the drawing; a page shows it as wide as there is room, a phone at 0.7 of that."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 14, 54
 _RADIUS = 5.5
-_CHARACTER, _LINE = 6.9, 14.0
+_CHARACTER, _LINE = 7.5, 14.0
 """Size of a character of 12 units, rather too much: no font is at hand to measure by."""
 _REACH = 200
 """How far a label may lie from its point."""
@@ -69,6 +70,9 @@ class Chart:
     y_text: Callable[[float], str] | None = None
 
 
+_Place = tuple[float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class _Box:
     left: float
@@ -81,6 +85,11 @@ class _Box:
         wide = min(self.right, other.right) - max(self.left, other.left)
         high = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(wide, 0.0) * max(high, 0.0)
+
+    def distance(self, place: _Place) -> float:
+        """To the nearest point of the box; 0 inside."""
+        across = max(self.left - place[0], 0.0, place[0] - self.right)
+        return math.hypot(across, max(self.top - place[1], 0.0, place[1] - self.bottom))
 
 
 def scatter(chart: Chart) -> ET.Element:
@@ -104,9 +113,10 @@ def scatter(chart: Chart) -> ET.Element:
     heights = [value for mark in chart.marks for value in _heights(mark)] + [one.y for one in chart.levels]
     y = linear_axis(heights, HEIGHT - _BOTTOM, _TOP)
     _frame(svg, chart, x, y)
-    taken = list(_levels(svg, chart, x, y))
-    if len(chart.front) > 1:
-        svg.append(element("path", class_="front", d=_steps(chart, x, y)))
+    names = list(_levels(svg, chart, x, y))
+    front = _steps(chart, x, y)
+    if len(front) > 1:
+        svg.append(element("path", class_="front", d=path(front)))
     places = [(x.place(mark.x), y.place(mark.y)) for mark in chart.marks]
     for mark, (across, _) in zip(chart.marks, places, strict=True):
         if mark.low is not None and mark.high is not None:
@@ -117,7 +127,15 @@ def scatter(chart: Chart) -> ET.Element:
         )
         group.append(_shape(mark.kind, across, down, _RADIUS))
         svg.append(group)
-    _labels(svg, chart.marks, places, y, taken)
+    lines: list[tuple[_Place, _Place]] = [
+        ((_LEFT, y.place(one.y)), (WIDTH - _RIGHT, y.place(one.y))) for one in chart.levels
+    ]
+    lines += [
+        ((across, y.place(mark.low)), (across, y.place(mark.high)))
+        for mark, (across, _) in zip(chart.marks, places, strict=True)
+        if mark.low is not None and mark.high is not None
+    ]
+    _labels(svg, chart.marks, places, names, [_along(*ends) for ends in (*lines, *pairwise(front))])
     return svg
 
 
@@ -182,13 +200,19 @@ def _levels(svg: ET.Element, chart: Chart, x: Axis, y: Axis) -> Iterator[_Box]:
         yield box
 
 
-def _steps(chart: Chart, x: Axis, y: Axis) -> str:
+def _along(one: _Place, other: _Place) -> _Box:
+    """Around a line along one of the axes."""
+    (left, right), (top, bottom) = (sorted(ends) for ends in zip(one, other, strict=True))
+    return _Box(left - 2, top - 2, right + 2, bottom + 2)
+
+
+def _steps(chart: Chart, x: Axis, y: Axis) -> list[_Place]:
     """The front as steps: what a point costs, it also costs to be no better than it."""
     places = [(x.place(chart.marks[one].x), y.place(chart.marks[one].y)) for one in chart.front]
-    corners = [places[0]]
+    corners = places[:1]
     for across, down in places[1:]:
         corners += [(across, corners[-1][1]), (across, down)]
-    return path(corners)
+    return corners
 
 
 def _error_bar(mark: Mark, across: float, y: Axis) -> ET.Element:
@@ -232,39 +256,35 @@ def _turned(points: Sequence[tuple[float, float]], times: int) -> list[tuple[flo
 def _labels(
     svg: ET.Element,
     marks: Sequence[Mark],
-    places: Sequence[tuple[float, float]],
-    y: Axis,
+    places: Sequence[_Place],
     taken: list[_Box],
+    lines: Sequence[_Box],
 ) -> None:
-    """Names beside their points: each takes the free place that is nearest, those in the thick of it first."""
+    """Names beside their points: each takes the nearest free place, those in the thick of it first. A place is worse
+    for lying on a line, and for being as near to another point as to its own."""
     size = _RADIUS + 1
     points = [_Box(a - size, d - size, a + size, d + size) for a, d in places]
-    bars = [
-        _Box(a - 3, y.place(mark.high), a + 3, y.place(mark.low))
-        for mark, (a, _) in zip(marks, places, strict=True)
-        if mark.low is not None and mark.high is not None
-    ]
 
     def alone(one: int) -> float:
         return sorted(math.dist(places[one], other) for other in places)[min(2, len(places) - 1)]
 
+    def dear(one: int, distance: float, box: _Box) -> float:
+        own = box.distance(places[one])
+        mistaken = sum(box.distance(other) < own + 5 for other in places if other != places[one])
+        covered = sum(box.overlap(other) for other in [*taken, *points])
+        return 100 * covered + sum(box.overlap(other) for other in lines) + 60 * mistaken + 4 * distance
+
     for one in sorted(range(len(marks)), key=alone):
         wide = _CHARACTER * len(marks[one].name)
-        box = min(
-            _around(places[one], wide),
-            key=lambda found: (
-                100 * sum(found[1].overlap(other) for other in [*taken, *points])
-                + 5 * sum(found[1].overlap(other) for other in bars)
-                + 4 * found[0]
-            ),
-        )[1]
+        box = min(_around(places[one], wide), key=lambda found: dear(one, *found))[1]
         taken.append(box)
-        across, down = places[one]
-        near = (min(max(across, box.left), box.right), min(max(down, box.top + 3), box.bottom - 3))
+        near = (
+            min(max(places[one][0], box.left), box.right),
+            min(max(places[one][1], box.top + 3), box.bottom - 3),
+        )
         if math.dist(near, places[one]) > 2.5 * _RADIUS:
             svg.append(element("path", class_="leader", d=path([places[one], near])))
-        label = text(svg, marks[one].name, box.left, box.bottom - 3.5, anchor="start")
-        label.set("class", "label")
+        text(svg, marks[one].name, box.left, box.bottom - 3.5, anchor="start").set("class", "label")
 
 
 def _around(place: tuple[float, float], wide: float) -> Iterator[tuple[float, _Box]]:

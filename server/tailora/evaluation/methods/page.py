@@ -94,12 +94,7 @@ def report_page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
         _with_what(groups),
         element("h2", "How to read this"),
         facts(dict(_READING)),
-        element(
-            "p",
-            "Not measured: GPUs (CUDA), where times, memory and which methods are fast differ; other models and "
-            "repositories than those above; what people make of the suggestions. Times and memory hold for this "
-            "machine alone.",
-        ),
+        element("p", _not_measured(groups)),
     )
 
 
@@ -228,6 +223,29 @@ def _commands(group: Group, name: str) -> ET.Element:
     return element("details", element("summary", name), parts)
 
 
+def _not_measured(groups: Sequence[Group]) -> str:
+    gpu = any(run["meta_info"]["system_info"]["accelerator"] != "cpu" for run in _runs(groups))
+    return (
+        f"Not measured: {'' if gpu else 'GPUs (CUDA), where times, memory and which methods are fast differ; '}other "
+        "models and repositories than those above; what people make of the suggestions. Times and memory hold for this "
+        "machine alone."
+    )
+
+
+def _prices(runs: Sequence[Mapping[str, Any]]) -> str:
+    told = []
+    for run in runs:
+        money = run["train_info"]["money"]
+        parts = [
+            f"{money[name]:g} {money['currency']} {unit}"
+            for name, unit in (("price_per_kwh", "a kWh"), ("price_per_hour", "an hour"))
+            if money[name]
+        ]
+        note = f" ({money['note']})" if money["note"] else ""
+        told.append(" and ".join(parts) + note if parts else "no price given")
+    return "; ".join(_all(told))
+
+
 def _with_what(groups: Sequence[Group]) -> ET.Element:
     """Versions, hashes and tolerance; where runs differ, all values."""
     runs = _runs(groups)
@@ -265,6 +283,7 @@ def _with_what(groups: Sequence[Group]) -> ET.Element:
                 f"{told('system_info', 'machine')}, {told('system_info', 'instructions')}",
                 "Tolerance": f"a repetition's loss may differ by {told('tolerance', 'loss')} nats a token: "
                 f"{told('tolerance', 'note')}",
+                "Prices": _prices(runs),
                 "Energy": "; ".join(_all(run["train_info"]["energy"]["source"] for run in runs)),
                 "Insecure lines": "; ".join(
                     _all(part["tool"] for run in runs if (part := run["test_info"]["insecure"]))

@@ -27,7 +27,7 @@ _AXES = (
     _Axis("parameters", "trainable parameters", "trainable parameters", wording.compact, logarithmic=True),
     _Axis("train_time", "training time", "training, s", wording.compact),
     _Axis("memory", "peak memory", "peak memory, GB", lambda value: f"{value:g}", 1e-9),
-    _Axis("overhead", "latency", "time for a token over the base's, %", lambda value: f"{value:+g}", 100.0),
+    _Axis("overhead", "latency", "time for a token over the base's, %", wording.signed, 100.0),
 )
 
 

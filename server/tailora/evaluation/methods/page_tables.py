@@ -102,6 +102,7 @@ def failures(group: Group) -> ET.Element | None:
         )
         for row in group.rows
         for run in row.failed
+        if row.runs  # else its row says so
     ]
     return element("ul", told, class_="notes") if told else None
 
@@ -110,25 +111,30 @@ _STATUS = {"failed": "failed", "canceled": "was cancelled"}
 
 
 def grids(group: Group, kinds: Mapping[str, int]) -> ET.Element | None:
-    """The learning rates that were tried; those that diverged are marked, the one that was taken is set in bold."""
-    runs = [(row, run) for row in group.rows for run in (*row.runs, *row.failed) if run["train_info"]["grid"]]
-    rates = sorted({entry["learning_rate"] for _, run in runs for entry in run["train_info"]["grid"]})
-    if not rates:
+    """The learning rates that were tried, by seed; those that diverged are marked, the ones taken are set in bold."""
+    runs = [run for row in group.rows for run in _by_seed(row) if run["train_info"]["grid"]]
+    seeds_ = sorted({run["run_info"]["seed"] for run in runs})
+    if not seeds_:
         return None
+    rows, diverged = [], 0
+    for row in group.rows:
+        tried: dict[float, dict[int, Cell]] = {}
+        for run in _by_seed(row):
+            for entry in run["train_info"]["grid"]:
+                taken = entry["learning_rate"] == run["train_info"]["learning_rate"]
+                tried.setdefault(entry["learning_rate"], {})[run["run_info"]["seed"]] = _rate(entry, taken)
+                diverged += entry["status"] == "diverged"
+        for rate, cells in sorted(tried.items()):
+            told = [cells.get(seed, _NONE) for seed in seeds_]
+            rows.append([_name(row, kinds), Cell(f"{rate:g}", rate), *told])
     columns = [
         Column("method", number=False),
-        Column("seed"),
-        *(Column(f"{rate:g}", "validation loss") for rate in rates),
+        Column("learning rate"),
+        *(Column(f"seed {seed}", "validation loss") for seed in seeds_),
     ]
-    rows = []
-    for row, run in runs:
-        tried: dict[float, list[Mapping[str, Any]]] = {}
-        for entry in run["train_info"]["grid"]:
-            tried.setdefault(entry["learning_rate"], []).append(entry)
-        taken = run["train_info"]["learning_rate"]
-        cells = [_rate(tried[rate][-1], rate == taken) if rate in tried else _NONE for rate in rates]
-        rows.append([_name(row, kinds), Cell(str(run["run_info"]["seed"]), run["run_info"]["seed"]), *cells])
-    return plain_table("Learning rates", columns, rows, summary="The one that was taken is set in bold.")
+    title = f"Learning rates, of which {diverged} diverged" if diverged else "Learning rates"
+    table = plain_table("Learning rates", columns, rows, summary="Those that were taken are set in bold.")
+    return element("details", element("summary", title), table)
 
 
 def _rate(entry: Mapping[str, Any], taken: bool) -> Cell:
@@ -153,7 +159,7 @@ def seeds(group: Group, kinds: Mapping[str, int]) -> ET.Element:
     ]
     rows = []
     for row in group.rows:
-        for run in sorted((*row.runs, *row.failed), key=lambda one: one["run_info"]["seed"]):
+        for run in _by_seed(row):
             rows.append([_name(row, kinds), *_run_cells(run, names, group, len(columns) - 2)])
     return element("details", element("summary", "Each run by itself"), sortable_table("Runs", columns, rows))
 
@@ -177,6 +183,11 @@ def _run_cells(run: Mapping[str, Any], names: Sequence[str], group: Group, width
     cells.append(Cell(wording.seconds(train["train_time"]), train["train_time"]))
     cells += [Cell(wording.count(number), float(number)) for number in (train["tokens"], train["steps"])]
     return [*cells, Cell(str(info["started_again"]), float(info["started_again"]))]
+
+
+def _by_seed(row: Row) -> list[Mapping[str, Any]]:
+    """All runs, those that failed too."""
+    return sorted((*row.runs, *row.failed), key=lambda run: int(run["run_info"]["seed"]))
 
 
 def _metrics(group: Group) -> list[str]:

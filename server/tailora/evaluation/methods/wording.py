@@ -1,4 +1,7 @@
-"""How figures of a comparison are written: units, signs, intervals, names. Knows nothing of pages or reports' files."""
+"""How figures of a comparison are written: units, signs, intervals, names. Knows nothing of pages or reports' files.
+
+A number is never parted from its unit or sign at the end of a line.
+"""
 
 import math
 
@@ -7,7 +10,7 @@ from tailora.evaluation.methods.intervals import Difference, Mean
 
 __all__ = [
     "compact", "count", "difference", "interval", "is_share", "megabytes", "metric_name", "money", "p_value",
-    "seconds", "share", "task_name", "value",
+    "seconds", "share", "signed", "task_name", "value",
 ]  # fmt: skip
 
 _TASKS = {
@@ -38,7 +41,7 @@ def is_share(group: Group, name: str) -> bool:
 
 def value(number: float, in_percent: bool) -> str:
     """A metric."""
-    return f"{100 * number:.1f} %" if in_percent else f"{number:.3f}"
+    return f"{100 * number:.1f}\u00a0%" if in_percent else f"{number:.3f}"
 
 
 def interval(mean: Mean, in_percent: bool) -> str:
@@ -46,19 +49,23 @@ def interval(mean: Mean, in_percent: bool) -> str:
     if mean.low is None or mean.high is None:
         return ""
     factor, digits = (100, 1) if in_percent else (1, 3)
-    return f"{_signed_zero(factor * mean.low, digits)} to {_signed_zero(factor * mean.high, digits)}"
+    return (
+        f"{_signed_zero(factor * mean.low, digits)}\u00a0to\u00a0{_signed_zero(factor * mean.high, digits)}"
+    )
 
 
 def difference(found: Difference, in_percent: bool) -> tuple[str, str]:
     """A difference and its interval, both with signs; points where the metric is in percent."""
     factor, digits = (100, 1) if in_percent else (1, 3)
     numbers = [_signed(factor * one, digits) for one in (found.value, found.low, found.high)]
-    return numbers[0], f"{numbers[1]} to {numbers[2]}"
+    return numbers[0], f"{numbers[1]}\u00a0to\u00a0{numbers[2]}"
 
 
 def p_value(number: float) -> str:
     """A probability."""
-    return "p < 0.001" if number < 0.001 else f"p = {number:.3f}" if number < 0.1 else f"p = {number:.2f}"
+    if number < 0.001:
+        return "p\u00a0<\u00a00.001"
+    return f"p\u00a0=\u00a0{number:.{3 if number < 0.1 else 2}f}"
 
 
 def count(number: float) -> str:
@@ -74,33 +81,38 @@ def compact(number: float) -> str:
     return f"{number:g}"
 
 
+def signed(number: float) -> str:
+    """A number as a label of an axis of differences: +2, 0, -1."""
+    return f"{number:+g}".replace("-", "\u2212") if number else "0"
+
+
 def megabytes(number: float) -> str:
     """Bytes: kB, MB or GB, each a thousand of the smaller."""
     if number >= 1e9:
-        return f"{number / 1e9:.2f} GB"
+        return f"{number / 1e9:.2f}\u00a0GB"
     if number >= 1e6:
-        return f"{number / 1e6:.1f} MB"
-    return f"{number / 1e3:.1f} kB" if number else "0"
+        return f"{number / 1e6:.1f}\u00a0MB"
+    return f"{number / 1e3:.1f}\u00a0kB" if number else "0"
 
 
 def seconds(number: float) -> str:
     """A time: s, from ten minutes on min."""
     if number >= 600:
-        return f"{number / 60:,.0f} min"
-    return f"{number:.0f} s" if number >= 10 else f"{number:.1f} s"
+        return f"{number / 60:,.0f}\u00a0min"
+    return f"{number:.0f}\u00a0s" if number >= 10 else f"{number:.1f}\u00a0s"
 
 
 def share(number: float, signed: bool = False) -> str:
     """A share in percent, with three digits that say something."""
     percent = 100 * number
     digits = 1 if abs(percent) >= 1 or not percent else min(4, 1 - math.floor(math.log10(abs(percent))))
-    return f"{_signed(percent, digits) if signed else f'{percent:.{digits}f}'} %"
+    return f"{_signed(percent, digits) if signed else f'{percent:.{digits}f}'}\u00a0%"
 
 
 def money(number: float, currency: str) -> str:
     """An amount, with at least two digits that say something."""
     digits = 2 if number >= 0.1 or not number else min(8, 1 - math.floor(math.log10(number)))
-    return f"{number:,.{digits}f} {currency}"
+    return f"{number:,.{digits}f}\u00a0{currency}"
 
 
 def _signed(number: float, digits: int) -> str:

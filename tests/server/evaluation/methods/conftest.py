@@ -203,11 +203,11 @@ def make_run(
     }  # fmt: skip
 
 
-def make_failed(run: Run, why: str) -> Run:
-    """The same run, if it had failed."""
+def make_failed(run: Run, why: str, *, diverged: bool = False) -> Run:
+    """The same run, if it had failed; perhaps because every learning rate diverged."""
     run["run_info"]["error_msg"] = why
     run["train_info"] |= {"status": "failed", "learning_rate": None}
-    for row in run["train_info"]["grid"]:
+    for row in run["train_info"]["grid"] if diverged else ():
         row |= {"status": "diverged", "validation_loss": None, "message": "loss 48.2 after 9 steps"}
     run["test_info"] |= {
         "metrics": {},
@@ -236,7 +236,7 @@ def make_comparison() -> list[Run]:
                         "message": "loss 31.7 after 12 steps",
                     }
                 if method == "prompt" and task == "repair":
-                    make_failed(run, "every learning rate diverged")
+                    make_failed(run, "every learning rate diverged", diverged=True)
                 if (method, task, seed) == ("dora", "completion", 2):
                     make_failed(run, "out of memory: 3.1 GB were free, 3.4 GB needed")
                 runs.append(run)
