@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tailora.pages.markup import element
 from tailora.pages.svg import COLOURS, Axis, labels_of, linear_axis, log_axis, path, text
 from tailora_adapters.errors import TailoraError
@@ -71,6 +74,7 @@ class Chart:
 
 
 _Place = tuple[float, float]
+_Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,6 @@ class _Box:
         wide = min(self.right, other.right) - max(self.left, other.left)
         high = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(wide, 0.0) * max(high, 0.0)
-
-    def distance(self, place: _Place) -> float:
-        """To the nearest point of the box; 0 inside."""
-        across = max(self.left - place[0], 0.0, place[0] - self.right)
-        return math.hypot(across, max(self.top - place[1], 0.0, place[1] - self.bottom))
 
 
 def scatter(chart: Chart) -> ET.Element:
@@ -113,11 +112,11 @@ def scatter(chart: Chart) -> ET.Element:
     heights = [value for mark in chart.marks for value in _heights(mark)] + [one.y for one in chart.levels]
     y = linear_axis(heights, HEIGHT - _BOTTOM, _TOP)
     _frame(svg, chart, x, y)
-    names = list(_levels(svg, chart, x, y))
+    places = [(x.place(mark.x), y.place(mark.y)) for mark in chart.marks]
+    names = list(_levels(svg, chart, places, y))
     front = _steps(chart, x, y)
     if len(front) > 1:
         svg.append(element("path", class_="front", d=path(front)))
-    places = [(x.place(mark.x), y.place(mark.y)) for mark in chart.marks]
     for mark, (across, _) in zip(chart.marks, places, strict=True):
         if mark.low is not None and mark.high is not None:
             svg.append(_error_bar(mark, across, y))
@@ -180,9 +179,9 @@ def _frame(svg: ET.Element, chart: Chart, x: Axis, y: Axis) -> None:
     label.set("transform", f"rotate(-90 15 {middle:.1f})")
 
 
-def _levels(svg: ET.Element, chart: Chart, x: Axis, y: Axis) -> Iterator[_Box]:
-    """Draws the levels; yields where their names stand. Where two are close, one stands above, the other below."""
-    used: list[_Box] = []
+def _levels(svg: ET.Element, chart: Chart, places: Sequence[_Place], y: Axis) -> Iterator[_Box]:
+    """Draws the levels; yields where their names stand: above or below, at the end or the beginning, off the points."""
+    used = [_around_point(place) for place in places]
     for level in sorted(chart.levels, key=lambda one: -one.y):
         place = y.place(level.y)
         svg.append(element("path", class_="level", d=path([(_LEFT, place), (WIDTH - _RIGHT, place)])))
@@ -198,6 +197,11 @@ def _levels(svg: ET.Element, chart: Chart, x: Axis, y: Axis) -> Iterator[_Box]:
         label = text(svg, level.name, box.left, box.bottom - 3, anchor="start")
         label.set("class", "level-name")
         yield box
+
+
+def _around_point(place: _Place) -> _Box:
+    size = _RADIUS + 1
+    return _Box(place[0] - size, place[1] - size, place[0] + size, place[1] + size)
 
 
 def _along(one: _Place, other: _Place) -> _Box:
@@ -262,21 +266,20 @@ def _labels(
 ) -> None:
     """Names beside their points: each takes the nearest free place, those in the thick of it first. A place is worse
     for lying on a line, and for being as near to another point as to its own."""
-    size = _RADIUS + 1
-    points = [_Box(a - size, d - size, a + size, d + size) for a, d in places]
+    points = [_around_point(place) for place in places]
 
     def alone(one: int) -> float:
         return sorted(math.dist(places[one], other) for other in places)[min(2, len(places) - 1)]
 
-    def dear(one: int, distance: float, box: _Box) -> float:
-        own = box.distance(places[one])
-        mistaken = sum(box.distance(other) < own + 5 for other in places if other != places[one])
-        covered = sum(box.overlap(other) for other in [*taken, *points])
-        return 100 * covered + sum(box.overlap(other) for other in lines) + 60 * mistaken + 4 * distance
-
     for one in sorted(range(len(marks)), key=alone):
         wide = _CHARACTER * len(marks[one].name)
-        box = min(_around(places[one], wide), key=lambda found: dear(one, *found))[1]
+        others = [other for other in places if other != places[one]]
+        candidates = np.concatenate([_around(places[one], wide), _anywhere(places[one], wide)])  # (places, 5)
+        boxes, distance = candidates[:, :4], candidates[:, 4]
+        own = _distances(boxes, [places[one]])
+        mistaken = (_distances(boxes, others) < own + 5).sum(axis=1)
+        dear = 1000 * _overlaps(boxes, taken) + 100 * _overlaps(boxes, points) + _overlaps(boxes, lines)
+        box = _Box(*map(float, boxes[np.argmin(dear + 60 * mistaken + 4 * distance)]))
         taken.append(box)
         near = (
             min(max(places[one][0], box.left), box.right),
@@ -287,17 +290,45 @@ def _labels(
         text(svg, marks[one].name, box.left, box.bottom - 3.5, anchor="start").set("class", "label")
 
 
-def _around(place: tuple[float, float], wide: float) -> Iterator[tuple[float, _Box]]:
-    """Places for a label inside the frame, with their distance; right of the point first, the others a little later."""
+def _around(place: _Place, wide: float) -> _Numbers:
+    """(places, 5): boxes for a label around a point, and their distance; right of it first, others a little later."""
     across, down = place
+    found = []
     for distance in range(0, _REACH, 4):
         reach = _RADIUS + 3 + distance
         for turn, dear in ((0, 0), (180, 1), (270, 2), (90, 2), (315, 3), (45, 3), (225, 3), (135, 3)):
-            right, below = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-            middle = across + reach * right
-            left = middle - wide * (0.5 - 0.5 * (round(right, 6) > 0) + 0.5 * (round(right, 6) < 0))
+            right, below = round(math.cos(math.radians(turn)), 6), round(math.sin(math.radians(turn)), 6)
+            left = across + reach * right + wide * ((right > 0) - 1 if right else -0.5)
             top = down + reach * below - _LINE / 2 + below * _LINE / 2
-            box = _Box(left, top, left + wide, top + _LINE)
-            if box.left >= _LEFT and box.right <= WIDTH and box.top >= 0 and box.bottom <= HEIGHT - _BOTTOM:
-                yield distance + dear, box
-    yield _REACH, _Box(_LEFT, _TOP, _LEFT + wide, _TOP + _LINE)
+            found.append((left, top, left + wide, top + _LINE, distance + dear))
+    boxes = np.array(found, dtype=np.float64)
+    inside = (boxes[:, 0] >= _LEFT) & (boxes[:, 2] <= WIDTH) & (boxes[:, 1] >= 0)
+    return boxes[inside & (boxes[:, 3] <= HEIGHT - _BOTTOM)]
+
+
+def _anywhere(place: _Place, wide: float) -> _Numbers:
+    """(places, 5): boxes for a label all over the frame, and their distance."""
+    left, top = np.meshgrid(
+        np.arange(_LEFT, max(WIDTH - wide, _LEFT + 1), 12.0),
+        np.arange(_TOP, HEIGHT - _BOTTOM - _LINE, _LINE / 2),
+    )
+    boxes = np.stack([left, top, left + wide, top + _LINE], axis=-1).reshape(-1, 4)
+    return np.concatenate([boxes, _distances(boxes, [place])], axis=1)
+
+
+def _overlaps(boxes: _Numbers, others: Sequence[_Box]) -> _Numbers:
+    """(boxes,): area that each has in common with others."""
+    sides = np.array([(one.left, one.top, one.right, one.bottom) for one in others]).reshape(-1, 4)
+    wide = np.minimum(boxes[:, None, 2], sides[:, 2]) - np.maximum(boxes[:, None, 0], sides[:, 0])
+    high = np.minimum(boxes[:, None, 3], sides[:, 3]) - np.maximum(boxes[:, None, 1], sides[:, 1])
+    areas: _Numbers = (np.maximum(wide, 0) * np.maximum(high, 0)).sum(axis=1)
+    return areas
+
+
+def _distances(boxes: _Numbers, places: Sequence[_Place]) -> _Numbers:
+    """(boxes, places): from each box to each point; 0 inside."""
+    ends = np.array(places, dtype=np.float64).reshape(-1, 2)
+    across = np.maximum(boxes[:, None, 0] - ends[:, 0], ends[:, 0] - boxes[:, None, 2])
+    down = np.maximum(boxes[:, None, 1] - ends[:, 1], ends[:, 1] - boxes[:, None, 3])
+    result: _Numbers = np.hypot(np.maximum(across, 0), np.maximum(down, 0))
+    return result

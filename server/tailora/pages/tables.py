@@ -13,6 +13,10 @@ from tailora.pages.markup import Content, element
 __all__ = ["Cell", "Column", "plain_table", "sortable_table"]
 
 
+_PAGE = 14
+"""Rows from which on a table may be parted between two sheets of paper."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: its name, a word on its unit below it, and whether it holds numbers."""
@@ -82,7 +86,8 @@ def _framed(
     body = element("tbody", [_row(columns, row) for row in rows])
     title = element("caption", element("strong", caption), element("span", summary) if summary else None)
     table = element("table", title, head, body, class_=kind)
-    return element("div", table, class_="table", role="region", aria_label=caption, tabindex=0)
+    long = " long" if len(rows) > _PAGE else ""
+    return element("div", table, class_=f"table{long}", role="region", aria_label=caption, tabindex=0)
 
 
 def _row(columns: Sequence[Column], cells: Sequence[Cell]) -> ET.Element:

@@ -21,6 +21,7 @@ class _Axis:
     text: Callable[[float], str]
     scale: float = 1.0
     logarithmic: bool = False
+    """Always; other axes are where all is above 0 and spans more than a decade."""
 
 
 _AXES = (
@@ -41,11 +42,10 @@ def _chart(group: Group, kinds: Mapping[str, int], axis: _Axis) -> ET.Element | 
     in_percent = wording.is_share(group, group.main)
     scale = 100.0 if in_percent else 1.0
     rows = [row for row in group.rows if row.trained and group.main in row.metrics]
-    drawn = [
-        row
-        for row in rows
-        if axis.cost in row.costs and (row.costs[axis.cost].value > 0 or not axis.logarithmic)
-    ]
+    known = [row for row in rows if axis.cost in row.costs]
+    found = [row.costs[axis.cost].value for row in known]
+    logarithmic = axis.logarithmic or (min(found, default=0.0) > 0 and max(found) > 10 * min(found))
+    drawn = [row for row in known if row.costs[axis.cost].value > 0 or not logarithmic]
     if not drawn:
         return None
     marks = []
@@ -64,12 +64,12 @@ def _chart(group: Group, kinds: Mapping[str, int], axis: _Axis) -> ET.Element | 
     chart = Chart(
         title=f"{metric} against {axis.title}",
         summary=f"{len(marks)} methods. On the Pareto front, cheapest first: {names}.",
-        x_label=axis.label,
+        x_label=axis.label + (" (logarithmic)" if logarithmic else ""),
         y_label=f"{metric}{', %' if in_percent else ''}",
         marks=tuple(marks),
         levels=levels,
         front=tuple(drawn.index(row) for row in front),
-        logarithmic=axis.logarithmic,
+        logarithmic=logarithmic,
         x_text=lambda value: axis.text(round(value, 9)),
     )
     left_out = [row.title for row in group.rows if row.trained and row not in drawn]

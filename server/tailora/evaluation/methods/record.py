@@ -168,7 +168,7 @@ def _join(path: Any) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            name = part if _PLAIN.fullmatch(part) else json.dumps(_readable(part))
+            name = part if _PLAIN.fullmatch(part) else json.dumps(_readable(part), ensure_ascii=False)
             text += f".{name}" if text else name
     return text or "the report"
 

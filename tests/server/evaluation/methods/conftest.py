@@ -259,6 +259,14 @@ def comparison() -> list[Run]:
     return make_comparison()
 
 
+@pytest.fixture(scope="session")
+def groups() -> list[Any]:
+    """The groups of a whole comparison; not to be changed."""
+    from tailora.evaluation.methods.aggregate import group_runs
+
+    return group_runs(make_comparison())
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[list[Run]], Path]:
     """Writes reports into a folder, each in a file of its own."""
