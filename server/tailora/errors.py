@@ -7,6 +7,7 @@ TailoraError
 ├── CheckerFailed            a static checker that gave no answer; raised by repair.checkers, shown beside the repair
 ├── RepairError              a repair, or running the tests for one, needs what is not there; says what to do
 ├── PromptTooLong            a prompt that cannot be cut to the context length; raised by a generator
+├── ReportInvalid            a run's report that is not whole; raised by evaluation.methods.record, left out or shown
 └── OptionError              a setting with a bad value; names its key, recovered by the default
 """
 
@@ -20,6 +21,7 @@ __all__ = [
     "OptionError",
     "PromptTooLong",
     "RepairError",
+    "ReportInvalid",
 ]
 
 
@@ -49,6 +51,15 @@ class RepairError(TailoraError):
 
 class PromptTooLong(TailoraError):
     """The prompt exceeds the model's context even after cutting."""
+
+
+class ReportInvalid(TailoraError):
+    """The report of a run that cannot be used; ``problems`` has each, in plain words."""
+
+    def __init__(self, path: str, problems: list[str]) -> None:
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+        self.path = path
+        self.problems = problems
 
 
 class OptionError(TailoraError):

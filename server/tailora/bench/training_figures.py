@@ -12,7 +12,7 @@ from typing import Any
 
 from tailora.bench.figures import Figures, short
 from tailora.bench.training_job import SIDES, Measurement, Trained
-from tailora.evaluation.plot import Point, Series, line_plot
+from tailora.pages.lines import Point, Series, line_plot
 
 __all__ = ["Round", "first_at", "plot", "summarise_training", "target_of"]
 

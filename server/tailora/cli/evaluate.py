@@ -11,12 +11,14 @@ from tailora.cli.output import err, out, print_json, progress_bar
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: infilling, personalization, gate, methods, repair.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: infilling, personalization, gate, repair, methods.", no_args_is_help=True)
 app.command("methods")(evaluate_methods.methods)
 app.command("repair")(evaluate_repair.repair)
 app.command("repair-learning")(evaluate_repair.repair_learning)
 app.command("repair-clean")(evaluate_repair.repair_clean)
 app.command("repair-suite")(evaluate_repair.repair_suite)
+app.command("check")(evaluate_methods.check)
+app.command("report")(evaluate_methods.report)
 
 
 @app.callback()

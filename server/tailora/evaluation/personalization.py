@@ -22,9 +22,9 @@ from typing import Any
 
 from tailora.evaluation import infilling
 from tailora.evaluation.infilling import Problem
-from tailora.evaluation.plot import Point, Series, line_plot
 from tailora.evaluation.scratch import scratch
 from tailora.evaluation.trees import Tree, added_lines, write_tree
+from tailora.pages.lines import Point, Series, line_plot
 from tailora.scratch_commits import commit_all
 from tailora_adapters import languages
 from tailora_adapters.base.prompt import PromptBudget

@@ -23,7 +23,7 @@ BASELINES = {
 }
 """Ways to answer that are not trained here; with the same prompts as the methods but for the first."""
 
-_SETTINGS_FILE = "comparison.json"
+_SETTINGS_FILE = ".work/comparison.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Comparison:
                     f"{folder} holds another comparison (other methods, sizes, seeds or repository): "
                     "choose another --out, or delete it"
                 )
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         document = {"identity": self.identity, "begun": begun + 1, "comparison": self.as_dict()}
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 
 from tailora.evaluation.methods.comparison import Comparison, Prices
+from tailora.evaluation.methods.intervals import paired_difference
 from tailora.evaluation.methods.tasks import Material, identity
-from tailora.evaluation.statistics import paired, paired_rates
 from tailora_adapters import foundation
 from tailora_adapters.base import cache, catalogue
 from tailora_adapters.base.processor import cores, processor_flags, processor_name
@@ -77,13 +78,23 @@ def answers(scores: Scores) -> dict[str, list[float]]:
 
 def against(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Of every metric, ours less theirs over the same questions."""
+    ones = [1.0] * len(ours["tokens"])
     found = {
-        name: paired(ours[name], theirs[name]).as_dict()
+        name: _difference(ours[name], theirs[name], ones)
         for name in ours
         if name not in ("loss_sum", "tokens") and name in theirs
     }
-    tokens = [int(count) for count in ours["tokens"]]
-    return {**found, "loss": paired_rates(ours["loss_sum"], theirs["loss_sum"], tokens).as_dict()}
+    return {**found, "loss": _difference(ours["loss_sum"], theirs["loss_sum"], ours["tokens"])}
+
+
+def _difference(ours: Sequence[float], theirs: Sequence[float], sizes: Sequence[float]) -> dict[str, Any]:
+    values, others, counts = (np.asarray([part], dtype=np.float64) for part in (ours, theirs, sizes))
+    found = paired_difference(values, counts, others, counts)
+    return {
+        "difference": round(found.value, 6),
+        "interval95": [round(found.low, 6), round(found.high, 6)],
+        "p_value": round(found.p_value, 5),
+    }
 
 
 def money(prices: Prices, watt_hours: float | None, seconds: float) -> dict[str, Any]:

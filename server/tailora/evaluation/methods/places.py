@@ -13,6 +13,7 @@ from typing import Any
 __all__ = ["Places", "read_json", "write_json"]
 
 _STATE = "state.json"
+_WORK = ".work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,12 @@ class Places:
 
     def note(self) -> None:
         """For the processes that do the work."""
-        write_json(self.folder / "work" / _STATE, {"command": list(self.command), "begun": self.begun})
+        write_json(self.folder / _WORK / _STATE, {"command": list(self.command), "begun": self.begun})
 
     @classmethod
     def open(cls, folder: Path) -> "Places":
         """As ``note`` left it."""
-        state = read_json(folder / "work" / _STATE) or {"command": [], "begun": 0}
+        state = read_json(folder / _WORK / _STATE) or {"command": [], "begun": 0}
         return cls(folder, tuple(state["command"]), state["begun"])
 
     def result(self, task: str, method: str, seed: int) -> Path:
@@ -56,7 +57,7 @@ class Places:
         shutil.rmtree(self._work(task, method), ignore_errors=True)
 
     def _work(self, task: str, method: str) -> Path:
-        return self.folder / "work" / task / method
+        return self.folder / _WORK / task / method
 
 
 def read_json(path: Path) -> Any:

@@ -132,7 +132,7 @@ def test_every_run_has_its_document(tiny: Any, repository: Path, cells: list[str
         assert tested["latency"]["repeats"] == 1
     budgets = {found[name]["train_info"]["tokens"] for name in names}
     assert len(budgets) == 1, "the same tokens for all"
-    assert not (tmp_path / "out" / "work" / "completion" / "lora").exists(), "what is done leaves nothing"
+    assert not (tmp_path / "out" / ".work" / "completion" / "lora").exists(), "what is done leaves nothing"
 
 
 def test_the_same_seeds_give_the_same_figures(

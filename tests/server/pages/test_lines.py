@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tailora.evaluation.plot import HEIGHT, WIDTH, Point, Series, line_plot
+from tailora.pages.lines import HEIGHT, WIDTH, Point, Series, line_plot
 from tailora_adapters.errors import TailoraError
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -6,11 +6,12 @@ would bring nine packages for one figure. Invariant: no point lies outside the f
 """
 
 import math
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tailora.pages.markup import clean
+from tailora.pages.svg import COLOURS, Axis, labels_of, linear_axis, path, text
 from tailora_adapters.errors import TailoraError
 
 __all__ = ["HEIGHT", "WIDTH", "Point", "Series", "line_plot"]
@@ -23,16 +24,11 @@ _KEY, _GAP = 26, 22
 """Width of a line in the legend, and what lies between two entries."""
 _CHARACTER = 7.0
 """Width of a character of 12 px, rather too much: no font is at hand to measure by."""
-_TICKS = 6
 _INK, _GRID = "#333333", "#dddddd"
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""Okabe and Ito's, which the colour-blind tell apart."""
 _DASHES = ("", "7 4", "2 3")
 """For more lines than colours."""
 _MARKED = 60
 """With more points than that a line has no dots."""
-_NO_TEXT = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no place for, not even escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +47,6 @@ class Series:
 
     name: str
     points: tuple[Point, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """Maps values to pixels; begins and ends at a tick."""
-
-    ticks: tuple[float, ...]
-    decimals: int
-    first_px: float
-    last_px: float
-
-    def place(self, value: float) -> float:
-        share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
-        return self.first_px + (self.last_px - self.first_px) * share
-
-    def label(self, value: float) -> str:
-        return f"{value:,.{self.decimals}f}" if abs(self.ticks[-1]) < 1e7 else f"{value:g}"
 
 
 def line_plot(series: Sequence[Series], *, title: str, x_label: str, y_label: str) -> str:
@@ -91,13 +70,13 @@ def line_plot(series: Sequence[Series], *, title: str, x_label: str, y_label: st
             "fill": _INK,
         },
     )
-    ET.SubElement(svg, "title").text = _clean(title)
+    ET.SubElement(svg, "title").text = clean(title)
     ET.SubElement(svg, "rect", width=str(WIDTH), height=str(HEIGHT), fill="#ffffff")
-    _text(svg, title, WIDTH / 2, _TITLE_Y, size="16")
+    text(svg, title, WIDTH / 2, _TITLE_Y, size="16")
     top = _legend(svg, series)
     points = [point for one in series for point in one.points]
-    x = _axis([point.x for point in points], _LEFT, WIDTH - _RIGHT)
-    y = _axis([value for point in points for value in _values(point)], HEIGHT - _BOTTOM, top)
+    x = linear_axis([point.x for point in points], _LEFT, WIDTH - _RIGHT)
+    y = linear_axis([value for point in points for value in _values(point)], HEIGHT - _BOTTOM, top)
     _frame(svg, x, y, x_label, y_label)
     for number, one in enumerate(series):
         _line(svg, one, x, y, _colour(number), _dash(number))
@@ -117,19 +96,6 @@ def _values(point: Point) -> Iterator[float]:
     yield from (value for value in (point.y, point.low, point.high) if value is not None)
 
 
-def _axis(values: Sequence[float], first_px: float, last_px: float) -> _Axis:
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if low == high:
-        room = abs(low) / 10 or 0.5
-        low, high = low - room, high + room
-    exponent = math.floor(math.log10((high - low) / _TICKS))
-    steps = [factor * 10.0**exponent for factor in (1, 2, 5, 10)]
-    step = next(step for step in steps if (high - low) / step <= _TICKS)
-    numbers = range(math.floor(low / step), math.ceil(high / step) + 1)
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return _Axis(tuple(number * step for number in numbers), decimals, first_px, last_px)
-
-
 def _legend(svg: ET.Element, series: Sequence[Series]) -> float:
     """Draws the names below the title, in rows; returns where the frame begins."""
     rows: list[list[tuple[int, float]]] = [[]]
@@ -145,34 +111,34 @@ def _legend(svg: ET.Element, series: Sequence[Series]) -> float:
         y = _LEGEND_Y + row * _LEGEND_ROW
         for number, x in entries:
             key = _stroke(_colour(number), _dash(number))
-            ET.SubElement(svg, "path", {"d": _path([(x, y), (x + _KEY - 6, y)]), **key})
-            _text(svg, series[number].name, x + _KEY, y + 4, anchor="start")
+            ET.SubElement(svg, "path", {"d": path([(x, y), (x + _KEY - 6, y)]), **key})
+            text(svg, series[number].name, x + _KEY, y + 4, anchor="start")
     return _LEGEND_Y + len(rows) * _LEGEND_ROW - 4.0
 
 
-def _frame(svg: ET.Element, x: _Axis, y: _Axis, x_label: str, y_label: str) -> None:
+def _frame(svg: ET.Element, x: Axis, y: Axis, x_label: str, y_label: str) -> None:
     """Grid, ticks and labels."""
     for value in y.ticks:
         place = y.place(value)
-        grid = {"d": _path([(x.first_px, place), (x.last_px, place)]), "stroke": _GRID}
+        grid = {"d": path([(x.first_px, place), (x.last_px, place)]), "stroke": _GRID}
         ET.SubElement(svg, "path", grid)
-        _text(svg, y.label(value), x.first_px - 8, place + 4, anchor="end")
+        text(svg, labels_of(y)(value), x.first_px - 8, place + 4, anchor="end")
     for value in x.ticks:
         place = x.place(value)
-        mark = {"d": _path([(place, y.first_px), (place, y.first_px + 5)]), "stroke": _INK}
+        mark = {"d": path([(place, y.first_px), (place, y.first_px + 5)]), "stroke": _INK}
         ET.SubElement(svg, "path", mark)
-        _text(svg, x.label(value), place, y.first_px + 20)
+        text(svg, labels_of(x)(value), place, y.first_px + 20)
     axes = [(x.first_px, y.last_px), (x.first_px, y.first_px), (x.last_px, y.first_px)]
-    ET.SubElement(svg, "path", {"d": _path(axes), "fill": "none", "stroke": _INK})
-    _text(svg, x_label, (x.first_px + x.last_px) / 2, HEIGHT - 14)
+    ET.SubElement(svg, "path", {"d": path(axes), "fill": "none", "stroke": _INK})
+    text(svg, x_label, (x.first_px + x.last_px) / 2, HEIGHT - 14)
     middle = (y.first_px + y.last_px) / 2
-    _text(svg, y_label, 18, middle).set("transform", f"rotate(-90 18 {middle:.1f})")
+    text(svg, y_label, 18, middle).set("transform", f"rotate(-90 18 {middle:.1f})")
 
 
-def _line(svg: ET.Element, series: Series, x: _Axis, y: _Axis, colour: str, dash: str) -> None:
+def _line(svg: ET.Element, series: Series, x: Axis, y: Axis, colour: str, dash: str) -> None:
     """The band, above it the line, above that the dots."""
     group = ET.SubElement(svg, "g")
-    ET.SubElement(group, "title").text = _clean(series.name)
+    ET.SubElement(group, "title").text = clean(series.name)
     bounds = [
         (x.place(point.x), y.place(point.low), y.place(point.high))
         for point in series.points
@@ -180,43 +146,26 @@ def _line(svg: ET.Element, series: Series, x: _Axis, y: _Axis, colour: str, dash
     ]
     if len(bounds) == 1:
         at, low, high = bounds[0]
-        ET.SubElement(group, "path", {"d": _path([(at, low), (at, high)]), "stroke": colour})
+        ET.SubElement(group, "path", {"d": path([(at, low), (at, high)]), "stroke": colour})
     elif bounds:
         edge = [(at, high) for at, _, high in bounds] + [(at, low) for at, low, _ in reversed(bounds)]
-        ET.SubElement(group, "path", {"d": _path(edge) + " Z", "fill": colour, "fill-opacity": "0.15"})
+        ET.SubElement(group, "path", {"d": path(edge) + " Z", "fill": colour, "fill-opacity": "0.15"})
     places = [(x.place(point.x), y.place(point.y)) for point in series.points]
     if len(places) > 1:
-        ET.SubElement(group, "path", {"d": _path(places), **_stroke(colour, dash)})
+        ET.SubElement(group, "path", {"d": path(places), **_stroke(colour, dash)})
     if len(places) <= _MARKED:
         for across, down in places:
             ET.SubElement(group, "circle", cx=f"{across:.1f}", cy=f"{down:.1f}", r="3", fill=colour)
 
 
 def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
+    return COLOURS[number % len(COLOURS)]
 
 
 def _dash(number: int) -> str:
-    return _DASHES[number // len(_COLOURS) % len(_DASHES)]
+    return _DASHES[number // len(COLOURS) % len(_DASHES)]
 
 
 def _stroke(colour: str, dash: str) -> dict[str, str]:
     plain = {"fill": "none", "stroke": colour, "stroke-width": "2", "stroke-linejoin": "round"}
     return plain | ({"stroke-dasharray": dash} if dash else {})
-
-
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    return "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in places)
-
-
-def _text(
-    svg: ET.Element, text: str, x: float, y: float, *, anchor: str = "middle", size: str | None = None
-) -> ET.Element:
-    attributes = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}
-    element = ET.SubElement(svg, "text", attributes | ({"font-size": size} if size else {}))
-    element.text = _clean(text)
-    return element
-
-
-def _clean(text: str) -> str:
-    return _NO_TEXT.sub("\ufffd", text)
