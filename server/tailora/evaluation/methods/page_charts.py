@@ -75,7 +75,7 @@ def _chart(group: Group, kinds: Mapping[str, int], axis: _Axis) -> ET.Element | 
         levels=levels,
         front=tuple(drawn.index(row) for row in front),
         logarithmic=logarithmic,
-        x_text=lambda value: axis.text(round(value, 9)),
+        x_text=lambda value: axis.text(float(f"{value:.4g}")),
     )
     left_out = [row.title for row in group.rows if row.trained and row not in drawn]
     missing = f"Not drawn, without a figure: {', '.join(left_out)}." if left_out else ""
