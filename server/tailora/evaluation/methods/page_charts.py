@@ -22,13 +22,17 @@ class _Axis:
     scale: float = 1.0
     logarithmic: bool = False
     """Always; other axes are where all is above 0 and spans more than a decade."""
+    difference: bool = False
+    """Never logarithmic, as it may be below 0."""
 
 
 _AXES = (
     _Axis("parameters", "trainable parameters", "trainable parameters", wording.compact, logarithmic=True),
     _Axis("train_time", "training time", "training, s", wording.compact),
     _Axis("memory", "peak memory", "peak memory, GB", lambda value: f"{value:g}", 1e-9),
-    _Axis("overhead", "latency", "time for a token over the base's, %", wording.signed, 100.0),
+    _Axis(
+        "overhead", "latency", "time for a token over the base's, %", wording.signed, 100.0, difference=True
+    ),
 )
 
 
@@ -44,7 +48,8 @@ def _chart(group: Group, kinds: Mapping[str, int], axis: _Axis) -> ET.Element | 
     rows = [row for row in group.rows if row.trained and group.main in row.metrics]
     known = [row for row in rows if axis.cost in row.costs]
     found = [row.costs[axis.cost].value for row in known]
-    logarithmic = axis.logarithmic or (min(found, default=0.0) > 0 and max(found) > 10 * min(found))
+    decade = not axis.difference and min(found, default=0.0) > 0 and max(found) > 10 * min(found)
+    logarithmic = axis.logarithmic or decade
     drawn = [row for row in known if row.costs[axis.cost].value > 0 or not logarithmic]
     if not drawn:
         return None
@@ -70,7 +75,7 @@ def _chart(group: Group, kinds: Mapping[str, int], axis: _Axis) -> ET.Element | 
         levels=levels,
         front=tuple(drawn.index(row) for row in front),
         logarithmic=logarithmic,
-        x_text=lambda value: axis.text(round(value, 9)),
+        x_text=lambda value: axis.text(float(f"{value:.4g}")),
     )
     left_out = [row.title for row in group.rows if row.trained and row not in drawn]
     missing = f"Not drawn, without a figure: {', '.join(left_out)}." if left_out else ""
