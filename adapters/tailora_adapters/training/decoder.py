@@ -81,6 +81,16 @@ class Cache:
             self.ahead,
         )
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Forgets all sequences but these."""
+        room = self.ahead + max(self.lengths[row] for row in rows) + _MORE_ROOM
+        chosen = torch.tensor(rows)
+        self.layers = {
+            layer: (keys[chosen, :room].contiguous(), values[chosen, :room].contiguous())
+            for layer, (keys, values) in self.layers.items()
+        }
+        self.lengths = [self.lengths[row] for row in rows]
+
     def crop(self, lengths: Sequence[int]) -> None:
         """Forgets what stands behind so many tokens of each sequence."""
         self.lengths = list(lengths)

@@ -23,6 +23,8 @@ __all__ = ["Prompts", "Scores", "evaluate"]
 _BATCH_TOKENS = 2_048
 _MORE_TOKENS = 4
 """What an answer may be longer than its reference before it is cut; it has failed to stop by then."""
+_MOVED = 0.75
+"""Where at most so many of the answers go on, the others leave the cache."""
 _MOST_TOKENS = 64
 """Longer answers are cut, too: of so many tokens most of the similarity is known."""
 
@@ -217,22 +219,27 @@ def _write_out(
     if cache is not None:
         # The last token written has not been read yet.
         cache.crop([s.start + len(answer) - 1 for s, answer in zip(batch, written, strict=True)])
+    going = list(range(len(written)))  # whose keys and values are in the cache
     while True:
-        alive = [
-            place for place, answer in enumerate(written) if answer[-1] != end and len(answer) < limits[place]
-        ]
+        alive = {
+            place for place in going if written[place][-1] != end and len(written[place]) < limits[place]
+        }
         if not alive:
             break
+        # A few that ended go along: reading their last token again costs less than moving the cache.
+        if cache is None or len(alive) <= _MOVED * len(going):
+            if cache is not None:
+                cache.keep([row for row, place in enumerate(going) if place in alive])
+            going = [place for place in going if place in alive]
         if cache is not None:
-            # Those that ended go along: leaving them out would cost more than reading their last token again.
-            hidden = _forward(decoder, [answer[-1:] for answer in written], cache)
+            hidden = _forward(decoder, [written[place][-1:] for place in going], cache)
         else:
-            whole = [[*s.ids[: s.start], *answer] for s, answer in zip(batch, written, strict=True)]
+            whole = [[*batch[place].ids[: batch[place].start], *written[place]] for place in going]
             last = torch.tensor([len(ids) for ids in whole]).cumsum(0) - 1
             hidden = _forward(decoder, whole, None)[last]
-        best = decoder.logits(hidden).argmax(-1).tolist()
-        for place in alive:
-            written[place].append(best[place])
+        for place, token in zip(going, decoder.logits(hidden).argmax(-1).tolist(), strict=True):
+            if place in alive:
+                written[place].append(token)
     for sequence, row, answer in zip(batch, rows, written, strict=True):
         row.answer = write(answer[: answer.index(end)] if end in answer else answer)
         row.similarity = SequenceMatcher(None, row.answer, sequence.example.middle, autojunk=False).ratio()

@@ -12,7 +12,6 @@ from tailora_adapters.base.load import load_model
 from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.corpus.sequences import TokenSequence, encode
 from tailora_adapters.methods import resume
-from tailora_adapters.training import evaluate as module
 from tailora_adapters.training import lean
 from tailora_adapters.training.evaluate import Prompts, Scores, evaluate
 from tailora_adapters.training.split import SplitDecoder
@@ -145,11 +144,8 @@ def test_nothing_to_score() -> None:
     assert (empty.nll, empty.exact_match, empty.stop_rate) == (0.0, 0.0, 0.0)
 
 
-def test_part_of_the_holes(
-    trained: Any, sequences: list[TokenSequence], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_BATCH_TOKENS", 200)
-    prompts = Prompts(sequences)
+def test_part_of_the_holes(trained: Any, sequences: list[TokenSequence]) -> None:
+    prompts = Prompts(sequences, 200)
     decoder = lean.LeanDecoder(load_model(trained.name).model, 2, form=torch.bfloat16)
     part, again = (evaluate(decoder, prompts, every=3) for _ in range(2))
     chosen = sorted(place for batch in list(prompts.batches())[::3] for place in batch)
