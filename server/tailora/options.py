@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tailora.errors import OptionError
+from tailora_adapters.clones import limits
 
 __all__ = [
     "REPOSITORY_FILE",
     "USER_FILE",
+    "CloneOptions",
     "CompletionOptions",
     "LearningOptions",
     "ModelOptions",
@@ -131,6 +133,19 @@ class RepairOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class CloneOptions:
+    """Hints at functions that repeat others."""
+
+    enabled: bool = _setting(True, repository="off")
+    """Whether functions that repeat another one of the repository are marked by a hint, when a document is opened or
+    saved."""
+    min_tokens: int = _setting(limits.MIN_TOKENS, low=limits.LEAST_TOKENS, high=1000)
+    """Least size of a function's body, in tokens, to be marked."""
+    threshold: int = _setting(round(100 * limits.THRESHOLD), low=round(100 * limits.FLOOR), high=100)
+    """Least similarity, in percent, of functions that are not the same but for names and literals."""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """All settings."""
 
@@ -139,6 +154,7 @@ class Options:
     model: ModelOptions = ModelOptions()
     outcomes: OutcomeOptions = OutcomeOptions()
     repair: RepairOptions = RepairOptions()
+    clones: CloneOptions = CloneOptions()
 
 
 def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:

@@ -11,30 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tailora_adapters.clones.functions import NAME, OTHER, Function, Tokens
+from tailora_adapters.clones.limits import MIN_LINES, MIN_TOKENS, MOST_TOKENS
 
-__all__ = [
-    "FLOOR",
-    "MIN_LINES",
-    "MIN_TOKENS",
-    "THRESHOLD",
-    "alike",
-    "counts",
-    "grams",
-    "is_repetitive",
-    "kind_of",
-    "shape",
-]
+__all__ = ["alike", "counts", "grams", "is_repetitive", "kind_of", "shape"]
 
-THRESHOLD = 0.7
-"""Similarity from which two functions are clones of type 3. NiCad's default; ``docs/clones.md`` has what others give."""
-FLOOR = 0.6
-"""The least threshold that can be asked for."""
-MIN_TOKENS = 50
-"""Of a body, below which functions are alike by chance; SourcererCC's and CCFinder's usual least size."""
-MIN_LINES = 6
-"""Of a body, with a token on them; that of BigCloneBench (Svajlenko and Roy 2014)."""
-MOST_TOKENS = 10_000
-"""Larger bodies are not compared: such functions are tables, or generated."""
 
 _GRAM = 5
 """Tokens in a run."""

@@ -7,7 +7,6 @@ every process: nothing of the text is kept but names.
 import functools
 import zlib
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +34,7 @@ _FILLED = frozenset(
 _TEXT_PARTS = frozenset({"string_content", "string_fragment", "escape_sequence", "escape_interpolation"})
 _NUMBERS = ("integer", "float", "number")
 _NAMES = frozenset({"primitive_type", "variable_name", "word"})
-_THIS = frozenset({"self", "cls"})
+_THIS = (b"self", b"cls")
 """Python's names for what is a keyword elsewhere."""
 _HOLDS_NAME = frozenset({"variable_declarator", "pair", "assignment_expression", "public_field_definition"})
 _ANONYMOUS = "(anonymous)"
@@ -70,7 +69,7 @@ class Function:
     body: Tokens
     """Without documentation; in languages that indent, blocks are in braces."""
     header: int
-    """A hash of the parameters and what else stands between name and body."""
+    """A hash of the tokens before the body, without the name."""
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -84,6 +83,8 @@ class _Open:
 
     node: Node
     body: Node
+    start: int
+    """The first token."""
     begin: int = -1
     """The first token of the body."""
     end: int = -1
@@ -127,7 +128,7 @@ class _Walk:
             if "comment" in kind or (kind == "expression_statement" and is_documentation(node)):
                 continue
             if kind in FUNCTIONS and (body := node.child_by_field_name("body")) is not None:
-                opened = bodies[body.id] = _Open(node, body)
+                opened = bodies[body.id] = _Open(node, body, len(self._ids))
                 self.found.append(opened)
             opened_here = bodies.get(node.id) if bodies else None
             brace = self._indented and kind == "block"
@@ -166,8 +167,9 @@ class _Walk:
         start = place.start_point
         before = lines[start.row][: start.column].decode(errors="replace")
         shown = len(text) if name is not None else 1
-        parameters = node.child_by_field_name("parameters")
-        header = parameters.text if parameters is not None else b""
+        header = self._ids[opened.start : opened.begin]
+        if name is not None and (number := _number(name.text or b"")) in header:
+            header.remove(number)
         return Function(
             name=text,
             line=start.row,
@@ -179,7 +181,7 @@ class _Walk:
             body=Tokens(
                 np.array(self._ids[part], dtype=np.uint32), np.array(self._kinds[part], dtype=np.uint8)
             ),
-            header=zlib.crc32(b"".join((header or b"").split())),
+            header=zlib.crc32(header.tobytes()),
         )
 
 
@@ -202,7 +204,7 @@ def _kind(node: Node, kind: str, text: bytes) -> int:
     if not node.is_named:
         return OTHER
     if kind.endswith("identifier") or kind in _NAMES:
-        return OTHER if text in (b"self", b"cls") else NAME
+        return OTHER if text in _THIS else NAME
     if kind in _TEXT_PARTS or kind.startswith(_NUMBERS) or kind.endswith("_literal"):
         return LITERAL
     return OTHER

@@ -21,23 +21,21 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from tailora_adapters._store_files import writing
-from tailora_adapters.clones.alike import FLOOR, MIN_TOKENS, THRESHOLD, alike, counts, kind_of, shape
+from tailora_adapters.clones.alike import alike, counts, kind_of, shape
 from tailora_adapters.clones.candidates import Candidates, fingerprints
 from tailora_adapters.clones.functions import Function, Tokens, functions_of
 from tailora_adapters.clones.groups import Clone, Place
+from tailora_adapters.clones.limits import FLOOR, LEAST_TOKENS, MIN_TOKENS, THRESHOLD
 from tailora_adapters.corpus.select import Candidate, Progress, Rejection, SourceFile, read_file, walk_files
 from tailora_adapters.errors import StoreUnwritable
 from tailora_adapters.forget import forgotten
 from tailora_adapters.store import ProjectStore
 
-__all__ = ["FILE_NAME", "LEAST_TOKENS", "CloneIndex", "Update"]
+__all__ = ["FILE_NAME", "CloneIndex", "Update"]
 
 _log = logging.getLogger(__name__)
 
 FILE_NAME = "clones.sqlite"
-LEAST_TOKENS = 30
-"""Bodies with fewer tokens are not indexed."""
-
 _LOCK = "clones.lock"
 _WAIT_S = 600.0
 _BUSY_S = 30.0
@@ -84,6 +82,11 @@ CREATE TABLE IF NOT EXISTS vector (
     vector BLOB NOT NULL,
     PRIMARY KEY (content, model)
 ) WITHOUT ROWID;
+"""
+_INSERT = """
+INSERT INTO function
+    (file, line, "column", end_column, name, first, last, tokens, header, ids, kinds, prints)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _PLACE = """{0}f.path, {0}.line, {0}."column", {0}.end_column, {0}.name, {0}.first, {0}.last, {0}.tokens"""
 _PAIRS = f"""
@@ -322,8 +325,7 @@ def _take(connection: sqlite3.Connection, root: Path, candidate: Candidate, know
         if counts(function, LEAST_TOKENS)
     ]
     connection.executemany(
-        'INSERT INTO function (file, line, "column", end_column, name, first, last, tokens, header, ids, kinds, prints) '
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _INSERT,
         rows,
     )
 

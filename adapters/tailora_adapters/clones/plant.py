@@ -258,7 +258,7 @@ def _edit_statements(
     for node in rng.sample(simple, min(number, len(simple))):
         donor = rng.choice(donors)
         how = rng.choice(("out", "in", "replaced"))
-        alone = node.parent is None or sum(child.is_named for child in node.parent.children) < 2
+        alone = node.parent is None or node.parent.named_child_count < 2
         if how == "out" and not alone:
             edits.append((node.start_byte, node.end_byte, b""))
         elif how == "in":

@@ -8,6 +8,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from tailora_adapters import foundation
 from tailora_adapters.base.device import Quantization, default_device
 from tailora_adapters.base.load import Loaded, load_model
+from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.errors import AdapterCorrupt, MethodError, TrainingFailed
 from tailora_adapters.manifest import Manifest
 from tailora_adapters.methods import LORA, Method, Settings, method_named
@@ -31,7 +33,7 @@ from tailora_adapters.training.decoder import Decoder, make_decoder
 from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.save import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE, as_saved
 
-__all__ = ["Session", "Values", "load_for_training", "measure_alone", "update_norm"]
+__all__ = ["Alone", "Session", "Values", "load_alone", "load_for_training", "measure_alone", "update_norm"]
 
 Values = Mapping[str, Tensor]
 """An adapter's parameters above the cut, by their name in the model."""
@@ -189,14 +191,35 @@ def measure_alone(model: str, folder: Path, exam: Exam, first_layer: int) -> tup
     Raises:
         AdapterCorrupt: it does not fit the model.
     """
-    method = _method_of(folder)
-    base = load_for_training(model, cast(Quantization | None, method.quantization)).model
+    alone = load_alone(model, folder, first_layer)
+    return exam.again().take(alone.decoder), update_norm(alone.model)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A model that is only asked."""
+
+    model: Attached
+    decoder: Decoder
+    tokenizer: CodeTokenizer
+
+
+def load_alone(model: str, folder: Path | None, first_layer: int = 0) -> Alone:
+    """The base with the adapter in ``folder``, of any form, to be asked; the base alone without one.
+
+    Raises:
+        ModelMissing, ModelCorrupt, ModelError: the base model.
+        AdapterCorrupt: the adapter does not fit the model.
+    """
+    method = _method_of(folder) if folder else LORA
+    loaded = load_for_training(model, cast(Quantization | None, method.quantization))
+    base: nn.Module = loaded.model
     floor = foundation.find(model) if method.floor == "merged" else None
     if floor is not None:
         base = _merged(base, floor.path)
-    adapted = load_on(base, folder, trainable=False)
+    adapted = load_on(base, folder, trainable=False) if folder else Attached(loaded.model)
     decoder = make_decoder(adapted, 0 if method.whole else first_layer)
-    return exam.again().take(decoder), update_norm(adapted)
+    return Alone(adapted, decoder, loaded.tokenizer)
 
 
 def _method_of(folder: Path) -> Method:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Benchmarks: latency, interference, training, promotion, repair.", no_args_is_help=True
+    help="Benchmarks: latency, interference, training, promotion, repair, clones.", no_args_is_help=True
 )
 
 _QUICK_PLACES = 8
@@ -188,6 +188,31 @@ def repair(
     with progress_bar() as progress:
         value = measure(plan, progress, lambda text: err.print(text, soft_wrap=True))
     _print(value, repair_tables, json=json)
+
+
+@app.command()
+def clones(
+    functions: Annotated[int, typer.Option(min=10, help="Of the repository.")] = 10_000,
+    changes: Annotated[int, typer.Option(min=1, help="Files that are changed, one after the other.")] = 20,
+    json: _Json = False,
+) -> None:
+    """Times the index of a repository made of installed packages: at first, and after a change of one file."""
+    from tailora.bench.clones import measure
+
+    with progress_bar() as progress:
+        value = measure(functions, changes, progress)
+    if json:
+        print_json(value)
+        return
+    out.print(
+        f"{value['functions']:,} functions in {value['files']:,} files, {value['compared']:,} of them compared: "
+        f"{value['first_s']} s at first; {value['update_median_s']} s after a change of one file in the median, "
+        f"{value['update_max_s']} s at most; {value['unchanged_s']} s where nothing changed"
+    )
+    out.print(
+        f"{value['pairs']:,} pairs in {value['groups']:,} groups, read in {value['read_pairs_s']} s; "
+        f"index {value['index_mb']} MB, memory {value['rss_mb']} MB"
+    )
 
 
 def _model(name: str) -> str:

@@ -1,18 +1,21 @@
 """``tailora clones``: the functions of a repository that repeat each other, by groups."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tailora.cli.output import err, out, print_json, progress_bar
 from tailora.cli.project import project_root
-from tailora_adapters.clones.alike import FLOOR, MIN_TOKENS, THRESHOLD
 from tailora_adapters.clones.groups import Clone, Group, Place, grouped
-from tailora_adapters.clones.index import LEAST_TOKENS, CloneIndex
+from tailora_adapters.clones.limits import FLOOR, LEAST_TOKENS, MIN_TOKENS, THRESHOLD
 from tailora_adapters.errors import TailoraError
-from tailora_adapters.store import Store
+from tailora_adapters.store import ProjectStore, Store
+
+if TYPE_CHECKING:
+    from tailora_adapters.clones.index import CloneIndex
 
 __all__ = ["clones"]
 
@@ -47,6 +50,8 @@ def clones(
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Functions that repeat each other: copies, renamed and changed ones, and with --semantic other code like it."""
+    from tailora_adapters.clones.index import CloneIndex
+
     wanted = set(kinds or ((1, 2, 3, _SEMANTIC) if semantic else (1, 2, 3)))
     folder = project_root((path if path.is_dir() else path.parent) if path and root == Path() else root)
     below = _below(folder, path) if path is not None else ""
@@ -66,10 +71,17 @@ def clones(
         _show(groups, found)
 
 
-def _semantic(index: CloneIndex, project: Any, model: str, min_tokens: int, progress: Any) -> list[Clone]:
+def _semantic(
+    index: "CloneIndex",
+    project: ProjectStore,
+    model: str,
+    min_tokens: int,
+    progress: Callable[[float, str], None],
+) -> list[Clone]:
     """Those of type 4."""
-    from tailora.cli.model import default_model
     from tailora_adapters.clones.semantic import semantic_clones
+
+    from tailora.cli.model import default_model
 
     return semantic_clones(index, project, model or default_model(), min_tokens=min_tokens, progress=progress)
 

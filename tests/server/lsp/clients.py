@@ -131,8 +131,11 @@ class Editor:
             self.lens_refreshes += 1
             self._news.set()
 
-        messages, progress = types.WINDOW_SHOW_MESSAGE, types.PROGRESS
-        for method in (messages, progress):
+        for method in (
+            types.WINDOW_SHOW_MESSAGE,
+            types.PROGRESS,
+            types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS,
+        ):
             original = self.client.protocol.fm.features.pop(method)
             self.client.feature(method)(self._noting(original))
 
