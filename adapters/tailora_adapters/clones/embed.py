@@ -45,7 +45,7 @@ def embed(
         lengths = [len(ids[place]) for place in batch]
         flat = torch.tensor([token for place in batch for token in ids[place]], device=decoder.device)
         hidden = decoder.upper(decoder.lower(flat, lengths), lengths)  # (tokens, hidden)
-        for place, part in zip(batch, hidden.float().split(lengths), strict=True):
+        for place, part in zip(batch, hidden.float().split_with_sizes(lengths), strict=True):
             found[place] = part.mean(dim=0).cpu().numpy()
         done += len(batch)
         progress(done / len(texts))

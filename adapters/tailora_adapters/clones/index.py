@@ -393,4 +393,5 @@ def _outermost(clones: Sequence[Clone]) -> Iterator[Clone]:
 
 
 def _inside(place: Place, other: Place) -> bool:
-    return place != other and other.first <= place.first and place.last <= other.last
+    """Whether a function is another one of its file, or lies in it."""
+    return other.first <= place.first and place.last <= other.last

@@ -84,7 +84,9 @@ def vectors_of(
 ) -> NDArray[np.float32]:
     """The vectors of some functions, (texts, hidden); computed are those that the index does not have."""
     if embed is None:
-        from tailora_adapters.clones.embed import embed  # torch
+        from tailora_adapters.clones.embed import embed as ask  # torch
+    else:
+        ask = embed
     folder, sha256 = adapter_of(project, model)
     name = f"{model}:{sha256}"
     keys = [hashlib.sha256(text.encode()).digest() for text in texts]
@@ -93,7 +95,7 @@ def vectors_of(
     if missing:
         told = f"asking the model about {len(missing):,} functions"
         progress(0.0, told)
-        new = embed(list(missing.values()), model, folder, lambda fraction: progress(fraction, told))
+        new = ask(list(missing.values()), model, folder, lambda fraction: progress(fraction, told))
         known |= dict(zip(missing, new, strict=True))
     # What is left out belongs to functions that are gone.
     index.keep_vectors(name, {key: known[key] for key in keys})
