@@ -15,7 +15,7 @@ from tailora_adapters import foundation
 from tailora_adapters.base import cache, catalogue
 from tailora_adapters.clones.groups import Clone, Place
 from tailora_adapters.clones.index import CloneIndex
-from tailora_adapters.clones.limits import FLOOR, SEMANTIC_THRESHOLD
+from tailora_adapters.clones.limits import SEMANTIC_THRESHOLD
 from tailora_adapters.store import ProjectStore
 
 __all__ = ["Embed", "adapter_of", "centred", "semantic_clones", "vectors_of"]
@@ -52,7 +52,7 @@ def semantic_clones(
         return []
     vectors = vectors_of(texts, index, project, model, embed=embed, progress=progress)
     vectors = centred(vectors) if len(places) >= _FEWEST else _unit(vectors)
-    known = {(clone.left, clone.right) for clone in index.clones(threshold=FLOOR, min_tokens=min_tokens)}
+    known = {(clone.left, clone.right) for clone in index.clones(min_tokens=min_tokens)}
     found = []
     for begin in range(0, len(places), _ROWS):
         alike = vectors[begin : begin + _ROWS] @ vectors.T
@@ -83,10 +83,6 @@ def vectors_of(
     progress: Progress = lambda _fraction, _message: None,
 ) -> NDArray[np.float32]:
     """The vectors of some functions, (texts, hidden); computed are those that the index does not have."""
-    if embed is None:
-        from tailora_adapters.clones.embed import embed as ask  # torch
-    else:
-        ask = embed
     folder, sha256 = adapter_of(project, model)
     name = f"{model}:{sha256}"
     keys = [hashlib.sha256(text.encode()).digest() for text in texts]
@@ -95,11 +91,22 @@ def vectors_of(
     if missing:
         told = f"asking the model about {len(missing):,} functions"
         progress(0.0, told)
-        new = ask(list(missing.values()), model, folder, lambda fraction: progress(fraction, told))
+        new = (embed or _ask)(
+            list(missing.values()), model, folder, lambda fraction: progress(fraction, told)
+        )
         known |= dict(zip(missing, new, strict=True))
     # What is left out belongs to functions that are gone.
     index.keep_vectors(name, {key: known[key] for key in keys})
     return np.stack([known[key] for key in keys])
+
+
+def _ask(
+    texts: Sequence[str], model: str, adapter: Path | None, progress: Callable[[float], None]
+) -> NDArray[np.float32]:
+    cache.open_record(catalogue.find(model))  # says that it is missing before torch loads
+    from tailora_adapters.clones.embed import embed
+
+    return embed(texts, model, adapter, progress)
 
 
 def centred(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

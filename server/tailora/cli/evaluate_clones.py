@@ -51,5 +51,26 @@ def _line(name: str, row: dict[str, Any]) -> str:
     )
 
 
-def clones_semantic() -> None:
-    """placeholder"""
+def clones_semantic(
+    package: Annotated[str, typer.Option(help="Installed package of the functions that differ.")] = "uvicorn",
+    count: Annotated[int, typer.Option(min=20, help="Functions of it.")] = 80,
+    model: Annotated[str, typer.Option(help="Base model.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Type 4: pairs written by hand that do the same another way, among functions of a real package."""
+    from tailora.cli.model import default_model
+    from tailora.evaluation import clones_semantic as experiment
+
+    with progress_bar() as progress:
+        result = experiment.measure(model or default_model(), package, count, seed=seed, progress=progress)
+    if json:
+        print_json(result)
+        return
+    out.print(f"{result['pairs']} pairs, area under ROC {result['area_under_roc']:.3f}")
+    for name, label in (("chosen_on_half", "chosen on one half, other half"), ("in_use", "in use")):
+        row = result[name]
+        out.print(
+            f"{label}: threshold {row['threshold']}   precision {row['precision']:.3f}   recall {row['recall']:.3f}   "
+            f"F1 {row['f1']:.3f}   {row['found']} of {row['of']} found, {row['false']} false of {row['of_negatives']}"
+        )
