@@ -1,7 +1,7 @@
 """How well functions with the same behaviour and other code are found, by the vectors of the adapted model.
 
-Positives are pairs that were written by hand for this (``semantic_pairs.txt``: a function, and the next one that does the
-same another way). Negatives are all other pairs of these functions, and all pairs with and among functions of a real
+Positives are pairs that were written by hand for this (``semantic_pairs.txt``: a function, and the next one that does
+the same another way). Negatives are all other pairs of these functions, and all with and among functions of a real
 package. The best threshold is chosen on one half of both and measured on the other; what is reported, too, is what the
 threshold in use gives on all.
 """
@@ -19,7 +19,6 @@ from tailora.demo.repository import copy_sources
 from tailora_adapters import foundation, languages
 from tailora_adapters.base import catalogue
 from tailora_adapters.clones.alike import counts
-from tailora_adapters.clones.embed import embed
 from tailora_adapters.clones.functions import functions_of
 from tailora_adapters.clones.limits import SEMANTIC_THRESHOLD
 from tailora_adapters.clones.semantic import centred
@@ -52,6 +51,8 @@ def measure(
         TailoraError: the package is not installed.
         ModelMissing, ModelCorrupt, ModelError: the base model.
     """
+    from tailora_adapters.clones.embed import embed  # torch
+
     pairs = written_pairs()
     others = _functions(package, count, seed)
     texts = [text for pair in pairs for text in pair] + others
