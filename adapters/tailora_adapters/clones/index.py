@@ -379,17 +379,26 @@ def _nested(left: tuple[int, ...], right: tuple[int, ...]) -> bool:
 
 
 def _outermost(clones: Sequence[Clone]) -> Iterator[Clone]:
-    """Without the pairs whose functions lie in those of another pair."""
-    outer: dict[tuple[str, str], list[Clone]] = {}
+    """Of pairs whose functions lie in each other, the ones that say most: the outer one where both functions of a pair
+    lie in those of another; the better one where they have one function in common."""
+    between: dict[tuple[str, str], list[Clone]] = {}
     for clone in clones:
-        outer.setdefault((clone.left.path, clone.right.path), []).append(clone)
+        between.setdefault((clone.left.path, clone.right.path), []).append(clone)
     for clone in clones:
-        others = outer[clone.left.path, clone.right.path]
-        if not any(
-            other is not clone and _inside(clone.left, other.left) and _inside(clone.right, other.right)
-            for other in others
-        ):
+        others = between[clone.left.path, clone.right.path]
+        if not any(other is not clone and _says_more(other, clone) for other in others):
             yield clone
+
+
+def _says_more(one: Clone, other: Clone) -> bool:
+    """Whether ``one`` makes ``other`` needless."""
+    ranks = [(clone.kind, -clone.similarity) for clone in (one, other)]
+    if _inside(other.left, one.left) and _inside(other.right, one.right):
+        return ranks[0] <= ranks[1] or (other.left != one.left and other.right != one.right)
+    inner = (other.left == one.left and _inside(one.right, other.right)) or (
+        other.right == one.right and _inside(one.left, other.left)
+    )
+    return inner and ranks[0] < ranks[1]
 
 
 def _inside(place: Place, other: Place) -> bool:

@@ -74,6 +74,7 @@ def plant(
     Args:
         files: Python texts by path, lines ending with LF.
         wanted: Paths and lines (of the name) of the functions that may be copied.
+            Of functions that lie in each other, one is.
         share: Type 3: at most so many of a function's statements are changed, at least one.
     """
     rng = random.Random(f"{seed}:plant")
@@ -84,7 +85,10 @@ def plant(
     targets = sorted(files)
     planted: list[Planted] = []
     made = {1: 0, 2: 0, 3: 0}
+    taken: dict[str, list[Function]] = {}
     for source in sources:
+        if any(_overlap(source.function, one) for one in taken.get(source.path, ())):
+            continue
         kind = min(made, key=lambda kind: (made[kind], kind))
         if made[kind] >= count or len(targets) < 2:
             break
@@ -97,8 +101,13 @@ def plant(
         texts[path] = before + text + "\n"
         line = before.count("\n") + _name_row(text)
         planted.append(Planted(kind, path, line, source.path, source.function.line, edited))
+        taken.setdefault(source.path, []).append(source.function)
         made[kind] += 1
     return texts, planted
+
+
+def _overlap(one: Function, other: Function) -> bool:
+    return one.first <= other.last and other.first <= one.last
 
 
 def _sources(files: Mapping[str, str], wanted: set[tuple[str, int]]) -> Iterator[_Source]:

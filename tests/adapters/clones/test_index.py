@@ -111,6 +111,17 @@ def test_inner_functions_are_no_clones_of_those_around_them(index: CloneIndex, r
     assert (clone.left.name, clone.right.name, clone.kind) == ("outer", "outer", 1)
 
 
+def test_the_same_function_is_named_and_not_the_one_around_it(index: CloneIndex, root: Path) -> None:
+    inner = FUNCTION.strip().replace("\n", "\n    ")
+    (root / "a.py").write_text(
+        f"def outer(entries, limit):\n    {inner}\n    return largest(entries, limit)\n"
+    )
+    (root / "b.py").write_text(FUNCTION)
+    index.update()
+    (clone,) = index.clones()
+    assert (clone.left.name, clone.right.name, clone.kind) == ("largest", "largest", 1)
+
+
 def test_the_settings_of_one_who_asks_hold(index: CloneIndex, root: Path) -> None:
     (root / "a.py").write_text(FUNCTION)
     (root / "b.py").write_text(FUNCTION.replace("    return", "    check(found)\n    return"))
