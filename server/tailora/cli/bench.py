@@ -206,8 +206,10 @@ def clones(
         return
     out.print(
         f"{value['functions']:,} functions in {value['files']:,} files, {value['compared']:,} of them compared: "
-        f"{value['first_s']} s at first; {value['update_median_s']} s after a change of one file in the median, "
-        f"{value['update_max_s']} s at most; {value['unchanged_s']} s where nothing changed"
+        f"{value['first_s']} s at first ({value['first_cpu_s']} s of a processor); after a change of one file "
+        f"{value['update_median_s']} s in the median, {value['update_max_s']} s at most "
+        f"({value['update_cpu_median_s']} and {value['update_cpu_max_s']} s of a processor); "
+        f"{value['unchanged_s']} s where nothing changed"
     )
     out.print(
         f"{value['pairs']:,} pairs in {value['groups']:,} groups, read in {value['read_pairs_s']} s; "
