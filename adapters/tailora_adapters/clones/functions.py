@@ -24,7 +24,7 @@ OTHER, NAME, LITERAL = 0, 1, 2
 _STRINGS = frozenset(
     {
         "string", "string_literal", "interpreted_string_literal", "raw_string_literal", "char_literal", "rune_literal",
-        "character_literal", "template_string", "raw_string", "ansi_c_string", "concatenated_string", "regex",
+        "character_literal", "template_string", "raw_string", "ansi_c_string", "regex",
     }
 )  # fmt: skip
 _FILLED = frozenset(

@@ -34,6 +34,11 @@ def test_layout_comments_documentation_and_the_functions_name_make_type_1() -> N
     assert _compared(SOURCE, other) == (1, 1.0)
 
 
+def test_the_indentation_between_the_parts_of_a_text_is_layout() -> None:
+    left = 'def f(x):\n    check(x)\n    raise ValueError("one"\n        "two", x)\n'
+    assert _compared(left, left.replace("        ", "    ")) == (1, 1.0)
+
+
 def test_names_and_literals_make_type_2() -> None:
     other = (
         SOURCE.replace("entries", "things")
