@@ -152,9 +152,9 @@ class Editor:
         folders: list[Path],
         options: Any = None,
     ) -> types.InitializeResult:
-        """Starts the server and initializes it. Without ``options`` nothing is computed ahead."""
+        """Starts the server and initializes it. Without ``options`` nothing is computed ahead, no clones are sought."""
         if options is None:
-            options = {"completion": {"ahead": False}}
+            options = {"completion": {"ahead": False}, "clones": {"enabled": False}}
         await self.client.start_io(*self._command, env=self._env)
         params = types.InitializeParams(
             capabilities=capabilities,

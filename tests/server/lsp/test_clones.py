@@ -48,7 +48,7 @@ def root(tmp_path: Path) -> Path:
 
 async def test_a_repeated_function_is_marked_until_it_is_another_one(start_editor, root) -> None:
     uri = _write(root, "src/second.py", SECOND)
-    editor = await start_editor(folders=[root])
+    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
     editor.open(uri, SECOND)
     (hint,) = await _hints(editor, uri, lambda found: found)
     assert hint.range == types.Range(types.Position(1, 4), types.Position(1, 11))
@@ -72,7 +72,7 @@ async def test_a_repeated_function_is_marked_until_it_is_another_one(start_edito
 
 async def test_closing_withdraws(start_editor, root) -> None:
     uri = _write(root, "src/second.py", SECOND)
-    editor = await start_editor(folders=[root])
+    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
     editor.open(uri, SECOND)
     await _hints(editor, uri, lambda found: found)
     editor.close(uri)
@@ -81,7 +81,7 @@ async def test_closing_withdraws(start_editor, root) -> None:
 
 async def test_an_open_document_learns_of_a_copy_that_is_saved(start_editor, root) -> None:
     first = (root / "src" / "first.py").as_uri()
-    editor = await start_editor(folders=[root])
+    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
     editor.open(first, FIRST)
     uri = _write(root, "src/second.py", FIRST)
     editor.open(uri, FIRST)
@@ -95,7 +95,7 @@ async def test_what_a_repository_turns_off_or_hides_is_not_marked(start_editor, 
     _write(root, ".git/HEAD", "ref: refs/heads/main\n")
     ignored = _write(root, "src/second.py", SECOND)
     seen = _write(root, "src/third.py", SECOND)
-    editor = await start_editor(folders=[root])
+    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
     editor.open(ignored, SECOND)
     editor.open(seen, SECOND)
     (hint,) = await _hints(editor, seen, lambda found: found)
@@ -108,7 +108,7 @@ async def test_what_a_repository_turns_off_or_hides_is_not_marked(start_editor, 
 async def test_text_that_is_not_on_disk_is_not_marked(start_editor, root) -> None:
     uri = _write(root, "src/second.py", SECOND)
     other = _write(root, "src/third.py", SECOND)
-    editor = await start_editor(folders=[root])
+    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
     editor.open(uri, "# not saved yet\n" + SECOND)
     editor.open(other, SECOND)
     await _hints(editor, other, lambda found: found)  # told in the same answer, after it
@@ -117,7 +117,7 @@ async def test_text_that_is_not_on_disk_is_not_marked(start_editor, root) -> Non
 
 async def test_no_fix_is_offered_for_a_hint_of_ours(start_editor, root) -> None:
     uri = _write(root, "src/second.py", SECOND)
-    editor = await start_editor(folders=[root])
+    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
     editor.open(uri, SECOND)
     (hint,) = await _hints(editor, uri, lambda found: found)
     louder = types.Diagnostic(
