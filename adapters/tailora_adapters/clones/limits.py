@@ -23,5 +23,5 @@ MIN_LINES = 6
 """Of a body, with a token on them: that of BigCloneBench (Svajlenko and Roy 2014)."""
 MOST_TOKENS = 10_000
 """Larger bodies are not compared: such functions are tables, or generated."""
-SEMANTIC_THRESHOLD = 0.7
+SEMANTIC_THRESHOLD = 0.5
 """Cosine of two functions' vectors from which they are called clones of type 4; measured in ``docs/clones.md``."""

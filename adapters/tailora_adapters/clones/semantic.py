@@ -1,6 +1,6 @@
 """Clones of type 4: other code that may do the same, by the vectors that the adapted model gives functions.
 
-Vectors are centred on the mean of the repository's, of unit length, and compared by cosine. They are kept in the index
+Vectors are ``centred`` among the repository's and compared by cosine. They are kept in the index
 by the text's hash, the model and its adapter. What it finds is a guess: ``docs/clones.md`` has how often it is right.
 """
 
@@ -110,8 +110,12 @@ def _ask(
 
 
 def centred(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Less their mean, of unit length: what all code has in common says nothing. (n, hidden)"""
-    return _unit(vectors - vectors.mean(axis=0))
+    """Less their mean and the directions in which they differ most, of unit length: what all code has in common says
+    nothing, and those are of length and layout. One of a hundred directions (Mu and Viswanath 2018, "All-but-the-top").
+    (n, hidden)"""
+    rest = vectors - vectors.mean(axis=0)
+    directions = np.linalg.svd(rest, full_matrices=False)[2][: min(rest.shape[1] // 100, len(rest) // 10)]
+    return _unit(rest - (rest @ directions.T) @ directions)
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -44,7 +44,7 @@ def clones(
         float, typer.Option(min=FLOOR, max=1.0, help="Least similarity of type 3.")
     ] = THRESHOLD,
     semantic: Annotated[
-        bool, typer.Option("--semantic", help="Type 4, too: asks the model, about 0.1 s for each function.")
+        bool, typer.Option("--semantic", help="Type 4, too: asks the model, seconds for each new function.")
     ] = False,
     model: Annotated[str, typer.Option(help="Base model, for type 4.")] = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,

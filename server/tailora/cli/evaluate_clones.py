@@ -52,7 +52,9 @@ def _line(name: str, row: dict[str, Any]) -> str:
 
 
 def clones_semantic(
-    package: Annotated[str, typer.Option(help="Installed package of the functions that differ.")] = "uvicorn",
+    package: Annotated[
+        str, typer.Option(help="Installed package of the functions that differ.")
+    ] = "starlette",
     count: Annotated[int, typer.Option(min=20, help="Functions of it.")] = 80,
     model: Annotated[str, typer.Option(help="Base model.")] = "",
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,

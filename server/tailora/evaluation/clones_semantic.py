@@ -25,6 +25,9 @@ from tailora_adapters.clones.semantic import centred
 
 __all__ = ["figures", "measure", "written_pairs"]
 
+_MOST_CHARS = 1_500
+"""Of a package's function: longer ones are told from the pairs by their length alone."""
+
 Vectors = NDArray[np.float32]
 
 
@@ -129,4 +132,4 @@ def _functions(package: str, count: int, seed: int) -> list[str]:
                     if counts(one)
                 ]
     random.Random(seed).shuffle(texts)
-    return texts[:count]
+    return [text for text in texts if len(text) < _MOST_CHARS][:count]
