@@ -79,9 +79,8 @@ def _semantic(
     progress: Callable[[float, str], None],
 ) -> list[Clone]:
     """Those of type 4."""
-    from tailora_adapters.clones.semantic import semantic_clones
-
     from tailora.cli.model import default_model
+    from tailora_adapters.clones.semantic import semantic_clones
 
     return semantic_clones(index, project, model or default_model(), min_tokens=min_tokens, progress=progress)
 
