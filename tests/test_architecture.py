@@ -64,6 +64,8 @@ def test_only_the_lsp_knows_lsp() -> None:
         "tailora_adapters.foundation",
         "tailora_adapters.base.fetch",
         "tailora_adapters.corpus.select",
+        "tailora_adapters.clones.semantic",
+        "tailora_adapters.clones.worker",
         "tailora_adapters.training.schedule",
     ],
 )

@@ -11,6 +11,7 @@ moment loses at most the candidate in training.
             training.checkpoint  where a run that was cut short goes on from
             versions/N/          adapter_model.safetensors, adapter_config.json, manifest.json
             outcomes.sqlite      what became of the suggestions of each version
+            clones.sqlite        which functions repeat each other
             changed.json, schedule.json  the engine's: what waits to be learned, and when
             repair/              the adapters for repair: state.json, versions, checkpoint as above
             .tmp-*               a candidate in training, or what is being deleted

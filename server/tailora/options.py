@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from tailora.errors import OptionError
+from tailora_adapters.clones import limits
 from tailora_adapters.paths import config_dir
 
 __all__ = [
     "REPOSITORY_FILE",
     "USER_FILE",
+    "CloneOptions",
     "CompletionOptions",
     "LearningOptions",
     "ModelOptions",
@@ -145,6 +147,19 @@ class RepairOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class CloneOptions:
+    """Hints at functions that repeat others."""
+
+    enabled: bool = _setting(True, repository="off")
+    """Whether functions that repeat another one of the repository are marked by a hint, when a document is opened or
+    saved."""
+    min_tokens: int = _setting(limits.MIN_TOKENS, low=limits.LEAST_TOKENS, high=1000)
+    """Least size of a function's body, in tokens, to be marked."""
+    threshold: int = _setting(round(100 * limits.THRESHOLD), low=round(100 * limits.FLOOR), high=100)
+    """Least similarity, in percent, of functions that are not the same but for names and literals."""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """All settings."""
 
@@ -153,6 +168,7 @@ class Options:
     model: ModelOptions = ModelOptions()
     outcomes: OutcomeOptions = OutcomeOptions()
     repair: RepairOptions = RepairOptions()
+    clones: CloneOptions = CloneOptions()
 
 
 def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:

@@ -28,6 +28,7 @@ from tailora_adapters.errors import CorpusError
 
 __all__ = [
     "FORGOTTEN",
+    "Candidate",
     "Progress",
     "Rejection",
     "SelectOptions",
@@ -35,8 +36,10 @@ __all__ = [
     "SourceFile",
     "covers",
     "foreign_reason",
+    "read_file",
     "select_files",
     "tally",
+    "walk_files",
 ]
 
 FORGOTTEN = "forgotten by the user"
@@ -141,13 +144,45 @@ def select_files(
     root = root.resolve()
     rejected = _Rejected(options.max_listed)
     report = progress or (lambda fraction, message: None)
-    found = list(_Walk(root, options, frozenset(forgotten), rejected, report).candidates())
+    found = _find(root, options, frozenset(forgotten), rejected, report)
+    files = _read_all(root, found, options, rejected, report)
+    return Selection(tuple(sorted(files, key=lambda file: file.path)), rejected.result())
+
+
+def walk_files(
+    root: Path, *, options: SelectOptions = SelectOptions(), forgotten: Collection[str] = ()
+) -> list["Candidate"]:
+    """What of ``root`` may be worth reading by all that is known without it, ``max_files`` at most, by path.
+
+    For those who read again only what changed, each by ``read_file``; ``max_bytes`` is theirs to keep.
+
+    Raises:
+        CorpusError: as ``select_files``.
+    """
+    root = root.resolve()
+    rejected = _Rejected(0)
+    found = _find(root, options, frozenset(forgotten), rejected, lambda fraction, message: None)
+    return sorted(found[: options.max_files], key=lambda candidate: candidate.path)
+
+
+def read_file(
+    root: Path, candidate: "Candidate", *, options: SelectOptions = SelectOptions()
+) -> SourceFile | Rejection:
+    """The file that a walk found, or why it is not learned."""
+    rejected = _Rejected(1)
+    return _read(root, candidate, options, rejected) or rejected.result()[0]
+
+
+def _find(
+    root: Path, options: SelectOptions, forgotten: frozenset[str], rejected: "_Rejected", report: Progress
+) -> list["Candidate"]:
+    """All candidates, in the order in which they are to be read."""
+    found = list(_Walk(root, options, forgotten, rejected, report).candidates())
     # By path where all are read, so that the kept one of two equal files is always the same.
     found.sort(key=lambda candidate: candidate.path)
     if len(found) > options.max_files:
         found.sort(key=lambda candidate: candidate.mtime, reverse=True)
-    files = _read_all(root, found, options, rejected, report)
-    return Selection(tuple(sorted(files, key=lambda file: file.path)), rejected.result())
+    return found
 
 
 @dataclass(slots=True)
@@ -172,9 +207,15 @@ class _Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """A file that was found, and not read yet."""
+
     path: str
+    """Relative to the root, with ``/``."""
     mtime: float
+    """Seconds since the epoch."""
+    stamp: tuple[int, int]
+    """Modification time (ns) and size: another one when the file was changed."""
 
 
 class _Walk:
@@ -195,7 +236,7 @@ class _Walk:
         self._report = report
         self._seen = 0
 
-    def candidates(self) -> Iterator[_Candidate]:
+    def candidates(self) -> Iterator[Candidate]:
         """Raises ``CorpusError`` only where the root itself cannot be listed."""
         try:
             entries = _list(self._root)
@@ -226,7 +267,7 @@ class _Walk:
         entries: "list[os.DirEntry[str]]",
         rules: IgnoreRules,
         pending: list[tuple[str, IgnoreRules]],
-    ) -> Iterator[_Candidate]:
+    ) -> Iterator[Candidate]:
         names = {entry.name for entry in entries}
         rules = rules.below(self._root, prefix, names)
         for entry in entries:
@@ -255,7 +296,7 @@ class _Walk:
             except OSError as error:
                 self._rejected.add(path, "unreadable", _cause(error))
 
-    def _file(self, entry: "os.DirEntry[str]", path: str, rules: IgnoreRules) -> _Candidate | None:
+    def _file(self, entry: "os.DirEntry[str]", path: str, rules: IgnoreRules) -> Candidate | None:
         reason, detail = (FORGOTTEN, "") if path in self._forgotten else file_reason(path, entry.name, rules)
         if reason:
             self._rejected.add(path, reason, detail)
@@ -266,7 +307,7 @@ class _Walk:
         elif status.st_size > self._options.max_file_bytes:
             self._rejected.add(path, "too large", f"{status.st_size:,} bytes")
         else:
-            return _Candidate(path, status.st_mtime)
+            return Candidate(path, status.st_mtime, (status.st_mtime_ns, status.st_size))
         return None
 
 
@@ -279,7 +320,7 @@ def _list(path: Path) -> "list[os.DirEntry[str]]":
 
 
 def _read_all(
-    root: Path, found: list[_Candidate], options: SelectOptions, rejected: _Rejected, report: Progress
+    root: Path, found: list[Candidate], options: SelectOptions, rejected: _Rejected, report: Progress
 ) -> list[SourceFile]:
     files: list[SourceFile] = []
     hashes: dict[str, str] = {}
@@ -307,9 +348,7 @@ def _read_all(
     return files
 
 
-def _read(
-    root: Path, candidate: _Candidate, options: SelectOptions, rejected: _Rejected
-) -> SourceFile | None:
+def _read(root: Path, candidate: Candidate, options: SelectOptions, rejected: _Rejected) -> SourceFile | None:
     path = candidate.path
     language = languages.by_path(path)
     assert language is not None

@@ -8,6 +8,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from tailora_adapters import foundation
 from tailora_adapters.base.device import Quantization, default_device
 from tailora_adapters.base.load import Loaded, load_model
+from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.errors import AdapterCorrupt, MethodError, TrainingFailed
 from tailora_adapters.manifest import Manifest
 from tailora_adapters.methods import LORA, Method, Settings, method_named
@@ -32,7 +34,16 @@ from tailora_adapters.training.decoder import Decoder, make_decoder
 from tailora_adapters.training.exam import Exam, Results
 from tailora_adapters.training.save import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE, as_saved
 
-__all__ = ["Session", "Values", "load_alone", "load_for_training", "measure_alone", "merged", "update_norm"]
+__all__ = [
+    "Alone",
+    "Session",
+    "Values",
+    "load_alone",
+    "load_for_training",
+    "measure_alone",
+    "merged",
+    "update_norm",
+]
 
 Values = Mapping[str, Tensor]
 """An adapter's parameters above the cut, by their name in the model."""
@@ -194,30 +205,38 @@ def measure_alone(model: str, folder: Path, exam: Exam, first_layer: int) -> tup
     Raises:
         AdapterCorrupt: it does not fit the model.
     """
-    method = _method_of(folder)
-    quantization = cast(Quantization | None, method.quantization)
-    adapted, decoder = _alone(model, folder, method, first_layer, quantization)
-    return exam.again().take(decoder), update_norm(adapted)
+    alone = load_alone(model, folder, first_layer)
+    return exam.again().take(alone.decoder), update_norm(alone.model)
 
 
-def load_alone(model: str, folder: Path, method: Method, first_layer: int) -> Decoder:
-    """An adapter of any method on the base model as it serves, whatever it was trained on.
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A model that is only asked."""
+
+    model: Attached
+    decoder: Decoder
+    tokenizer: CodeTokenizer
+
+
+def load_alone(model: str, folder: Path | None, first_layer: int = 0, method: Method | None = None) -> Alone:
+    """The base with the adapter in ``folder``, of any form, to be asked; the base alone without one.
+
+    ``method``: the adapter's, with the quantization to ask it in; None: as its manifest says.
 
     Raises:
-        AdapterCorrupt: it does not fit the model.
+        ModelMissing, ModelCorrupt, ModelError: the base model.
+        AdapterCorrupt: the adapter does not fit the model.
     """
-    return _alone(model, folder, method, first_layer, None)[1]
-
-
-def _alone(
-    model: str, folder: Path, method: Method, first_layer: int, quantization: Quantization | None
-) -> tuple[Attached, Decoder]:
-    base = load_for_training(model, quantization).model
+    if method is None:
+        method = _method_of(folder) if folder else LORA
+    loaded = load_for_training(model, cast(Quantization | None, method.quantization))
+    base: nn.Module = loaded.model
     floor = foundation.find(model) if method.floor == "merged" else None
     if floor is not None:
         base = merged(base, floor.path)
-    adapted = load_on(base, folder, trainable=False)
-    return adapted, make_decoder(adapted, 0 if method.whole else first_layer)
+    adapted = load_on(base, folder, trainable=False) if folder else Attached(loaded.model)
+    decoder = make_decoder(adapted, 0 if method.whole else first_layer)
+    return Alone(adapted, decoder, loaded.tokenizer)
 
 
 def _method_of(folder: Path) -> Method:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Benchmarks: latency, interference, training, promotion, repair, methods.", no_args_is_help=True
+    help="Benchmarks: latency, interference, training, promotion, repair, clones, methods.",
+    no_args_is_help=True,
 )
 
 _QUICK_PLACES = 8
@@ -219,6 +220,33 @@ def methods(
             + (f"  {beside:+6.1%} over the foundation adapter" if beside is not None else "")
             + f"   prompt {row['prefill_ms']:6.0f} ms {row['prefill_over_base']:+.1%}"
         )
+
+
+@app.command()
+def clones(
+    functions: Annotated[int, typer.Option(min=10, help="Of the repository.")] = 10_000,
+    changes: Annotated[int, typer.Option(min=1, help="Files that are changed, one after the other.")] = 20,
+    json: _Json = False,
+) -> None:
+    """Times the index of a repository made of installed packages: at first, and after a change of one file."""
+    from tailora.bench.clones import measure
+
+    with progress_bar() as progress:
+        value = measure(functions, changes, progress)
+    if json:
+        print_json(value)
+        return
+    out.print(
+        f"{value['functions']:,} functions in {value['files']:,} files, {value['compared']:,} of them compared: "
+        f"{value['first_s']} s at first ({value['first_cpu_s']} s of a processor); after a change of one file "
+        f"{value['update_median_s']} s in the median, {value['update_max_s']} s at most "
+        f"({value['update_cpu_median_s']} and {value['update_cpu_max_s']} s of a processor); "
+        f"{value['unchanged_s']} s where nothing changed"
+    )
+    out.print(
+        f"{value['pairs']:,} pairs in {value['groups']:,} groups, read in {value['read_pairs_s']} s; "
+        f"index {value['index_mb']} MB, memory {value['rss_mb']} MB"
+    )
 
 
 def _model(name: str) -> str:

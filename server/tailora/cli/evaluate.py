@@ -5,13 +5,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tailora.cli import evaluate_methods, evaluate_repair
+from tailora.cli import evaluate_clones, evaluate_methods, evaluate_repair
 from tailora.cli.model import default_model
 from tailora.cli.output import err, out, print_json, progress_bar
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: infilling, personalization, gate, repair, methods.", no_args_is_help=True)
+app = typer.Typer(
+    help="Benchmarks: infilling, personalization, gate, repair, clones, methods.", no_args_is_help=True
+)
 app.command("methods")(evaluate_methods.methods)
 app.command("repair")(evaluate_repair.repair)
 app.command("repair-learning")(evaluate_repair.repair_learning)
@@ -19,6 +21,8 @@ app.command("repair-clean")(evaluate_repair.repair_clean)
 app.command("repair-suite")(evaluate_repair.repair_suite)
 app.command("check")(evaluate_methods.check)
 app.command("report")(evaluate_methods.report)
+app.command("clones")(evaluate_clones.clones)
+app.command("clones-semantic")(evaluate_clones.clones_semantic)
 
 
 @app.callback()

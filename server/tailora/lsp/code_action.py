@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from tailora.errors import EngineError, RepairError
+from tailora.lsp.clones import SOURCE
 from tailora.lsp.repairs import Snapshot
 from tailora.lsp.text import offset_of_units, path_of, plain_lines
 from tailora.lsp.works import Stopped
@@ -183,12 +184,12 @@ def _snapshot(ls: TailoraServer, uri: str) -> Snapshot | None:
 def _findings(
     ls: TailoraServer, snapshot: Snapshot, diagnostics: Sequence[types.Diagnostic]
 ) -> list[tuple[Finding, types.Diagnostic]]:
-    """What is wrong, each once; hints and what a client marks as merely unnecessary are no faults."""
+    """What is wrong, each once; hints, what we publish and what a client marks as unnecessary are no faults."""
     lines = snapshot.text.split("\n")
     encoding = ls.workspace.position_encoding
     found: dict[Finding, types.Diagnostic] = {}
     for diagnostic in diagnostics:
-        if diagnostic.severity == types.DiagnosticSeverity.Hint:
+        if diagnostic.severity == types.DiagnosticSeverity.Hint or diagnostic.source == SOURCE:
             continue
         begin, end = diagnostic.range.start, diagnostic.range.end
         finding = Finding(

@@ -170,4 +170,5 @@ def apply(ls: TailoraServer) -> None:
         ls.window_show_message(types.ShowMessageParams(type=types.MessageType.Warning, message=text))
     ls.link.settings_changed()
     ls.board.publish()
+    ls.clones.settings_changed()
     ls.spawn(code_lens.refresh(ls), "refresh the code lenses")

@@ -33,6 +33,7 @@ async def did_open(ls: TailoraServer, params: types.DidOpenTextDocumentParams) -
     ls.activate(params.text_document.uri)
     ls.link.warm_up()
     ls.later.start("opened", suggest.read_ahead(ls, params.text_document.uri))  # of several, the last one
+    ls.clones.look(params.text_document.uri)
 
 
 async def did_change(ls: TailoraServer, params: types.DidChangeTextDocumentParams) -> None:
@@ -49,6 +50,7 @@ async def did_change(ls: TailoraServer, params: types.DidChangeTextDocumentParam
 
 async def did_save(ls: TailoraServer, params: types.DidSaveTextDocumentParams) -> None:
     """A document was saved; if it is a repository's settings, they are read again."""
+    ls.clones.look(params.text_document.uri)
     path = path_of(params.text_document.uri)
     if path is None or path.name != REPOSITORY_FILE:
         return
@@ -65,4 +67,5 @@ async def did_close(ls: TailoraServer, params: types.DidCloseTextDocumentParams)
         ls.later.drop(params.text_document.uri + kind)
         ls.flights.drop(params.text_document.uri + kind)
     ls.repairs.forget(params.text_document.uri)
+    ls.clones.forget(params.text_document.uri)
     ls.outbox.send_soon()

@@ -32,6 +32,7 @@ from tailora.lsp import (
     inline_completion,
     workspace,
 )
+from tailora.lsp.clones import CloneHints
 from tailora.lsp.engine_link import EngineLink
 from tailora.lsp.flight import Flights
 from tailora.lsp.model import ModelPrompt
@@ -80,6 +81,7 @@ class TailoraServer(LanguageServer):
         )
         self.works = Works(self)
         self.repairs = Repairs(self)
+        self.clones = CloneHints(self)
         self.client_listens = False
         self._active_uri: str | None = None
         self._tasks: set[asyncio.Task[Any]] = set()

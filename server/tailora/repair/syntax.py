@@ -10,6 +10,7 @@ from tree_sitter import Node
 
 from tailora.repair.problem import Span
 from tailora_adapters import languages
+from tailora_adapters.syntax import CLASSES, FUNCTIONS, is_documentation, last_row, walk
 
 __all__ = ["Syntax"]
 
@@ -20,16 +21,6 @@ _BLOCKS = frozenset(
         "interface_body", "enum_body", "statement_list",
     }
 )  # fmt: skip
-_FUNCTIONS = frozenset(
-    {
-        "function_definition", "function_declaration", "method_definition", "method_declaration", "function_item",
-        "arrow_function", "function_expression", "constructor_declaration", "generator_function_declaration",
-        "func_literal",
-    }
-)  # fmt: skip
-_CLASSES = frozenset(
-    {"class_definition", "class_declaration", "class_specifier", "impl_item", "interface_declaration"}
-)
 
 
 class Syntax:
@@ -50,7 +41,7 @@ class Syntax:
         """Places that the parser could not make sense of; 0 without a grammar."""
         if self._root is None or not self._root.has_error:
             return 0
-        return sum(1 for node in _walk(self._root) if node.is_error or node.is_missing)
+        return sum(1 for node in walk(self._root) if node.is_error or node.is_missing)
 
     def statement(self, line: int) -> Span:
         """The innermost statement on ``line``; of one with a block, the lines before the block."""
@@ -60,7 +51,7 @@ class Syntax:
                 found = node
         if found is None:
             return Span(line, line + 1)
-        first, end = found.start_point.row, _last_row(found) + 1
+        first, end = found.start_point.row, last_row(found) + 1
         body = _body(found)
         if body is not None and body.start_point.row > first and line < body.start_point.row:
             end = body.start_point.row
@@ -70,32 +61,32 @@ class Syntax:
 
     def function(self, line: int) -> Span | None:
         """The innermost function around ``line``, or None."""
-        return self._around(line, _FUNCTIONS)
+        return self._around(line, FUNCTIONS)
 
     def functions(self) -> list[Span]:
         """All functions, outermost and inner, in the order of their places."""
         if self._root is None:
             return []
         return [
-            Span(node.start_point.row, _last_row(node) + 1)
-            for node in _walk(self._root)
-            if node.type in _FUNCTIONS
+            Span(node.start_point.row, last_row(node) + 1)
+            for node in walk(self._root)
+            if node.type in FUNCTIONS
         ]
 
     def container(self, line: int) -> Span | None:
         """The innermost class around ``line``, or None."""
-        return self._around(line, _CLASSES)
+        return self._around(line, CLASSES)
 
     def body(self, function: Span) -> Span:
         """The lines of a function after its head and its documentation."""
         if self._root is None:
             return Span(function.first + 1, function.end)
         for node in self._path(function.first):
-            body = _body(node) if node.type in _FUNCTIONS and node.start_point.row == function.first else None
+            body = _body(node) if node.type in FUNCTIONS and node.start_point.row == function.first else None
             if body is None:
                 continue
             statements = [child for child in body.named_children if child.type != "comment"]
-            if len(statements) > 1 and _is_text(statements[0]):
+            if len(statements) > 1 and is_documentation(statements[0]):
                 statements = statements[1:]
             if statements and statements[0].start_point.row > function.first:
                 return Span(statements[0].start_point.row, function.end)
@@ -121,7 +112,7 @@ class Syntax:
         found = None
         for node in self._path(line):
             if node.type in kinds:
-                found = Span(node.start_point.row, _last_row(node) + 1)
+                found = Span(node.start_point.row, last_row(node) + 1)
         return found
 
     def _path(self, line: int) -> Iterator[Node]:
@@ -143,14 +134,6 @@ class Syntax:
             )
 
 
-def _walk(root: Node) -> Iterator[Node]:
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(reversed(node.children))
-
-
 def _body(node: Node) -> Node | None:
     for name in ("body", "consequence"):
         found = node.child_by_field_name(name)
@@ -158,16 +141,6 @@ def _body(node: Node) -> Node | None:
             return found
     # ``async def`` with decorators, ``export function``: the head is part of a wrapper.
     for child in node.named_children:
-        if child.type in _FUNCTIONS | _CLASSES:
+        if child.type in FUNCTIONS | CLASSES:
             return _body(child)
     return None
-
-
-def _is_text(node: Node) -> bool:
-    return node.type == "expression_statement" and [child.type for child in node.named_children] == ["string"]
-
-
-def _last_row(node: Node) -> int:
-    """The last line that a node stands on."""
-    end = node.end_point
-    return end.row - 1 if end.column == 0 and end.row > node.start_point.row else end.row

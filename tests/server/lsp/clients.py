@@ -131,8 +131,11 @@ class Editor:
             self.lens_refreshes += 1
             self._news.set()
 
-        messages, progress = types.WINDOW_SHOW_MESSAGE, types.PROGRESS
-        for method in (messages, progress):
+        for method in (
+            types.WINDOW_SHOW_MESSAGE,
+            types.PROGRESS,
+            types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS,
+        ):
             original = self.client.protocol.fm.features.pop(method)
             self.client.feature(method)(self._noting(original))
 
@@ -149,9 +152,9 @@ class Editor:
         folders: list[Path],
         options: Any = None,
     ) -> types.InitializeResult:
-        """Starts the server and initializes it. Without ``options`` nothing is computed ahead."""
+        """Starts the server and initializes it. Without ``options`` nothing is computed ahead, no clones are sought."""
         if options is None:
-            options = {"completion": {"ahead": False}}
+            options = {"completion": {"ahead": False}, "clones": {"enabled": False}}
         await self.client.start_io(*self._command, env=self._env)
         params = types.InitializeParams(
             capabilities=capabilities,

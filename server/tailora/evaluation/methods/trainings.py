@@ -7,7 +7,7 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -343,7 +343,8 @@ class Trainings(Work):
         size = (folder / WEIGHTS_FILE).stat().st_size
         if self.method.quantization is None:
             return size, trained.decoder
-        return size, load_alone(self.comparison.model, folder, self.method, trained.settings.first_layer)
+        method = replace(self.method, quantization=None)
+        return size, load_alone(self.comparison.model, folder, trained.settings.first_layer, method).decoder
 
     def _latency(self) -> dict[str, Any] | None:
         folder = self.places.adapter(self.cell.task, self.method.name, keep=True)

@@ -1,0 +1,1 @@
+"""Code clones: functions of a repository that repeat each other. Knows nothing of editors or of who asks."""
