@@ -226,7 +226,7 @@ def test_repair_forgets_too(project: ProjectStore) -> None:
     add(project.repair, None, "a.py")
     add(project.repair, None, "b.py")
     done = forget(project, ["a.py"])
-    assert (done.deleted, done.repair) == ((), ("1",))
+    assert (done.deleted, done.parts) == ((), {"repair": ("1",)})
     assert [version.version for version in project.versions()] == ["1"]
     assert [version.version for version in project.repair.versions()] == ["2"]
     assert forgotten(project.repair) == forgotten(project) == ("a.py",)

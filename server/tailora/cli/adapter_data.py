@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tailora.cli.adapter_part import RepairOption, project_part
+from tailora.cli.adapter_part import PurposeOption, RepairOption, project_part
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
 from tailora.cli.project import ProjectOption, project_store
 from tailora.cli.train import print_gate
 from tailora.options import kept_out
 from tailora_adapters.manifest import GateResult
+from tailora_adapters.purposes import PARTS, option
 from tailora_adapters.store import AdapterVersion, ProjectStore
 
 __all__ = ["forget_files", "import_", "remember"]
@@ -23,6 +24,7 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="Folder with an adapter in the PEFT format (safetensors).")],
     base: Annotated[str, typer.Option(help="The base model that it belongs to, where it does not say.")] = "",
     project: ProjectOption = Path(),
+    purpose: PurposeOption = "completion",
     repair: RepairOption = False,
     json: Json = False,
 ) -> None:
@@ -30,12 +32,15 @@ def import_(
     from tailora_adapters.importing import admit, import_adapter
     from tailora_adapters.training.launch import gate_of, judge_in_worker
 
-    store, model = project_part(project, repair).store, base or default_model()
+    part, model = project_part(project, purpose, repair), base or default_model()
+    store = part.store
     done: dict[str, Any] = {}
 
     def judge(version: AdapterVersion) -> GateResult:
         with progress_bar() as progress:
-            done.update(judge_in_worker(store.root, model, version.version, repair=repair, progress=progress))
+            done.update(
+                judge_in_worker(store.root, model, version.version, purpose=part.purpose, progress=progress)
+            )
         return gate_of(done)
 
     version = admit(store, import_adapter(store, folder, model, claimed=bool(base)), judge)
@@ -52,10 +57,11 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
 
     names = [inside(store.root, path.absolute()) for path in files]
     learned = affected(store.versions(), names)
-    repair = affected(store.repair.versions(), names)
     what = ", ".join(names)
     versions = [_versions("version", learned)] * bool(learned)
-    versions += [_versions("repair version", repair)] * bool(repair)
+    for purpose in PARTS:
+        if others := affected(store.part(purpose).versions(), names):
+            versions.append(_versions(f"{purpose} version", others))
     gone = f"{' and '.join(versions)} learned from it, or may have"
     if ask:
         consequence = f"{gone}: deleted for good" if versions else "no version learned from it"
@@ -64,14 +70,15 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
     found: dict[str, Any] = {
         "forgotten": names,
         "deleted": list(result.deleted),
-        "repair": {"deleted": list(result.repair)},
+        **{purpose: {"deleted": list(result.parts.get(purpose, ()))} for purpose in PARTS},
         "training": None,
     }
     if not json:
         out.print(f"left out from now on: {what}; `tailora adapter remember` undoes it")
-        out.print(f"deleted: {gone}" if result.deleted or result.repair else "no version learned from it")
-        if result.repair:
-            out.print("`tailora train --repair` learns the rest anew for repair")
+        others = [name for name, deleted in result.parts.items() if deleted]
+        out.print(f"deleted: {gone}" if result.deleted or others else "no version learned from it")
+        for other in others:
+            out.print(f"`tailora train {option(other)}` learns the rest anew for {other}")
     refused = kept_out(store.root) if store.retrain is not None and retrain else None
     if store.retrain is not None and retrain and refused is None:
         found["training"] = _retrain(store, json)

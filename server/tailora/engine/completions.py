@@ -21,6 +21,7 @@ from tailora.engine.generator import GenerationRequest, GenerationStep, Snippet,
 from tailora.engine.jobs import Job
 from tailora.engine.wire import BadRequest, Fields, describe, error_response, well_formed
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.purposes import PARTS
 
 __all__ = ["CompletionRequest", "CompletionResponse", "parse"]
 
@@ -74,7 +75,7 @@ def parse(body: Fields) -> CompletionRequest:
     )
     adapter = extra.text("adapter", "serving")
     project = extra.text("project", None)
-    if adapter not in ("serving", "repair", "foundation", "none") and project is None:
+    if adapter not in ("serving", *PARTS, "foundation", "none") and project is None:
         raise BadRequest("tailora.adapter names a version, so tailora.project must say of which project")
     return CompletionRequest(
         generation,

@@ -77,6 +77,8 @@ class TestForget:
             "forgotten": ["b.py", "gone"],
             "deleted": ["2"],
             "repair": {"deleted": []},
+            "docstring": {"deleted": []},
+            "generation": {"deleted": []},
             "training": None,
         }
         assert runs == []
@@ -134,8 +136,8 @@ class TestImport:
     def play(self, monkeypatch: pytest.MonkeyPatch, decision: str, **gate: Any) -> list[Any]:
         found: list[Any] = []
 
-        def judge(root: Path, model: str, version: str, *, repair: bool, progress: Any) -> dict[str, Any]:
-            found.append((root, model, version, repair))
+        def judge(root: Path, model: str, version: str, *, purpose: str, progress: Any) -> dict[str, Any]:
+            found.append((root, model, version, purpose))
             said = {"checks": [], "base_nll": 2.0} | gate if decision != "failed" else None
             return {
                 "event": "done",
