@@ -18,9 +18,9 @@ from tailora_adapters.corpus.similarity import Twins
 
 __all__ = ["SUFFIX_TOKENS", "TASK_BUDGET", "Drawn", "draw", "encode_task"]
 
-SUFFIX_TOKENS = 224
-"""Of what stands behind the hole: a function of some 25 lines."""
-TASK_BUDGET = PromptBudget(prefix=256, suffix=SUFFIX_TOKENS, context=0)
+SUFFIX_TOKENS = 192
+"""Of what stands behind the hole: a function of some 20 lines."""
+TASK_BUDGET = PromptBudget(prefix=192, suffix=SUFFIX_TOKENS, context=0)
 
 _SIMILARITY = 0.7
 _PER_FILE = 40

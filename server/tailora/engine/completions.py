@@ -28,6 +28,7 @@ __all__ = ["CompletionRequest", "CompletionResponse", "parse"]
 _log = logging.getLogger(__name__)
 
 _MAX_TOKENS = 4096
+_MAX_SUFFIX_TOKENS = 1024
 _DEFAULT_TOKENS = 16
 """OpenAI's."""
 _MAX_STOPS = 16
@@ -71,6 +72,7 @@ def parse(body: Fields) -> CompletionRequest:
         speculation=extra.flag("speculation", True),
         reuse=extra.flag("reuse", True),
         scores=body.integer("logprobs", None, 0, 5),
+        suffix_tokens=extra.integer("suffix_tokens", None, 0, _MAX_SUFFIX_TOKENS),
         middle=extra.text("middle", None),
     )
     adapter = extra.text("adapter", "serving")

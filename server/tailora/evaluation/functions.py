@@ -1,9 +1,10 @@
 """What a package's own adapter for docstrings, or for whole functions, is worth on files that it has not seen.
 
-A part of a package's files is held out; what is nearly like one of their functions is left out of the rest, of which a
-given number of tokens is learned. Then the same prompts are answered three ways: by the bare base model, with the
-foundation adapter, and with the adapter that was trained. All answers are cut alike: at the closing quotes (or where the
-function's indentation ends), and a few tokens beyond the length of the reference. Knows nothing of engines or editors.
+A part of a package's files is held out; what is nearly like one of their functions is left out of the rest, of which
+a given number of tokens is learned. Then the same prompts are answered three ways: by the bare base model, with the
+foundation adapter, and with the adapter that was trained. All answers are cut alike: at the closing quotes (or where
+the function's indentation ends), and a few tokens beyond the length of the reference. Knows nothing of engines or
+editors.
 """
 
 import hashlib
