@@ -11,6 +11,7 @@ from tailora_adapters.corpus.select import SourceFile, select_files
 from tailora_adapters.errors import StoreError
 from tailora_adapters.forget import affected, forget, forgotten, inside, remember, tainted, unlearn
 from tailora_adapters.manifest import Ancestry, BaseInfo, Cost, DataInfo, FileInfo, Manifest
+from tailora_adapters.purposes import PARTS
 from tailora_adapters.store import IMPORTED, ProjectStore, Store
 
 CODE = "\n".join(f"def function_{n}(value):\n    return value * {n}\n" for n in range(5))
@@ -231,3 +232,12 @@ def test_repair_forgets_too(project: ProjectStore) -> None:
     assert [version.version for version in project.repair.versions()] == ["2"]
     assert forgotten(project.repair) == forgotten(project) == ("a.py",)
     assert project.repair.retrain is not None
+
+
+def test_every_purpose_forgets(project: ProjectStore) -> None:
+    for purpose in PARTS:
+        add(project.part(purpose), None, "a.py")
+        add(project.part(purpose), None, "b.py")
+    done = forget(project, ["a.py"])
+    assert done.parts == dict.fromkeys(PARTS, ("1",))
+    assert {part.versions()[0].version for part in project.parts().values()} == {"2"}

@@ -21,7 +21,7 @@ def shaped(raw: str, function: Function, style: Style, *, finished: bool = True)
     text = raw.partition(style.closing)[0]
     if python:
         text = text.replace('"""', "'''" if style.closing != "'''" else '"').rstrip("\\")
-    lines = _plain(text, python)
+    lines = _without_ends(_plain(text, python))
     if not finished:
         lines = _to_a_stop(lines)
     lines = _without_ends(lines)

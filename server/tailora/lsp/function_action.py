@@ -41,14 +41,14 @@ def offered_at(
     kind: str,
     title: Callable[[Snapshot, int], str | None],
 ) -> list[types.CodeAction]:
-    """The action for the cursor's line, if ``title`` has one for it."""
+    """The action for the cursor's line, if ``title`` has one for it. Where the editor asks by itself, as at every move of
+    the cursor, there is none."""
     uri, line = params.text_document.uri, params.range.start.line
     path = path_of(uri)
     if path is None or not can_resolve(ls) or is_secret_file(path.name):
         return []
-    if params.context.trigger_kind == types.CodeActionTriggerKind.Automatic and not params.context.only:
-        return []
-    if not wanted(params.context.only, kind) or params.range.start != params.range.end:
+    invoked = params.context.trigger_kind == types.CodeActionTriggerKind.Invoked
+    if not invoked or not wanted(params.context.only, kind) or params.range.start != params.range.end:
         return []
     snapshot = snapshot_of(ls, uri)
     completion = ls.settings.for_root(ls.folders.place(path).root).completion

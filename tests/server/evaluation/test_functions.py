@@ -9,7 +9,20 @@ from tailora.evaluation.functions import WAYS, Settings, files_of_package, measu
 from tailora_adapters.corpus.select import SourceFile
 from tailora_adapters.errors import TailoraError
 
-NOUNS = ("book", "shelf", "reader", "loan", "branch", "author", "title", "copy", "page", "room", "desk", "fine")
+NOUNS = (
+    "book",
+    "shelf",
+    "reader",
+    "loan",
+    "branch",
+    "author",
+    "title",
+    "copy",
+    "page",
+    "room",
+    "desk",
+    "fine",
+)
 
 
 def files() -> list[SourceFile]:
