@@ -60,8 +60,8 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
     what = ", ".join(names)
     versions = [_versions("version", learned)] * bool(learned)
     for purpose in PARTS:
-        if others := affected(store.part(purpose).versions(), names):
-            versions.append(_versions(f"{purpose} version", others))
+        if found_in := affected(store.part(purpose).versions(), names):
+            versions.append(_versions(f"{purpose} version", found_in))
     gone = f"{' and '.join(versions)} learned from it, or may have"
     if ask:
         consequence = f"{gone}: deleted for good" if versions else "no version learned from it"
@@ -77,8 +77,8 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
         out.print(f"left out from now on: {what}; `tailora adapter remember` undoes it")
         others = [name for name, deleted in result.parts.items() if deleted]
         out.print(f"deleted: {gone}" if result.deleted or others else "no version learned from it")
-        for other in others:
-            out.print(f"`tailora train {option(other)}` learns the rest anew for {other}")
+        for purpose in others:
+            out.print(f"`tailora train {option(purpose)}` learns the rest anew for {purpose}")
     refused = kept_out(store.root) if store.retrain is not None and retrain else None
     if store.retrain is not None and retrain and refused is None:
         found["training"] = _retrain(store, json)

@@ -41,8 +41,8 @@ def offered_at(
     kind: str,
     title: Callable[[Snapshot, int], str | None],
 ) -> list[types.CodeAction]:
-    """The action for the cursor's line, if ``title`` has one for it. Where the editor asks by itself, as at every move of
-    the cursor, there is none."""
+    """The action for the cursor's line, if ``title`` has one for it; none where the editor asks by itself, as at every
+    move of the cursor."""
     uri, line = params.text_document.uri, params.range.start.line
     path = path_of(uri)
     if path is None or not can_resolve(ls) or is_secret_file(path.name):
