@@ -21,6 +21,7 @@ _GOOGLE_HEAD = re.compile(
 _GOOGLE_ANY = re.compile(r"^(\s*)[A-Z][\w ]{2,30}:\s*$")
 _NUMPY_HEAD = re.compile(r"^\s*(Parameters|Other Parameters|Returns|Yields|Raises)\s*$")
 _UNDERLINE = re.compile(r"^\s*-{3,}\s*$")
+_NUMPY_ENTRY = re.compile(r"^([^:]*?)\s*:(?:\s+(.*))?$")
 _FIELD = re.compile(
     r"^(\s*):(param|parameter|arg|argument|key|keyword|type|returns?|rtype|yields?|raises?|except|exception)"
     r"(?:\s+([^:]*?))?\s*:(.*)$"
@@ -120,7 +121,7 @@ def _google_section(lines: Sequence[str], begin: int, end: int, kind: EntryKind)
     starts = [
         number for number in range(begin, end) if lines[number].strip() and _indent(lines[number]) == column
     ]
-    for first, after in zip(starts, [*starts[1:], end], strict=True):
+    for first, after in zip(starts, [*starts[1:], end], strict=False):
         found = _GOOGLE_ENTRY.match(lines[first])
         if found is None:
             continue
@@ -144,14 +145,15 @@ def _numpy(lines: Sequence[str]) -> Iterator[Entry]:
         end = _trimmed(lines, begin, number)
         kind = _KINDS.get(head[1].lower(), "parameter")
         starts = [at for at in range(begin, end) if lines[at].strip() and _indent(lines[at]) == column]
-        for first, after in zip(starts, [*starts[1:], end], strict=True):
-            name, colon, told = lines[first].strip().partition(" :")
+        for first, after in zip(starts, [*starts[1:], end], strict=False):
+            split = _NUMPY_ENTRY.match(lines[first].strip())
+            name, colon, told = (split[1], ":", split[2]) if split else (lines[first].strip(), "", "")
             text = _joined(lines[first + 1 : after])
             if kind in ("returns", "yields"):
                 type_ = told if colon else name
                 yield Entry(kind, (), _type(type_), text, first, _trimmed(lines, first, after))
             else:
-                names = _names(name.rstrip(":"))
+                names = _names(name)
                 yield Entry(kind, names, _type(told), text, first, _trimmed(lines, first, after))
 
 
@@ -190,7 +192,7 @@ def _sphinx(lines: Sequence[str]) -> Iterator[Entry]:
 
 def _jsdoc(lines: Sequence[str]) -> Iterator[Entry]:
     tags = [number for number, line in enumerate(lines) if _TAG.match(line)]
-    for first, after in zip(tags, [*tags[1:], len(lines)], strict=True):
+    for first, after in zip(tags, [*tags[1:], len(lines)], strict=False):
         match = _TAG.match(lines[first])
         assert match is not None
         tag, rest = match[1], match[2]

@@ -16,13 +16,17 @@ __all__ = ["docstrings", "generation"]
 Package = Annotated[
     list[str] | None,
     typer.Option(
-        help="An installed package, by its import name; repeatable. Default: rich, networkx, anyio."
+        help="An installed package, by its import name; repeatable. Default: dulwich, fsspec, filelock."
     ),
 ]
 Repo = Annotated[list[Path] | None, typer.Option(help="A repository, as it is; repeatable.")]
 Functions = Annotated[int, typer.Option(min=5, help="Asked about, of each package.")]
 Tokens = Annotated[int, typer.Option(min=1000, help="Learned of each package.")]
 Model = Annotated[str, typer.Option(help="Base model.")]
+Earlier = Annotated[
+    list[Path] | None,
+    typer.Option(help="What this printed with --json for other packages, to be counted in; repeatable."),
+]
 Seed = Annotated[int, typer.Option(help="Seed.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
@@ -32,12 +36,13 @@ def docstrings(
     repo: Repo = None,
     functions: Functions = 60,
     tokens: Tokens = 16_000,
+    earlier: Earlier = None,
     model: Model = "",
     seed: Seed = 1,
     json: Json = False,
 ) -> None:
     """Docstrings of held-out functions: bare base, foundation adapter, own adapter; chrF and BLEU-4."""
-    _measure("docstring", package, repo, functions, tokens, model, seed, json)
+    _measure("docstring", package, repo, functions, tokens, earlier, model, seed, json)
 
 
 def generation(
@@ -45,12 +50,13 @@ def generation(
     repo: Repo = None,
     functions: Functions = 60,
     tokens: Tokens = 16_000,
+    earlier: Earlier = None,
     model: Model = "",
     seed: Seed = 1,
     json: Json = False,
 ) -> None:
     """Bodies of held-out functions from their docstrings: exact match and edit similarity, the same three ways."""
-    _measure("generation", package, repo, functions, tokens, model, seed, json)
+    _measure("generation", package, repo, functions, tokens, earlier, model, seed, json)
 
 
 def _measure(
@@ -59,16 +65,17 @@ def _measure(
     repositories: list[Path] | None,
     functions: int,
     tokens: int,
+    earlier: list[Path] | None,
     model: str,
     seed: int,
     json: bool,
 ) -> None:
     from tailora.evaluation import functions as experiment
 
-    wanted = names or ([] if repositories else list(experiment.PACKAGES))
+    wanted = names or ([] if repositories or earlier else list(experiment.PACKAGES))
     packages = {name: experiment.files_of_package(name) for name in wanted}
     packages |= {path.resolve().name: experiment.files_of_repository(path) for path in repositories or ()}
-    settings = experiment.Settings(model or default_model(), task, functions, tokens, seed)
+    settings = experiment.Settings(model or default_model(), task, functions, tokens, seed, earlier or ())
     with progress_bar() as progress:
         result = experiment.measure(packages, settings, progress)
     if json:

@@ -9,6 +9,7 @@ editors.
 
 import hashlib
 import importlib.util
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,8 +43,9 @@ __all__ = ["PACKAGES", "WAYS", "Settings", "Task", "files_of_package", "files_of
 Task = Literal["docstring", "generation"]
 Progress = Callable[[float, str], None]
 
-PACKAGES = ("rich", "networkx", "anyio")
-"""Installed wherever Tailora is, and documented in three styles: Google's, NumPy's and Sphinx's."""
+PACKAGES = ("dulwich", "fsspec", "filelock")
+"""Installed wherever Tailora is, documented in three styles (Google's, NumPy's and Sphinx's), and not among the sources
+of the foundation adapters."""
 WAYS = ("base", "foundation", "adapter")
 _HELD_OUT = 0.3
 _MOST_TOKENS = 224
@@ -60,6 +62,8 @@ class Settings:
     tokens: int = 16_000
     """Learned of each package, at most."""
     seed: int = 1
+    earlier: Sequence[Path] = ()
+    """What this printed for other packages, as JSON, to be counted in."""
 
 
 @dataclass(slots=True)
@@ -120,6 +124,9 @@ def measure(
     """
     if settings.task == "docstring":
         require_metrics()
+    known = _earlier(settings)
+    if not packages:
+        return _result(known, settings)
     loaded = load_for_training(settings.model)
     tokenizer = loaded.tokenizer
     asked = [_package(name, files, settings, tokenizer) for name, files in packages.items()]
@@ -136,7 +143,8 @@ def measure(
         # Reading the prompts through the lower half again costs less than holding them for the base model, too.
         package.prompts = Prompts(package.prompts.sequences)
         _learn(package, settings, tokenizer, step)
-    return _result(asked, settings)
+    known |= {package.name: _figures(package, settings.task) for package in asked}
+    return _result(known, settings)
 
 
 def _package(
@@ -230,34 +238,61 @@ def _learn(package: _Package, settings: Settings, tokenizer: CodeTokenizer, prog
     _answer(package, "adapter", session.decoder, tokenizer)
 
 
-def _result(packages: Sequence[_Package], settings: Settings) -> dict[str, Any]:
-    rows = {package.name: {way: _rows(package, way, settings.task) for way in WAYS} for package in packages}
-    pooled = {way: [row for name in rows for row in rows[name][way]] for way in WAYS}
+def _figures(package: _Package, task: Task) -> dict[str, Any]:
+    """What came of one package."""
+    rows = {way: _rows(package, way, task) for way in WAYS}
+    return {
+        "learned_files": package.files[0],
+        "held_out_files": package.files[1],
+        "examples": len(package.training),
+        "tokens": sum(len(sequence.ids) for sequence in package.training),
+        "train_seconds": round(package.seconds, 1),
+        **_told(rows, task),
+        "asked": [
+            {
+                "path": example.path,
+                "line": example.line + 1,
+                "kind": example.kind,
+                "reference": example.middle,
+                **{way: rows[way][place] for way in WAYS},
+            }
+            for place, example in enumerate(package.asked)
+        ],
+    }
+
+
+def _earlier(settings: Settings) -> dict[str, Any]:
+    """The packages of earlier runs.
+
+    Raises:
+        TailoraError: a file is not what such a run printed.
+    """
+    found: dict[str, Any] = {}
+    for path in settings.earlier:
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            about, packages = (told["model"], told["task"]), dict(told["packages"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise TailoraError(f"{path} is not what an earlier run printed with --json: {error!r}") from error
+        if about != (settings.model, settings.task):
+            raise TailoraError(f"{path} is about {about}, this is about {(settings.model, settings.task)}")
+        found |= packages
+    return found
+
+
+def _result(packages: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    asked = [
+        {**one[way], "reference": one["reference"], "way": way}
+        for package in packages.values()
+        for one in package["asked"]
+        for way in WAYS
+    ]
+    pooled = {way: [row for row in asked if row["way"] == way] for way in WAYS}
     return {
         "model": settings.model,
         "task": settings.task,
         **_told(pooled, settings.task),
-        "packages": {
-            package.name: {
-                "learned_files": package.files[0],
-                "held_out_files": package.files[1],
-                "examples": len(package.training),
-                "tokens": sum(len(sequence.ids) for sequence in package.training),
-                "train_seconds": round(package.seconds, 1),
-                **_told(rows[package.name], settings.task),
-                "functions_asked": [
-                    {
-                        "path": example.path,
-                        "line": example.line + 1,
-                        "kind": example.kind,
-                        "reference": example.middle,
-                        **{way: package.answers[way][place] for way in WAYS},
-                    }
-                    for place, example in enumerate(package.asked)
-                ],
-            }
-            for package in packages
-        },
+        "packages": dict(packages),
     }
 
 
@@ -265,7 +300,7 @@ def _rows(package: _Package, way: str, task: Task) -> list[dict[str, Any]]:
     """One for each function."""
     found = []
     for place, (example, answer) in enumerate(zip(package.asked, package.answers[way], strict=True)):
-        row: dict[str, Any] = {"written": answer, "reference": example.middle}
+        row: dict[str, Any] = {"written": answer}
         row["nll"] = package.figures[way].nll_sums[place] / max(1, package.figures[way].tokens[place])
         if task == "docstring":
             function = package.of[place]

@@ -118,3 +118,17 @@ def test_jsdoc() -> None:
         ("returns", (), "Map"),
         ("raises", ("RangeError",), "RangeError"),
     ]
+
+
+def test_numpy_without_a_space_before_the_type() -> None:
+    parsed = parse(
+        "It.\n\n    Parameters\n    ----------\n    path: str\n        Where.\n    mode : {'r', 'w'}\n    "
+    )
+    assert kinds(parsed) == [("parameter", ("path",), "str"), ("parameter", ("mode",), "{'r', 'w'}")]
+
+
+@pytest.mark.parametrize(
+    "section", ["Parameters\n    ----------\n", "Parameters\n    ----------\n\n    Returns\n    -------"]
+)
+def test_sections_without_entries(section: str) -> None:
+    assert parse(f"It.\n\n    {section}\n    ").entries == ()

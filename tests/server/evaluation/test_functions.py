@@ -1,5 +1,7 @@
 """The measurement of tasks with a tiny model: what is held out is not learned, and all ways are cut alike."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,20 +42,26 @@ def files() -> list[SourceFile]:
 
 
 @pytest.mark.parametrize("task", ["docstring", "generation"])
-def test_the_document(tiny: Any, task: Any) -> None:
+def test_the_document(tiny: Any, task: Any, tmp_path: Path) -> None:
     if task == "docstring":
         pytest.importorskip("sacrebleu")
     result = measure({"lib": files()}, Settings(tiny.name, task, functions=6, tokens=4000))
     figure = "chrf" if task == "docstring" else "edit_similarity"
-    assert result["functions"] == len(result["packages"]["lib"]["functions_asked"]) <= 6
+    assert result["functions"] == len(result["packages"]["lib"]["asked"]) <= 6
     assert all(0 <= result[way][figure] <= 100 for way in WAYS)
     low, high = result["adapter_over_base"][figure]["ci95"]
     assert low <= result["adapter_over_base"][figure]["difference"] <= high
     package = result["packages"]["lib"]
     assert package["examples"] > 0
     assert package["tokens"] <= 4000
-    for row in package["functions_asked"]:
-        assert not any('"""' in row[way] for way in WAYS)
+    for row in package["asked"]:
+        assert not any('"""' in row[way]["written"] for way in WAYS)
+    path = tmp_path / "earlier.json"
+    path.write_text(json.dumps(result))
+    again = measure({}, Settings(tiny.name, task, earlier=[path]))
+    assert again == result
+    with pytest.raises(TailoraError, match="this is about"):
+        measure({}, Settings("other", task, earlier=[path]))
 
 
 def test_a_package_with_too_little(tiny: Any) -> None:
