@@ -247,7 +247,7 @@ def _figures(package: _Package, task: Task) -> dict[str, Any]:
         "examples": len(package.training),
         "tokens": sum(len(sequence.ids) for sequence in package.training),
         "train_seconds": round(package.seconds, 1),
-        **_told(rows, task),
+        **_told(rows, [example.middle for example in package.asked], task),
         "asked": [
             {
                 "path": example.path,
@@ -281,17 +281,12 @@ def _earlier(settings: Settings) -> dict[str, Any]:
 
 
 def _result(packages: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    asked = [
-        {**one[way], "reference": one["reference"], "way": way}
-        for package in packages.values()
-        for one in package["asked"]
-        for way in WAYS
-    ]
-    pooled = {way: [row for row in asked if row["way"] == way] for way in WAYS}
+    asked = [one for package in packages.values() for one in package["asked"]]
+    rows = {way: [one[way] for one in asked] for way in WAYS}
     return {
         "model": settings.model,
         "task": settings.task,
-        **_told(pooled, settings.task),
+        **_told(rows, [one["reference"] for one in asked], settings.task),
         "packages": dict(packages),
     }
 
@@ -320,13 +315,15 @@ def _similarity(answer: str, reference: str) -> float:
     return SequenceMatcher(None, answer, reference, autojunk=False).ratio()
 
 
-def _told(rows: Mapping[str, Sequence[Mapping[str, Any]]], task: Task) -> dict[str, Any]:
+def _told(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]], references: Sequence[str], task: Task
+) -> dict[str, Any]:
     names = ("chrf", "agrees", "nll") if task == "docstring" else ("exact_match", "edit_similarity", "nll")
     told: dict[str, Any] = {"functions": len(rows["base"])}
     for way in WAYS:
         told[way] = {name: round(fmean(row[name] for row in rows[way]), 4) for name in names}
         if task == "docstring":
-            texts = corpus_score(*([row[key] for row in rows[way]] for key in ("written", "reference")))
+            texts = corpus_score([row["written"] for row in rows[way]], references)
             told[way] |= {name: round(value, 2) for name, value in texts.items()}
     compared = ("chrf", "bleu4", "agrees") if task == "docstring" else ("exact_match", "edit_similarity")
     for name, ours, theirs in (

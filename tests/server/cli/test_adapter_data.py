@@ -161,7 +161,7 @@ class TestImport:
         judged = self.play(monkeypatch, "promoted")
         done = adapter("import", make_lora(5), "--base", model.name)
         assert done.out == "version 3 promoted: because\n"
-        assert judged == [(project.root, model.name, "3", False)]
+        assert judged == [(project.root, model.name, "3", "completion")]
         assert project.serving().version == "3"  # type: ignore[union-attr]
         assert "imported" in adapter("show", "3").out
         assert adapter("list", "--json").json["versions"][2]["imported"]["base"] == "claimed"
@@ -190,7 +190,7 @@ class TestImport:
     ) -> None:
         judged = self.play(monkeypatch, "promoted")
         assert adapter("import", make_lora(5), "--base", model.name, "--repair").code == 0
-        assert judged == [(project.root, model.name, "1", True)]
+        assert judged == [(project.root, model.name, "1", "repair")]
         assert project.repair.serving().version == "1"  # type: ignore[union-attr]
         assert project.serving().version == "2"  # type: ignore[union-attr]
 
