@@ -9,7 +9,7 @@ version's origin is not known for certain, it counts as one that learned from th
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tailora_adapters import paths
@@ -19,6 +19,7 @@ from tailora_adapters.corpus.replay import Reservoir
 from tailora_adapters.corpus.select import Selection, covers
 from tailora_adapters.errors import StoreError
 from tailora_adapters.manifest import Manifest
+from tailora_adapters.purposes import PurposeName
 from tailora_adapters.store import CHECKPOINT, FORGOTTEN, IMPORTED, AdapterVersion, ProjectStore
 
 __all__ = [
@@ -44,8 +45,8 @@ class Forgetting:
     """Versions of the adapter that it was asked for."""
     replayed: tuple[str, ...]
     """Files that the replay memory held."""
-    repair: tuple[str, ...] = ()
-    """Versions of the adapter for repair."""
+    parts: Mapping[PurposeName, tuple[str, ...]] = field(default_factory=dict)
+    """Versions of the adapters for other purposes than completion, by purpose."""
 
 
 def inside(root: Path, path: Path) -> str:
@@ -130,10 +131,8 @@ def forget(project: ProjectStore, names: Collection[str]) -> Forgetting:
     with project.lock():
         _write(project, {*forgotten(project), *names})
         why = f"{_some(names)} to be forgotten"
-        repair: tuple[str, ...] = ()
-        if project.repair.directory.exists():
-            repair = unlearn(project.repair, names, why).deleted
-        return replace(unlearn(project, names, why), repair=repair)
+        parts = {purpose: unlearn(part, names, why).deleted for purpose, part in project.parts().items()}
+        return replace(unlearn(project, names, why), parts=parts)
 
 
 def unlearn(project: ProjectStore, names: Collection[str], why: str) -> Forgetting:

@@ -13,7 +13,8 @@ moment loses at most the candidate in training.
             outcomes.sqlite      what became of the suggestions of each version
             clones.sqlite        which functions repeat each other
             changed.json, schedule.json  the engine's: what waits to be learned, and when
-            repair/              the adapters for repair: state.json, versions, checkpoint as above
+            repair/, docstring/, generation/
+                                 the adapters for these: state.json, versions, checkpoint as above
             .tmp-*               a candidate in training, or what is being deleted
 """
 
@@ -31,6 +32,7 @@ from tailora_adapters._store_training import Candidate, Training
 from tailora_adapters._store_versions import IMPORTED, AdapterVersion
 from tailora_adapters.errors import StoreError, StoreUnwritable
 from tailora_adapters.manifest import BaseInfo
+from tailora_adapters.purposes import PARTS, PurposeName
 
 __all__ = [
     "CHECKPOINT",
@@ -47,9 +49,6 @@ _log = logging.getLogger(__name__)
 
 FORGOTTEN = "forgotten.json"
 """In a project's folder: what the user had forgotten (``forget``); ``delete_all`` leaves it."""
-
-REPAIR = "repair"
-"""Folder of the adapters for repair, in the project's own."""
 
 CHECKPOINT = "training.checkpoint"
 """In a project's folder: parameters in training, which no longer are wanted when a file of theirs is forgotten."""
@@ -130,26 +129,37 @@ class ProjectStore(Training):
     ) -> None:
         """``claim`` makes ``directory`` the project's own before anything is written to it."""
         super().__init__(root, directory, StateFile(root, directory, lambda: claim(self), refusal), common)
-        self._repair: ProjectStore | None = None
+        self._parts: dict[str, ProjectStore] = {}
 
     @property
     def repair(self) -> "ProjectStore":
-        """The adapters of this project that are for repair: versions of their own, under the same training lock and
-        with the same list of what is not to be learned."""
-        if self._repair is None:
+        """The adapters of this project that are for repair."""
+        return self.part("repair")
+
+    def part(self, purpose: PurposeName) -> "ProjectStore":
+        """The adapters of this project for a purpose: versions of their own, under the same training lock and with the
+        same list of what is not to be learned. For completion, the project itself."""
+        if purpose == "completion":
+            return self
+        if purpose not in self._parts:
 
             def claim(store: "ProjectStore") -> None:
                 self.claim()
                 store.directory.mkdir(mode=0o700, exist_ok=True)
 
-            self._repair = ProjectStore(
+            self._parts[purpose] = ProjectStore(
                 self.root,
-                self.directory / REPAIR,
+                self.directory / PARTS[purpose].name,
                 claim=claim,
                 refusal=self.refusal,
                 common=self.common,
             )
-        return self._repair
+        return self._parts[purpose]
+
+    def parts(self) -> dict[PurposeName, "ProjectStore"]:
+        """The parts for other purposes than completion in which something is stored, by purpose."""
+        found = {purpose: self.part(purpose) for purpose in PARTS}
+        return {purpose: part for purpose, part in found.items() if part.directory.exists()}
 
     def claim(self) -> None:
         """Makes ``directory`` the project's own, for what others keep in it.

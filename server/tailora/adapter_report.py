@@ -8,6 +8,7 @@ from typing import Any
 from tailora_adapters.forget import forgotten
 from tailora_adapters.manifest import encode
 from tailora_adapters.outcomes import VersionOutcomes
+from tailora_adapters.purposes import PARTS
 from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
 
 __all__ = ["about", "outcome_figures", "report", "version_row"]
@@ -55,7 +56,7 @@ def version_row(version: AdapterVersion) -> dict[str, Any]:
 
 
 def report(project: ProjectStore) -> dict[str, Any]:
-    """The versions for completion, oldest first, with what became of their suggestions; those for repair by number.
+    """The versions for completion, oldest first, with what became of their suggestions; others by number.
 
     ``days`` has the suggestions of each day (of UTC) and version, oldest first.
     """
@@ -63,21 +64,25 @@ def report(project: ProjectStore) -> dict[str, Any]:
     rows = [version_row(version) for version in project.versions()]
     for row in rows:
         row |= outcome_figures(summary.get(row["version"]))
-    repair = project.repair.chosen()
     return {
         **about(project, project),
         "versions": rows,
         "foundation": outcome_figures(summary.get("foundation")),
         "days": [encode(day) for day in project.outcomes.days()],
-        "repair": {
-            "serving": repair.version if repair else None,
-            "versions": [found.version for found in project.repair.versions()],
-        },
+        **{purpose: _part(project.part(purpose)) for purpose in PARTS},
+    }
+
+
+def _part(store: ProjectStore) -> dict[str, Any]:
+    chosen = store.chosen()
+    return {
+        "serving": chosen.version if chosen else None,
+        "versions": [found.version for found in store.versions()],
     }
 
 
 def about(project: ProjectStore, part: ProjectStore) -> dict[str, Any]:
-    """What holds for a project, or for ``part`` of it: its adapters for completion or those for repair."""
+    """What holds for a project, or for ``part`` of it: its adapters for one purpose."""
     return {
         "project": str(part.root),
         "disabled": project.disabled,

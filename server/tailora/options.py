@@ -24,6 +24,8 @@ __all__ = [
     "USER_FILE",
     "CloneOptions",
     "CompletionOptions",
+    "DocstringOptions",
+    "GenerationOptions",
     "LearningOptions",
     "ModelOptions",
     "Options",
@@ -160,6 +162,31 @@ class CloneOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class DocstringOptions:
+    """Docstrings that are written or updated on request."""
+
+    enabled: bool = _setting(True, repository="off")
+    """Whether code actions for docstrings are offered."""
+    max_tokens: int = _setting(192, low=16, high=1024)
+    """Most tokens that the model generates for one docstring."""
+    deadline_ms: int = _setting(30_000, low=1000, high=300_000)
+    """Longest time, in milliseconds, for one docstring."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """Whole functions from their docstring or a comment, on request."""
+
+    enabled: bool = _setting(True, repository="off")
+    """Whether a whole function is written where a suggestion is asked for by command behind its docstring, comment or
+    signature, and offered as a code action there."""
+    max_tokens: int = _setting(256, low=16, high=1024)
+    """Most tokens that the model generates for one function."""
+    deadline_ms: int = _setting(30_000, low=1000, high=300_000)
+    """Longest time, in milliseconds, for one function."""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """All settings."""
 
@@ -169,6 +196,8 @@ class Options:
     outcomes: OutcomeOptions = OutcomeOptions()
     repair: RepairOptions = RepairOptions()
     clones: CloneOptions = CloneOptions()
+    docstring: DocstringOptions = DocstringOptions()
+    generation: GenerationOptions = GenerationOptions()
 
 
 def load(path: Path) -> tuple[Mapping[str, Any], list[OptionError]]:

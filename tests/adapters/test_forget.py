@@ -21,6 +21,7 @@ from tailora_adapters.manifest import (
     Manifest,
     Share,
 )
+from tailora_adapters.purposes import PARTS
 from tailora_adapters.store import IMPORTED, ProjectStore, Store
 
 CODE = "\n".join(f"def function_{n}(value):\n    return value * {n}\n" for n in range(5))
@@ -271,8 +272,17 @@ def test_repair_forgets_too(project: ProjectStore) -> None:
     add(project.repair, None, "a.py")
     add(project.repair, None, "b.py")
     done = forget(project, ["a.py"])
-    assert (done.deleted, done.repair) == ((), ("1",))
+    assert (done.deleted, done.parts) == ((), {"repair": ("1",)})
     assert [version.version for version in project.versions()] == ["1"]
     assert [version.version for version in project.repair.versions()] == ["2"]
     assert forgotten(project.repair) == forgotten(project) == ("a.py",)
     assert project.repair.retrain is not None
+
+
+def test_every_purpose_forgets(project: ProjectStore) -> None:
+    for purpose in PARTS:
+        add(project.part(purpose), None, "a.py")
+        add(project.part(purpose), None, "b.py")
+    done = forget(project, ["a.py"])
+    assert done.parts == dict.fromkeys(PARTS, ("1",))
+    assert {part.versions()[0].version for part in project.parts().values()} == {"2"}

@@ -15,7 +15,16 @@ from tree_sitter import Node
 
 from tailora_adapters import languages
 
-__all__ = ["KINDS", "FimExample", "LineWeights", "Source", "SpanMix", "make_examples"]
+__all__ = [
+    "KINDS",
+    "FimExample",
+    "LineWeights",
+    "Source",
+    "SpanMix",
+    "first_lines",
+    "last_lines",
+    "make_examples",
+]
 
 KINDS = ("line_end", "line", "block", "random")
 
@@ -166,9 +175,9 @@ def _examples_of(
         yield FimExample(
             path=source.path,
             language=source.language,
-            prefix=_last_lines(text[:start]),
+            prefix=last_lines(text[:start]),
             middle=text[start:end],
-            suffix="" if rng.random() < mix.open_ended else _first_lines(text[end:]),
+            suffix="" if rng.random() < mix.open_ended else first_lines(text[end:]),
             kind=kind,
             line=line.number,
         )
@@ -270,14 +279,16 @@ def _vary(text: str, span: tuple[int, int], kind: str, mix: SpanMix, rng: random
     return start, end
 
 
-def _last_lines(prefix: str) -> str:
+def last_lines(prefix: str) -> str:
+    """As much of what stands before a hole as an example keeps, in whole lines."""
     if len(prefix) <= _MAX_PREFIX_CHARS:
         return prefix
     cut = prefix[-_MAX_PREFIX_CHARS:]
     return cut[cut.find("\n") + 1 :]
 
 
-def _first_lines(suffix: str) -> str:
+def first_lines(suffix: str) -> str:
+    """As much of what stands behind a hole as an example keeps, in whole lines."""
     if len(suffix) <= _MAX_SUFFIX_CHARS:
         return suffix
     cut = suffix[:_MAX_SUFFIX_CHARS]

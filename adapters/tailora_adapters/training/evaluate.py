@@ -26,7 +26,7 @@ _MORE_TOKENS = 4
 _MOVED = 0.75
 """Where at most so many of the answers go on, the others leave the cache."""
 _MOST_TOKENS = 64
-"""Longer answers are cut, too: of so many tokens most of the similarity is known."""
+"""Longer answers are cut, too, unless more is asked for: of so many tokens most of the similarity is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,7 @@ def evaluate(
     *,
     write: Callable[[list[int]], str] | None = None,
     end: int = -1,
+    most: int = _MOST_TOKENS,
     every: int = 1,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Scores:
@@ -117,6 +118,7 @@ def evaluate(
     Args:
         write: Token ids to text; without it nothing is written out, and ``similarity`` is empty.
         end: The token that ends a middle.
+        most: Tokens from which an answer is cut.
         every: Scores one batch of so many only, holes with short and with long middles alike.
     """
     sequences = prompts.sequences
@@ -128,7 +130,7 @@ def evaluate(
         else:
             scored, cache = _whole(decoder, batch), None
         if write is not None:
-            _write_out(decoder, batch, scored, cache, write, end)
+            _write_out(decoder, batch, scored, cache, write, end, most)
         rows.update(zip(indices, scored, strict=True))
         progress(len(rows) * every / len(sequences))
     give_back()
@@ -209,13 +211,14 @@ def _write_out(
     cache: Cache | None,
     write: Callable[[list[int]], str],
     end: int,
+    most: int,
 ) -> None:
     """Fills in ``similarity``; what is written is right up to the first wrong token, so it goes on from there."""
     written = []
     for sequence, row in zip(batch, rows, strict=True):
         wrong = row.right.index(False) if False in row.right else len(row.right) - 1
         written.append([*sequence.ids[sequence.start : sequence.start + wrong], row.best[wrong]])
-    limits = [min(sequence.labels + _MORE_TOKENS, _MOST_TOKENS) for sequence in batch]
+    limits = [min(sequence.labels + _MORE_TOKENS, most) for sequence in batch]
     if cache is not None:
         # The last token written has not been read yet.
         cache.crop([s.start + len(answer) - 1 for s, answer in zip(batch, written, strict=True)])

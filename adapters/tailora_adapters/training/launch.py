@@ -15,6 +15,7 @@ from typing import Any
 from tailora_adapters.errors import AdapterCorrupt, TrainingFailed
 from tailora_adapters.manifest import Check, GateResult, decode
 from tailora_adapters.methods import method_named, settings_of
+from tailora_adapters.purposes import PurposeName
 
 __all__ = ["gate_of", "judge_in_worker", "method_arguments", "run_worker", "train_in_worker"]
 
@@ -30,23 +31,22 @@ def train_in_worker(
     full: bool = False,
     scale: float | None = None,
     changed: Sequence[str] = (),
-    repair: bool = False,
+    purpose: PurposeName = "completion",
     method: Sequence[str] = (),
     progress: Progress = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """Runs a worker to its end and returns its ``done`` event. Interrupting it ends the worker.
 
     ``full`` begins from the foundation again instead of what serves; ``scale`` is the adapter's, or else the gate's
-    choice; ``changed`` are paths that changed since the last run; ``repair`` trains the adapter for repair; ``method``
-    are the worker's arguments that say how (``method_arguments``).
+    choice; ``changed`` are paths that changed since the last run; ``purpose`` is what the adapter is for;
+    ``method`` are the worker's arguments that say how (``method_arguments``).
     """
     arguments = ["--seed", str(seed), *method]
     if seconds is not None:
         arguments += ["--seconds", str(seconds)]
     if full:
         arguments.append("--full")
-    if repair:
-        arguments.append("--repair")
+    arguments += _for(purpose)
     if scale is not None:
         arguments += ["--scale", str(scale)]
     if not changed:
@@ -78,14 +78,18 @@ def judge_in_worker(
     model: str,
     version: str,
     *,
-    repair: bool = False,
+    purpose: PurposeName = "completion",
     progress: Progress = lambda _fraction, _message: None,
 ) -> dict[str, Any]:
     """Has a worker run the gate on a version that is stored already, and returns its ``done`` event.
 
-    ``repair``: of the adapter for repair. The worker changes nothing in the store: whoever asks promotes or rejects.
+    ``purpose`` is what that version is for. The worker changes nothing in the store: whoever asks promotes or rejects.
     """
-    return _work(root, model, ["--judge", version, *(["--repair"] if repair else [])], progress)
+    return _work(root, model, ["--judge", version, *_for(purpose)], progress)
+
+
+def _for(purpose: PurposeName) -> list[str]:
+    return [] if purpose == "completion" else ["--for", purpose]
 
 
 def gate_of(done: dict[str, Any]) -> GateResult:

@@ -58,7 +58,7 @@ def make_plan(
     """
     found = read_learnable(root, forgotten=forget.forgotten(project), progress=progress)
     if not read_only:
-        for part in (project, project.repair):
+        for part in (project, *project.parts().values()):
             if part.directory.exists() and (tainted := forget.tainted(part, found.selection)):
                 _log.warning("%s: a secret was found in %s, which was learned", root, ", ".join(tainted))
                 forget.unlearn(part, tainted, f"a secret was found in {tainted[0]}")

@@ -6,12 +6,13 @@ same. Knows nothing of models.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.learnable import Learnable
 from tailora_adapters.corpus.replay import Reservoir
 from tailora_adapters.corpus.select import SourceFile
+from tailora_adapters.purposes import PurposeName
 from tailora_adapters.store import ProjectStore
 from tailora_adapters.training.data import DataSettings, RunData, gather
 
@@ -45,14 +46,14 @@ class Gather(Protocol):
 class Purpose:
     """One use of what is learned."""
 
-    name: Literal["completion", "repair"]
+    name: PurposeName
     gather: Gather
     more: bool = False
     """Whether a candidate has to fill more holes exactly than what serves, and not only no fewer."""
 
     def store(self, project: ProjectStore) -> ProjectStore:
         """Where its versions lie."""
-        return project.repair if self.name == "repair" else project
+        return project.part(self.name)
 
 
 COMPLETION = Purpose("completion", gather)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tailora_adapters import threads
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.purposes import PURPOSES
 
 __all__ = ["Emitter", "follow", "main"]
 
@@ -39,7 +40,9 @@ def main() -> int:
     parser.add_argument("--learning-rate", type=float, default=None, help="default: the method's usual one")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the method")
     parser.add_argument("--full", action="store_true", help="begin from the foundation again")
-    parser.add_argument("--repair", action="store_true", help="train or judge the adapter for repair")
+    parser.add_argument(
+        "--for", dest="purpose", choices=PURPOSES, default="completion", help="what the adapter is for"
+    )
     parser.add_argument("--judge", metavar="VERSION", default=None, help="only run the gate on a version")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s")
@@ -65,7 +68,7 @@ def _run(arguments: argparse.Namespace, emit: "Emitter") -> dict[str, Any]:
 
     from tailora_adapters.methods import method_named
     from tailora_adapters.training.memory import bound_primitives
-    from tailora_adapters.training.purpose import COMPLETION
+    from tailora_adapters.training.purposes import purpose_named
     from tailora_adapters.training.run import RunSettings, judge, run
 
     bound_primitives()
@@ -79,11 +82,7 @@ def _run(arguments: argparse.Namespace, emit: "Emitter") -> dict[str, Any]:
         settings = replace(settings, train=replace(settings.train, max_seconds=arguments.seconds))
     if arguments.scale is not None:
         settings = replace(settings, scales=(arguments.scale,))
-    purpose = COMPLETION
-    if arguments.repair:
-        from tailora_adapters.repair.purpose import repair_purpose
-
-        purpose = repair_purpose(arguments.root)
+    purpose = purpose_named(arguments.purpose, arguments.root)
     if arguments.judge is not None:
         outcome = judge(
             arguments.root,

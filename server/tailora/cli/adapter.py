@@ -1,7 +1,7 @@
 """``tailora adapter``: see, choose, roll back, switch off, take along, combine, import and delete what was learned.
 
-With ``--repair``, the versions of the adapter for repair. Commands without it are about both adapters: switching them
-off and on, and what is not to be learned.
+With ``--for`` (or ``--repair``), the versions of the adapter for another purpose. Commands without it are about all
+adapters: switching them off and on, and what is not to be learned.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,14 @@ import typer
 
 from tailora.adapter_report import about, outcome_figures, report, version_row
 from tailora.cli import adapter_data
-from tailora.cli.adapter_part import Part, RepairOption, project_part
+from tailora.cli.adapter_part import Part, PurposeOption, RepairOption, project_part
 from tailora.cli.adapter_tables import facts, outcomes_table, versions_table
 from tailora.cli.model import default_base, default_model
 from tailora.cli.output import out, print_json
 from tailora.cli.project import ProjectOption, project_store
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.purposes import PARTS, option
 from tailora_adapters.store import IMPORTED, AdapterVersion, ProjectStore
 
 __all__ = ["app"]
@@ -33,23 +34,30 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 @app.command("list")
-def list_(project: ProjectOption = Path(), repair: RepairOption = False, json: Json = False) -> None:
+def list_(
+    project: ProjectOption = Path(),
+    purpose: PurposeOption = "completion",
+    repair: RepairOption = False,
+    json: Json = False,
+) -> None:
     """All versions of this repository, with what the gate said."""
-    part = project_part(project, repair)
+    part = project_part(project, purpose, repair)
     store = part.store
     versions = store.versions()
-    if repair:  # suggestions are counted, repairs are not
+    if part.other:  # suggestions are counted, repairs are not
         told = about(part.project, store) | {"versions": [version_row(version) for version in versions]}
     else:
         told = report(store)
-        serving = _chosen(store.repair)
-        told["repair"]["serving"] = serving.version if serving else None
+        for other in PARTS:
+            serving = _chosen(store.part(other))
+            told[other]["serving"] = serving.version if serving else None
     if json:
         print_json(told)
         return
     _list(part, versions, told)
-    if not repair and told["repair"]["versions"]:
-        out.print(f"{_repair_state(part.project)} (`tailora adapter list --repair`)")
+    for other in () if part.other else PARTS:
+        if told[other]["versions"]:
+            out.print(f"{_state_of(Part(part.project, other))} (`tailora adapter list {option(other)}`)")
     if part.project.disabled:
         out.print("disabled: the foundation adapter serves; `tailora adapter enable` undoes it")
     if store.retrain:
@@ -63,11 +71,14 @@ def _list(part: Part, versions: Sequence[AdapterVersion], told: Mapping[str, Any
     rows = told["versions"]
     if rows:
         out.print(versions_table(rows), soft_wrap=False)
-    elif part.repair:
-        out.print(f"nothing was learned for repair of {part.store.root} yet: `tailora train --repair` does")
+    elif part.other:
+        out.print(
+            f"nothing was learned for {part.purpose} of {part.store.root} yet: "
+            f"`tailora train {option(part.purpose)}` does"
+        )
     else:
         out.print(f"nothing was learned of {part.store.root} yet: the foundation adapter serves")
-    suggested = () if part.repair else (*rows, {"version": "foundation", **told["foundation"]})
+    suggested = () if part.other else (*rows, {"version": "foundation", **told["foundation"]})
     if shown := [one for one in suggested if one["shown"]]:
         out.print()
         out.print(outcomes_table(shown), soft_wrap=False)
@@ -83,14 +94,18 @@ def _list(part: Part, versions: Sequence[AdapterVersion], told: Mapping[str, Any
 
 @app.command()
 def show(
-    version: Version, project: ProjectOption = Path(), repair: RepairOption = False, json: Json = False
+    version: Version,
+    project: ProjectOption = Path(),
+    purpose: PurposeOption = "completion",
+    repair: RepairOption = False,
+    json: Json = False,
 ) -> None:
     """One version's manifest: data, settings, cost, gate."""
-    part = project_part(project, repair, learned=True)
+    part = project_part(project, purpose, repair, learned=True)
     found = part.store.get(version)
     if found.manifest is None:
         raise TailoraError(f"{part.name(version)} cannot be read: {found.problem}")
-    figures = None if repair else outcome_figures(part.store.outcomes.summary().get(version))
+    figures = None if part.other else outcome_figures(part.store.outcomes.summary().get(version))
     if json:
         about = {"status": found.status, "path": str(found.path), "withdrawn": found.withdrawn}
         print_json(about | found.manifest.to_dict() | ({} if figures is None else {"outcomes": figures}))
@@ -119,16 +134,16 @@ def _state(part: Part, version: AdapterVersion) -> str:
     return f"{name} is chosen, and serves {', '.join(lacking)}" if lacking else f"{name} serves now"
 
 
-def _repair_state(project: ProjectStore) -> str:
-    """Which version for repair serves, or what repairs are made with."""
-    chosen = _chosen(project.repair)
-    return _no_repair(project) if chosen is None else _state(Part(project, repair=True), chosen)
+def _state_of(part: Part) -> str:
+    """Which version serves a purpose beside completion, or what is used instead."""
+    chosen = _chosen(part.store)
+    return _no_other(part) if chosen is None else _state(part, chosen)
 
 
-def _no_repair(project: ProjectStore) -> str:
-    other = project.serving(default_base())
+def _no_other(part: Part) -> str:
+    other = part.project.serving(default_base())
     instead = "the foundation adapter" if other is None else f"version {other.version}"
-    return f"no repair version serves now: repairs are made with {instead}"
+    return f"no {part.purpose} version serves now: {PARTS[part.purpose].used} with {instead}"
 
 
 def _chosen(store: ProjectStore) -> AdapterVersion | None:
@@ -140,52 +155,64 @@ def _tell(part: Part, version: AdapterVersion | None) -> None:
     """Says what serves now that ``version`` is chosen, or what it takes until that does."""
     if version is not None:
         out.print(_state(part, version))
-    elif part.repair:
-        out.print(_no_repair(part.project))
+    elif part.other:
+        out.print(_no_other(part))
     else:
         out.print("the foundation adapter serves now")
 
 
 @app.command()
-def use(version: Version, project: ProjectOption = Path(), repair: RepairOption = False) -> None:
-    """Serve this version from the next keystroke, or with --repair from the next quick fix."""
-    part = project_part(project, repair, learned=True)
+def use(
+    version: Version,
+    project: ProjectOption = Path(),
+    purpose: PurposeOption = "completion",
+    repair: RepairOption = False,
+) -> None:
+    """Serve this version from the next keystroke, or for another purpose from the next time it is asked for."""
+    part = project_part(project, purpose, repair, learned=True)
     _tell(part, part.store.use(version))
 
 
 @app.command()
-def rollback(project: ProjectOption = Path(), repair: RepairOption = False) -> None:
+def rollback(
+    project: ProjectOption = Path(), purpose: PurposeOption = "completion", repair: RepairOption = False
+) -> None:
     """Back to the version that served before."""
-    part = project_part(project, repair, learned=True)
+    part = project_part(project, purpose, repair, learned=True)
     _tell(part, part.store.rollback(default_base()))
 
 
 @app.command()
 def disable(project: ProjectOption = Path()) -> None:
-    """Serve the foundation adapter only, for repairs too; nothing is deleted."""
+    """Serve the foundation adapter only, for every purpose; nothing is deleted."""
     project_store(project).disable()
     out.print("the foundation adapter serves now; `tailora adapter enable` undoes it")
 
 
 @app.command()
 def enable(project: ProjectOption = Path()) -> None:
-    """Serve the repository's own adapters again, for completion and for repair."""
+    """Serve the repository's own adapters again, for every purpose."""
     store = project_store(project)
     store.enable()
     if chosen := _chosen(store):
         _tell(Part(store), chosen)
     else:
         out.print("the foundation adapter serves: nothing was promoted yet")
-    if store.repair.versions():
-        out.print(_repair_state(store))
+    for purpose in store.parts():
+        if store.part(purpose).versions():
+            out.print(_state_of(Part(store, purpose)))
 
 
 @app.command()
 def export(
-    version: Version, target: Path, project: ProjectOption = Path(), repair: RepairOption = False
+    version: Version,
+    target: Path,
+    project: ProjectOption = Path(),
+    purpose: PurposeOption = "completion",
+    repair: RepairOption = False,
 ) -> None:
     """Copy a version to a folder that peft, vLLM and others can load."""
-    part = project_part(project, repair, learned=True)
+    part = project_part(project, purpose, repair, learned=True)
     part.store.export(version, target)
     out.print(f"{part.name(version)} was copied to {target}")
 
@@ -196,12 +223,13 @@ def delete(
         str, typer.Argument(help="A version; without it: everything of this repository.")
     ] = "",
     project: ProjectOption = Path(),
+    purpose: PurposeOption = "completion",
     repair: RepairOption = False,
     forget: Annotated[
         list[Path] | None,
         typer.Option(
             help="A file or folder of the repository, relative to --project or else to the current folder: every "
-            "version that learned from it goes, of both adapters, and it is left out from now on. Repeatable."
+            "version that learned from it goes, of all adapters, and it is left out from now on. Repeatable."
         ),
     ] = None,
     retrain: Annotated[
@@ -210,14 +238,14 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
-    """Delete what was learned, for good: for completion and for repair, or with --repair for repair alone."""
-    part = project_part(project, repair, learned=bool(version))
+    """Delete what was learned, for good: for every purpose, or with --for for one alone."""
+    part = project_part(project, purpose, repair, learned=bool(version))
     store = part.store
     if forget:
         if version:
             raise typer.BadParameter("either a version or --forget")
-        if repair:
-            raise typer.BadParameter("--forget is about both adapters: leave --repair out")
+        if part.other:
+            raise typer.BadParameter(f"--forget is about all adapters: leave {option(part.purpose)} out")
         adapter_data.forget_files(
             store, [project / path for path in forget], ask=not yes, retrain=retrain, json=json
         )
@@ -225,11 +253,11 @@ def delete(
     deleted: dict[str, Any] = {"deleted": [version] if version else _numbers(store)}
     if version:
         what = part.name(version)
-    elif repair:
-        what = f"everything that was learned for repair of {store.root}"
+    elif part.other:
+        what = f"everything that was learned for {part.purpose} of {store.root}"
     else:
         what = f"everything that was learned of {store.root}"
-        deleted["repair"] = {"deleted": _numbers(store.repair)}
+        deleted |= {name: {"deleted": _numbers(store.part(name))} for name in PARTS}
     if not yes:
         typer.confirm(f"Delete {what}?", abort=True)
     if version:

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tailora.cli.adapter_part import RepairOption, project_part
+from tailora.cli.adapter_part import Part, PurposeOption, RepairOption, project_part
 from tailora.cli.model import default_model
 from tailora.cli.output import out, print_json, progress_bar
 from tailora.cli.project import ProjectOption, project_store
 from tailora.cli.train import method_for, print_gate
 from tailora.options import kept_out
 from tailora_adapters.manifest import GateResult
+from tailora_adapters.purposes import PARTS, option
 from tailora_adapters.store import AdapterVersion, ProjectStore
 
 __all__ = ["combine", "forget_files", "import_", "remember"]
@@ -24,15 +25,16 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="Folder with an adapter in the PEFT format (safetensors).")],
     base: Annotated[str, typer.Option(help="The base model that it belongs to, where it does not say.")] = "",
     project: ProjectOption = Path(),
+    purpose: PurposeOption = "completion",
     repair: RepairOption = False,
     json: Json = False,
 ) -> None:
     """Take in an adapter from a folder; it serves if the gate finds it better here."""
     from tailora_adapters.importing import import_adapter
 
-    store, model = project_part(project, repair).store, base or default_model()
-    version = import_adapter(store, folder, model, claimed=bool(base))
-    _admit(store, version, model, repair=repair, json=json)
+    part, model = project_part(project, purpose, repair), base or default_model()
+    version = import_adapter(part.store, folder, model, claimed=bool(base))
+    _admit(part, version, model, json=json)
 
 
 def combine(
@@ -49,18 +51,19 @@ def combine(
     density: Annotated[float, typer.Option(help="Share of the values that is kept, where it prunes.")] = 0.5,
     model: Annotated[str, typer.Option(help="The base model that the versions belong to.")] = "",
     project: ProjectOption = Path(),
+    purpose: PurposeOption = "completion",
     repair: RepairOption = False,
     json: Json = False,
 ) -> None:
     """Make one version of several LoRAs, weighted; it serves if the gate finds it better than what serves."""
     from tailora_adapters import combining
 
-    store, model = project_part(project, repair, learned=True).store, model or default_model()
-    version = combining.combine(store, combining.read_shares(shares), model, method, density=density)
-    _admit(store, version, model, repair=repair, json=json)
+    part, model = project_part(project, purpose, repair, learned=True), model or default_model()
+    version = combining.combine(part.store, combining.read_shares(shares), model, method, density=density)
+    _admit(part, version, model, json=json)
 
 
-def _admit(store: ProjectStore, version: AdapterVersion, model: str, *, repair: bool, json: bool) -> None:
+def _admit(part: Part, version: AdapterVersion, model: str, *, json: bool) -> None:
     """Has the gate judge a stored version in a worker, and tells what it said."""
     from tailora_adapters.importing import admit
     from tailora_adapters.training.launch import gate_of, judge_in_worker
@@ -70,11 +73,13 @@ def _admit(store: ProjectStore, version: AdapterVersion, model: str, *, repair: 
     def judge(candidate: AdapterVersion) -> GateResult:
         with progress_bar() as progress:
             done.update(
-                judge_in_worker(store.root, model, candidate.version, repair=repair, progress=progress)
+                judge_in_worker(
+                    part.store.root, model, candidate.version, purpose=part.purpose, progress=progress
+                )
             )
         return gate_of(done)
 
-    version = admit(store, version, judge)
+    version = admit(part.store, version, judge)
     done["version"] = version.version
     if json:
         print_json(done)
@@ -88,10 +93,11 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
 
     names = [inside(store.root, path.absolute()) for path in files]
     learned = affected(store.versions(), names)
-    repair = affected(store.repair.versions(), names)
     what = ", ".join(names)
     versions = [_versions("version", learned)] * bool(learned)
-    versions += [_versions("repair version", repair)] * bool(repair)
+    for purpose in PARTS:
+        if found_in := affected(store.part(purpose).versions(), names):
+            versions.append(_versions(f"{purpose} version", found_in))
     gone = f"{' and '.join(versions)} learned from it, or may have"
     if ask:
         consequence = f"{gone}: deleted for good" if versions else "no version learned from it"
@@ -100,14 +106,15 @@ def forget_files(store: ProjectStore, files: list[Path], *, ask: bool, retrain: 
     found: dict[str, Any] = {
         "forgotten": names,
         "deleted": list(result.deleted),
-        "repair": {"deleted": list(result.repair)},
+        **{purpose: {"deleted": list(result.parts.get(purpose, ()))} for purpose in PARTS},
         "training": None,
     }
     if not json:
         out.print(f"left out from now on: {what}; `tailora adapter remember` undoes it")
-        out.print(f"deleted: {gone}" if result.deleted or result.repair else "no version learned from it")
-        if result.repair:
-            out.print("`tailora train --repair` learns the rest anew for repair")
+        others = [name for name, deleted in result.parts.items() if deleted]
+        out.print(f"deleted: {gone}" if result.deleted or others else "no version learned from it")
+        for purpose in others:
+            out.print(f"`tailora train {option(purpose)}` learns the rest anew for {purpose}")
     refused = kept_out(store.root) if store.retrain is not None and retrain else None
     if store.retrain is not None and retrain and refused is None:
         found["training"] = _retrain(store, json)

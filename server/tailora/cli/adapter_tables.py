@@ -88,8 +88,8 @@ def _facts(
         yield "imported", f"from {imported.get('from')}; the base model is {imported.get('base')}"
     else:
         yield "from", _origin(manifest.parent)
-    if manifest.settings.get("purpose") == "repair":
-        yield "for", "repair"
+    if (purpose := manifest.settings.get("purpose", "completion")) != "completion":
+        yield "for", str(purpose)
     if (scale := manifest.settings.get("scale")) is not None:
         yield "scale", f"{scale} of what was trained"
     data = manifest.data

@@ -19,6 +19,7 @@ from tailora.cli.output import out, print_json
 from tailora_adapters import foundation, paths
 from tailora_adapters.base import cache, catalogue
 from tailora_adapters.errors import AdapterCorrupt, ModelCorrupt, ModelError, ModelMissing, StoreError
+from tailora_adapters.purposes import PURPOSES, option
 from tailora_adapters.store import Store
 
 if TYPE_CHECKING:
@@ -226,11 +227,11 @@ def _adapters() -> Iterator[Finding]:
     except StoreError as error:
         yield Finding("adapters", "problem", str(error))
         return
-    for part in (Part(project, repair) for project in projects for repair in (False, True)):
+    for part in (Part(project, purpose) for project in projects for purpose in PURPOSES):
         for version in part.store.versions():
             if version.status == "corrupt":
-                option = " --repair" if part.repair else ""
-                advice = f"tailora adapter delete {version.version}{option} --project {part.store.root}"
+                words = " ".join(filter(None, (version.version, option(part.purpose))))
+                advice = f"tailora adapter delete {words} --project {part.store.root}"
                 message = f"{part.name(version.version)} of {part.store.root} is damaged: {version.problem}"
                 yield Finding("adapters", "warning", message, advice)
     yield Finding("adapters", "ok", f"{len(projects)} repositories learned")

@@ -5,16 +5,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tailora.cli import evaluate_clones, evaluate_methods, evaluate_repair
+from tailora.cli import evaluate_clones, evaluate_functions, evaluate_methods, evaluate_repair
 from tailora.cli.model import default_model
 from tailora.cli.output import err, out, print_json, progress_bar
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Benchmarks: infilling, personalization, gate, repair, clones, methods.", no_args_is_help=True
+    help="Benchmarks: infilling, personalization, gate, docstrings, generation, repair, clones, methods.",
+    no_args_is_help=True,
 )
 app.command("methods")(evaluate_methods.methods)
+app.command("docstrings")(evaluate_functions.docstrings)
+app.command("generation")(evaluate_functions.generation)
 app.command("repair")(evaluate_repair.repair)
 app.command("repair-learning")(evaluate_repair.repair_learning)
 app.command("repair-clean")(evaluate_repair.repair_clean)

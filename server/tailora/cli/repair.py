@@ -20,7 +20,7 @@ from tailora_adapters import languages
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.paths import write_atomic
 
-__all__ = ["repair"]
+__all__ = ["read_source", "repair", "write_back"]
 
 _Progress = Callable[[float, str], None]
 
@@ -53,7 +53,7 @@ def repair(
             problem, repairs, said = asyncio.run(_of_file(folder, file, line, settings, progress))
     written = bool(apply and repairs and repairs[0].verified)
     if written:
-        _write(folder / problem.path, problem.text, repairs[0].candidate.text)
+        write_back(folder / problem.path, problem.text, repairs[0].candidate.text)
     if json:
         print_json(_values(problem, repairs, said, written))
     else:
@@ -106,7 +106,7 @@ async def _of_file(
     from tailora.repair.checkers import find
     from tailora.repair.session import repair_lines
 
-    path, text, language = _read(root, file)
+    path, text, language = read_source(root, file)
     relative = PurePath(path.relative_to(root))
     checkers = find(root, language, trusted=True)
     client = EngineClient()
@@ -163,7 +163,12 @@ async def _first(checkers: Any, path: Path, text: str, line: int, progress: _Pro
     raise RepairError(f"{', '.join(asked)} find nothing {where}: there is nothing to repair")
 
 
-def _read(root: Path, file: Path) -> tuple[Path, str, str]:
+def read_source(root: Path, file: Path) -> tuple[Path, str, str]:
+    """A file's whole path, its text with LF line ends, and its language.
+
+    Raises:
+        TailoraError: it is not in ``root``, in no known language, or no UTF-8 text.
+    """
     path = file.resolve()
     known = languages.by_path(path)
     if not path.is_relative_to(root):
@@ -177,8 +182,12 @@ def _read(root: Path, file: Path) -> tuple[Path, str, str]:
     return path, text, known.id
 
 
-def _write(path: Path, before: str, after: str) -> None:
-    """Writes the repaired text with the file's line ends, if the file is still what was repaired."""
+def write_back(path: Path, before: str, after: str) -> None:
+    """Writes the changed text with the file's line ends.
+
+    Raises:
+        RepairError: the file is no longer what was changed.
+    """
     raw = path.read_bytes().decode("utf-8")
     bom, body = ("\ufeff", raw[1:]) if raw.startswith("\ufeff") else ("", raw)
     if body.replace("\r\n", "\n") != before.removeprefix("\ufeff"):

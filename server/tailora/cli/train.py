@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tailora.cli.adapter_part import PurposeOption, RepairOption, chosen_purpose
 from tailora.cli.model import default_model
 from tailora.cli.output import err, out, print_json, progress_bar
 from tailora.cli.project import project_root
@@ -30,9 +31,8 @@ def train(
     scale: Annotated[
         float, typer.Option(min=0.0, max=2.0, help="Of the adapter; 0: what measures best.")
     ] = 0.0,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Learn to repair it: the adapter that quick fixes are made with.")
-    ] = False,
+    purpose: PurposeOption = "completion",
+    repair: RepairOption = False,
     method: Annotated[
         str,
         typer.Option(help="Method of fine-tuning, instead of learning.method; `tailora methods` lists them."),
@@ -69,7 +69,7 @@ def train(
             seed=seed,
             full=full,
             scale=scale or None,
-            repair=repair,
+            purpose=chosen_purpose(purpose, repair),
             method=how,
             progress=progress,
         )

@@ -21,12 +21,14 @@ from tailora.engine.generator import GenerationRequest, GenerationStep, Snippet,
 from tailora.engine.jobs import Job
 from tailora.engine.wire import BadRequest, Fields, describe, error_response, well_formed
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.purposes import PARTS
 
 __all__ = ["CompletionRequest", "CompletionResponse", "parse"]
 
 _log = logging.getLogger(__name__)
 
 _MAX_TOKENS = 4096
+_MAX_SUFFIX_TOKENS = 1024
 _DEFAULT_TOKENS = 16
 """OpenAI's."""
 _MAX_STOPS = 16
@@ -70,11 +72,12 @@ def parse(body: Fields) -> CompletionRequest:
         speculation=extra.flag("speculation", True),
         reuse=extra.flag("reuse", True),
         scores=body.integer("logprobs", None, 0, 5),
+        suffix_tokens=extra.integer("suffix_tokens", None, 0, _MAX_SUFFIX_TOKENS),
         middle=extra.text("middle", None),
     )
     adapter = extra.text("adapter", "serving")
     project = extra.text("project", None)
-    if adapter not in ("serving", "repair", "foundation", "none") and project is None:
+    if adapter not in ("serving", *PARTS, "foundation", "none") and project is None:
         raise BadRequest("tailora.adapter names a version, so tailora.project must say of which project")
     return CompletionRequest(
         generation,

@@ -63,6 +63,8 @@ class GenerationRequest:
     """Whether what earlier requests read may be used. Only measurements want False."""
     scores: int | None = None
     """Judge each token, and name that many tokens that would have been likelier or next to it; None: do not."""
+    suffix_tokens: int | None = None
+    """Most tokens that are read of ``suffix``; None: as many as are usual."""
     middle: str | None = None
     """What already stands in the hole: it is judged instead of anything being written."""
 

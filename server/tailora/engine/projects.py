@@ -428,7 +428,7 @@ class Projects:
         command = [*self._worker_command, "--root", str(project.path), "--model", self._model]
         command += ["--seconds", f"{seconds:.0f}", *project.how.arguments]
         if project.purpose == "repair":
-            command.append("--repair")
+            command += ["--for", "repair"]
         project.worker = Worker(command, lambda event: self._progress(project, event), self._around.clock)
         if self._busy:
             project.worker.suspend()

@@ -1,5 +1,5 @@
-"""Which adapter a request gets: the project's serving version, else the foundation adapter, else none. For a repair,
-the project's adapter for repair comes first.
+"""Which adapter a request gets: the project's serving version, else the foundation adapter, else none. For a repair, a
+docstring or a whole function, the project's adapter for that comes first.
 
 Reads the store at every request, so that a promotion, a rollback or a deletion by any process holds from the
 next keystroke on, and so does a repository that was moved, or another one in its place. Invariant: no version of
@@ -17,6 +17,7 @@ from tailora.engine.generator import AdapterRef
 from tailora_adapters.base.cache import base_info
 from tailora_adapters.errors import AdapterCorrupt, StoreError
 from tailora_adapters.manifest import BaseInfo
+from tailora_adapters.purposes import PARTS
 from tailora_adapters.store import AdapterVersion, ProjectStore, Store
 
 __all__ = ["Foundation", "Serving", "default_foundation"]
@@ -75,13 +76,14 @@ class Serving:
         if root.is_symlink():  # a loop of links: no folder, so no adapters
             return self._foundation(broken)
         store = self._store.project(root)
-        if wanted not in ("serving", "repair"):
+        part = next((purpose for purpose in PARTS if purpose == wanted), None)
+        if part is None and wanted != "serving":
             return self._exactly(store, wanted, broken)
         try:
-            if wanted == "repair" and not store.disabled:
-                version = self._serving_version(store.repair, broken)
+            if part is not None and not store.disabled:
+                version = self._serving_version(store.part(part), broken)
                 if version is not None:
-                    return AdapterRef(f"repair {version.version}", version.path, version.sha256)
+                    return AdapterRef(f"{part} {version.version}", version.path, version.sha256)
             version = self._serving_version(store, broken)
         except (StoreError, OSError) as error:
             _log.warning("%s: the adapters cannot be read: %s", store.root, error)

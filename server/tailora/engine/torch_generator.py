@@ -10,6 +10,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,9 @@ class TorchGenerator:
             request.suffix,
             context=[(snippet.path, snippet.text) for snippet in request.context],
             path=request.path,
-            budget=self._budget,
+            budget=self._budget
+            if request.suffix_tokens is None
+            else replace(self._budget, suffix=request.suffix_tokens),
         )
         ids = prompt.ids or [tokenizer.end_id]
         middle = None if request.middle is None else [*tokenizer.encode(request.middle), tokenizer.end_id]

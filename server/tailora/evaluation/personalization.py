@@ -22,6 +22,7 @@ from typing import Any
 
 from tailora.evaluation import infilling
 from tailora.evaluation.infilling import Problem
+from tailora.evaluation.intervals import DRAWS, paired_interval
 from tailora.evaluation.scratch import scratch
 from tailora.evaluation.trees import Tree, added_lines, write_tree
 from tailora.pages.lines import Point, Series, line_plot
@@ -47,7 +48,6 @@ Progress = Callable[[float, str], None]
 
 _BUDGET = PromptBudget(prefix=384, suffix=96, context=160)
 _MIX = SpanMix(line_end=0.35, line=0.40, block=0.25, random=0.0)
-_DRAWS = 2_000
 _LONG_AGO = timedelta(days=365)
 """What is there at the beginning is not new."""
 
@@ -298,8 +298,8 @@ class _Measurement:
                 "nll": round(ours.nll / rows[best].nll - 1, 4),
             },
             "delta_ci95": {
-                "exact_match": _interval(ours.exact, rows[best].exact),
-                "edit_similarity": _interval(ours.similarity, rows[best].similarity),
+                "exact_match": paired_interval(ours.exact, rows[best].exact),
+                "edit_similarity": paired_interval(ours.similarity, rows[best].similarity),
                 "nll": _relative_interval(ours, rows[best]),
             },
             "train_seconds": round(sum(run["seconds"] for run in self._runs), 1),
@@ -371,22 +371,13 @@ def _figures(scores: Scores) -> dict[str, float]:
     }
 
 
-def _interval(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """95 % of the difference of means, paired bootstrap (Efron and Tibshirani 1993)."""
-    rng = random.Random(0)
-    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-    size = len(differences)
-    means = sorted(sum(rng.choices(differences, k=size)) / size for _ in range(_DRAWS))
-    return [round(means[int(0.025 * _DRAWS)], 4), round(means[int(0.975 * _DRAWS)], 4)]
-
-
 def _relative_interval(ours: Scores, theirs: Scores) -> list[float]:
     """The same of the loss a token, relative to theirs."""
     rng = random.Random(0)
     size = len(ours.nll_sums)
     values = []
-    for _ in range(_DRAWS):
+    for _ in range(DRAWS):
         drawn = rng.choices(range(size), k=size)
         values.append(sum(ours.nll_sums[i] for i in drawn) / sum(theirs.nll_sums[i] for i in drawn) - 1)
     values.sort()
-    return [round(values[int(0.025 * _DRAWS)], 4), round(values[int(0.975 * _DRAWS)], 4)]
+    return [round(values[int(0.025 * DRAWS)], 4), round(values[int(0.975 * DRAWS)], 4)]

@@ -196,7 +196,7 @@ def _learn(root: Path, aside: Sequence[Path], plan: LearningPlan, progress: Prog
         done = train_in_worker(
             root,
             plan.model,
-            repair=True,
+            purpose="repair",
             seconds=plan.seconds,
             seed=plan.seed,
             progress=lambda share, text: progress(share, f"{root.name}: {text}"),

@@ -1,4 +1,4 @@
-"""``textDocument/codeAction`` and ``codeAction/resolve``: quick fixes that are tried before they are offered.
+"""Code actions of repair: quick fixes that are tried before they are offered.
 
 The menu is answered at once, from what is known: for a diagnostic that was repaired already, the edits that held, with
 what was verified in their titles; for others one action that looks for them when it is chosen. Invariants: nothing is
@@ -17,12 +17,20 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from tailora.errors import EngineError, RepairError
+from tailora.lsp.actions import (
+    WITHDRAWN,
+    can_resolve,
+    edit_of,
+    names,
+    snapshot_of,
+    sorry,
+    tags,
+    wanted,
+)
 from tailora.lsp.clones import SOURCE
 from tailora.lsp.repairs import Snapshot
-from tailora.lsp.text import offset_of_units, path_of, plain_lines
+from tailora.lsp.text import offset_of_units, path_of
 from tailora.lsp.works import Stopped
-from tailora.lsp.workspace_edits import workspace_edit
-from tailora.repair.edits import rebased
 from tailora.repair.pipeline import Report
 from tailora.repair.problem import Finding, Repair, Span
 from tailora_adapters import languages
@@ -31,7 +39,7 @@ from tailora_adapters.corpus.secrets import is_secret_file
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
 
-__all__ = ["FIX_ALL", "REWRITE", "code_action", "edit_of", "register", "resolve", "title_of"]
+__all__ = ["FIX_ALL", "REWRITE", "offered", "resolve", "title_of"]
 
 FIX_ALL = "source.fixAll.tailora"
 REWRITE = "refactor.rewrite.tailora"
@@ -40,48 +48,38 @@ _MOST_ACTIONS = 8
 _MOST_FIXED = 20
 """Diagnostics that are fixed at once."""
 _TITLE_CHARS = 60
-_WITHDRAWN = "the lines were changed or the file was closed meanwhile, so nothing was changed"
 _log = logging.getLogger(__name__)
 
 
-def register(server: TailoraServer) -> None:
-    """Registers the handlers."""
-    options = types.CodeActionOptions(
-        code_action_kinds=[types.CodeActionKind.QuickFix, REWRITE, FIX_ALL], resolve_provider=True
-    )
-    server.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)(code_action)
-    server.feature(types.CODE_ACTION_RESOLVE)(resolve)
-
-
-async def code_action(ls: TailoraServer, params: types.CodeActionParams) -> list[types.CodeAction] | None:
+async def offered(ls: TailoraServer, params: types.CodeActionParams) -> list[types.CodeAction] | None:
     """The actions for the diagnostics at hand, whoever published them, or for the selected lines."""
     uri, context = params.text_document.uri, params.context
     path = path_of(uri)
-    if path is None or not _can_resolve(ls) or is_secret_file(path.name):
+    if path is None or not can_resolve(ls) or is_secret_file(path.name):
         return None
     options = ls.settings.for_root(ls.folders.place(path).root)
-    snapshot = _snapshot(ls, uri)
+    snapshot = snapshot_of(ls, uri)
     if not options.repair.enabled or snapshot is None:
         return None
     if len(snapshot.text) > options.completion.max_file_kb * 1024:
         return None
     findings = _findings(ls, snapshot, context.diagnostics)
     actions: list[types.CodeAction] = []
-    if _wanted(context.only, types.CodeActionKind.QuickFix):
+    if wanted(context.only, types.CodeActionKind.QuickFix):
         for finding, diagnostic in findings[:_MOST_ACTIONS]:
             actions += _for_finding(ls, snapshot, finding, diagnostic)
     if findings and _wants_all(context):
         data = _data(snapshot, all=[asdict(finding) for finding, _ in findings[:_MOST_FIXED]])
         actions.append(
-            types.CodeAction("Tailora: apply all verified fixes", kind=FIX_ALL, data=data, tags=_tags(ls))
+            types.CodeAction("Tailora: apply all verified fixes", kind=FIX_ALL, data=data, tags=tags(ls))
         )
     invoked = context.trigger_kind == types.CodeActionTriggerKind.Invoked
-    if invoked and not context.diagnostics and _wanted(context.only, REWRITE):
+    if invoked and not context.diagnostics and wanted(context.only, REWRITE):
         lines = _selected(snapshot, params.range)
         if lines is not None:
             data = _data(snapshot, lines=[lines.first, lines.end])
             title = "Tailora: find another version of these lines that holds"
-            actions.append(types.CodeAction(title, kind=REWRITE, data=data, tags=_tags(ls)))
+            actions.append(types.CodeAction(title, kind=REWRITE, data=data, tags=tags(ls)))
     if actions:
         ls.repairs.keep(snapshot)
     return actions or None
@@ -90,20 +88,19 @@ async def code_action(ls: TailoraServer, params: types.CodeActionParams) -> list
 async def resolve(ls: TailoraServer, action: types.CodeAction) -> types.CodeAction:
     """Computes an action's edit. Without one that holds, the action comes back as it was, and a message says why."""
     data = action.data
-    if not isinstance(data, dict) or "uri" not in data:
-        return action
+    assert isinstance(data, dict)
     try:
         snapshot = ls.repairs.snapshot(data["uri"], data.get("version"))
         path = path_of(data["uri"])
         if snapshot is None or path is None:
-            return _sorry(ls, action, "the file has changed since; ask again")
+            return sorry(ls, action, "the file has changed since; ask again")
         if "finding" in data:
             finding = Finding(**data["finding"])
             report = await ls.repairs.repair(snapshot, path, finding)
             _resolved(ls, action, snapshot, report)
             if action.edit is not None and not action.is_preferred:
                 notes = report.repairs[0].notes or (f"no installed checker answers for “{finding.source}”",)
-                return _sorry(ls, action, f"this fix is not verified: {'; '.join(notes)}")
+                return sorry(ls, action, f"this fix is not verified: {'; '.join(notes)}")
             return action
         if "lines" in data:
             report = await ls.repairs.rewrite(snapshot, path, Span(*data["lines"]))
@@ -113,10 +110,10 @@ async def resolve(ls: TailoraServer, action: types.CodeAction) -> types.CodeActi
     except Stopped:
         return action
     except (EngineError, RepairError) as error:
-        return _sorry(ls, action, str(error))
+        return sorry(ls, action, str(error))
     except Exception as error:  # noqa: BLE001 - the protocol boundary: every request gets its answer
         _log.exception("A repair failed")
-        return _sorry(ls, action, f"internal error ({type(error).__name__}); see the log")
+        return sorry(ls, action, f"internal error ({type(error).__name__}); see the log")
 
 
 def _resolved(
@@ -126,11 +123,11 @@ def _resolved(
     if not report.repairs:
         tried = len(report.attempts)
         said = f"nothing was found that holds ({tried} tried)" if tried else "the model has nothing to offer"
-        return _sorry(ls, action, said)
+        return sorry(ls, action, said)
     best = report.repairs[0]
     edit = edit_of(ls, snapshot, best.candidate.text)
     if edit is None:
-        return _sorry(ls, action, _WITHDRAWN)
+        return sorry(ls, action, WITHDRAWN)
     action.edit = edit
     action.title = title_of(best)
     action.is_preferred = best.verified or None
@@ -146,10 +143,10 @@ async def _resolve_all(
 ) -> types.CodeAction:
     text, cleared = await ls.repairs.repair_all(snapshot, path, findings)
     if not cleared:
-        return _sorry(ls, action, f"none of {len(findings)} diagnostics has a verified fix")
+        return sorry(ls, action, f"none of {len(findings)} diagnostics has a verified fix")
     action.edit = edit_of(ls, snapshot, text)
     if action.edit is None:
-        return _sorry(ls, action, _WITHDRAWN)
+        return sorry(ls, action, WITHDRAWN)
     action.title = f"Tailora: {cleared} of {len(findings)} fixed, verified"
     return action
 
@@ -172,13 +169,6 @@ def _selected(snapshot: Snapshot, selection: types.Range) -> Span | None:
     while first < after and not lines[after - 1].strip():
         after -= 1
     return Span(first, after) if first < after else None
-
-
-def _snapshot(ls: TailoraServer, uri: str) -> Snapshot | None:
-    document = ls.workspace.opened(uri)
-    if document is None or document.oversize:
-        return None
-    return Snapshot(uri, document.version, plain_lines(document.source), document.language_id or "plaintext")
 
 
 def _findings(
@@ -222,7 +212,7 @@ def _for_finding(
                 kind=types.CodeActionKind.QuickFix,
                 diagnostics=[diagnostic],
                 data=data,
-                tags=_tags(ls),
+                tags=tags(ls),
             )
         ]
     actions = []
@@ -236,7 +226,7 @@ def _for_finding(
                     diagnostics=[diagnostic],
                     is_preferred=(place == 0 and repair.verified) or None,
                     edit=edit,
-                    tags=_tags(ls),
+                    tags=tags(ls),
                 )
             )
     return actions
@@ -258,54 +248,8 @@ def _short(text: str) -> str:
     return line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1] + "…"
 
 
-def edit_of(ls: TailoraServer, snapshot: Snapshot, text: str) -> types.WorkspaceEdit | None:
-    """The edit that brings the document, as it is now, what ``text`` brings to the snapshot; None if it cannot."""
-    document = ls.workspace.opened(snapshot.uri)
-    if document is None or document.oversize:
-        return None
-    changes = rebased(snapshot.text, text, plain_lines(document.source))
-    if changes is None:
-        return None
-    return workspace_edit(ls, snapshot.uri, document.version, document.source, changes)
-
-
-def _can_resolve(ls: TailoraServer) -> bool:
-    """Whether the client asks for the edit of an action that was chosen: none is known before."""
-    text = ls.client_capabilities.text_document
-    able = text.code_action if text is not None else None
-    if able is None or not able.data_support or able.resolve_support is None:
-        return False
-    return able.code_action_literal_support is not None and "edit" in able.resolve_support.properties
-
-
 def _wants_all(context: types.CodeActionContext) -> bool:
     """Whether the request is for fixing all. On saving, which waits for the answer, only by our own name."""
     if context.trigger_kind == types.CodeActionTriggerKind.Automatic:
-        return FIX_ALL in _names(context.only)
-    return bool(context.only) and _wanted(context.only, FIX_ALL)
-
-
-def _wanted(only: Sequence[types.CodeActionKind | str] | None, kind: str) -> bool:
-    """Whether a request that asks for ``only`` these kinds wants ``kind``."""
-    if not only:
-        return True
-    return any(kind == name or kind.startswith(name + ".") or not name for name in _names(only))
-
-
-def _names(only: Sequence[types.CodeActionKind | str] | None) -> list[str]:
-    return [str(getattr(wanted, "value", wanted)) for wanted in only or ()]
-
-
-def _tags(ls: TailoraServer) -> list[types.CodeActionTag] | None:
-    """That a model wrote it, where the client knows that tag."""
-    text = ls.client_capabilities.text_document
-    support = text.code_action.tag_support if text is not None and text.code_action is not None else None
-    if support is not None and types.CodeActionTag.LlmGenerated in support.value_set:
-        return [types.CodeActionTag.LlmGenerated]
-    return None
-
-
-def _sorry(ls: TailoraServer, action: types.CodeAction, why: str) -> types.CodeAction:
-    """The action, with a message to the user."""
-    ls.window_show_message(types.ShowMessageParams(type=types.MessageType.Info, message=f"Tailora: {why}"))
-    return action
+        return FIX_ALL in names(context.only)
+    return bool(context.only) and wanted(context.only, FIX_ALL)

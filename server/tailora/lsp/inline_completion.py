@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from tailora.lsp import suggest
+from tailora.lsp import suggest, whole_function
 from tailora.lsp.acceptance import offered
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ async def inline_completion(
     ls: TailoraServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList | None:
     """One item. Its range is on one line and its text begins with the text in that range, as VS Code demands:
-    empty at the cursor, or that of the selected item of the completion menu."""
+    empty at the cursor, or that of the selected item of the completion menu. Asked for by command where a function is
+    still to be written, it is the whole of it."""
+    if params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked:
+        whole = await whole_function.answer(ls, params.text_document.uri, params.position)
+        if whole is not None:
+            return types.InlineCompletionList([whole])
     suggestion = await suggest.answer(
         ls,
         suggest.Request(

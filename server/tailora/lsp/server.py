@@ -20,10 +20,11 @@ from pygls.lsp.server import LanguageServer
 
 from tailora import __version__
 from tailora.completion import RecentEdits, TypedThrough
+from tailora.docstrings import Styles
 from tailora.errors import EngineError
 from tailora.lsp import (
     acceptance,
-    code_action,
+    code_actions,
     code_lens,
     commands,
     completion,
@@ -82,6 +83,7 @@ class TailoraServer(LanguageServer):
         self.works = Works(self)
         self.repairs = Repairs(self)
         self.clones = CloneHints(self)
+        self.styles = Styles()
         self.client_listens = False
         self._active_uri: str | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -94,7 +96,7 @@ class TailoraServer(LanguageServer):
             configuration,
             commands,
             acceptance,
-            code_action,
+            code_actions,
             code_lens,
         ):
             feature.register(self)

@@ -41,7 +41,12 @@ def test_judging(asked: None, tmp_path: Path) -> None:
     follow = ["--parent-pid", str(os.getpid())]  # else a worker goes on when the one who asked is killed
     assert done["reason"][3:] == ["--root", str(tmp_path), "--model", "m", *follow, "--judge", "4"]
     assert seen == [(0.5, "gating: half")]
-    assert judge_in_worker(tmp_path, "m", "4", repair=True)["reason"][-3:] == ["--judge", "4", "--repair"]
+    assert judge_in_worker(tmp_path, "m", "4", purpose="docstring")["reason"][-4:] == [
+        "--judge",
+        "4",
+        "--for",
+        "docstring",
+    ]
 
 
 def test_what_the_gate_said() -> None:

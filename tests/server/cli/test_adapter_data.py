@@ -81,6 +81,8 @@ class TestForget:
             "forgotten": ["b.py", "gone"],
             "deleted": ["2"],
             "repair": {"deleted": []},
+            "docstring": {"deleted": []},
+            "generation": {"deleted": []},
             "training": None,
         }
         assert runs == []
@@ -140,8 +142,8 @@ class Judged:
     def play(self, monkeypatch: pytest.MonkeyPatch, decision: str, **gate: Any) -> list[Any]:
         found: list[Any] = []
 
-        def judge(root: Path, model: str, version: str, *, repair: bool, progress: Any) -> dict[str, Any]:
-            found.append((root, model, version, repair))
+        def judge(root: Path, model: str, version: str, *, purpose: str, progress: Any) -> dict[str, Any]:
+            found.append((root, model, version, purpose))
             said = {"checks": [], "base_nll": 2.0} | gate if decision != "failed" else None
             return {
                 "event": "done",
@@ -234,7 +236,7 @@ class TestImport(Judged):
         judged = self.play(monkeypatch, "promoted")
         done = adapter("import", make_lora(5), "--base", model.name)
         assert done.out == "version 3 promoted: because\n"
-        assert judged == [(project.root, model.name, "3", False)]
+        assert judged == [(project.root, model.name, "3", "completion")]
         assert project.serving().version == "3"  # type: ignore[union-attr]
         assert "imported" in adapter("show", "3").out
         assert adapter("list", "--json").json["versions"][2]["imported"]["base"] == "claimed"
@@ -263,7 +265,7 @@ class TestImport(Judged):
     ) -> None:
         judged = self.play(monkeypatch, "promoted")
         assert adapter("import", make_lora(5), "--base", model.name, "--repair").code == 0
-        assert judged == [(project.root, model.name, "1", True)]
+        assert judged == [(project.root, model.name, "1", "repair")]
         assert project.repair.serving().version == "1"  # type: ignore[union-attr]
         assert project.serving().version == "2"  # type: ignore[union-attr]
 

@@ -140,7 +140,13 @@ def test_delete(adapter: Any, project: ProjectStore) -> None:
 
 def test_deleting_everything_deletes_both(adapter: Any, project: ProjectStore) -> None:
     found = adapter("delete", "--yes", "--json").json
-    assert found == {"deleted": ["1"], "repair": {"deleted": ["1", "2", "3"]}}
+    nothing: dict[str, Any] = {"deleted": []}
+    assert found == {
+        "deleted": ["1"],
+        "repair": {"deleted": ["1", "2", "3"]},
+        "docstring": nothing,
+        "generation": nothing,
+    }
     assert project.versions() == project.repair.versions() == []
 
 

@@ -25,10 +25,10 @@ def main() -> None:
     parser.add_argument("--changed-file-list", type=Path)
     parser.add_argument("--parent-pid", type=int)
     parser.add_argument("--seconds")
-    parser.add_argument("--repair", action="store_true")
     parser.add_argument("--method")
     parser.add_argument("--set", action="append")
     parser.add_argument("--learning-rate")
+    parser.add_argument("--for", dest="purpose", default="completion")
     arguments = parser.parse_args()
     plan = (arguments.root / "plan").read_text()
     files = arguments.changed_file_list.read_text().split()
@@ -36,7 +36,10 @@ def main() -> None:
     runs = json.loads(record.read_text())["runs"] if record.exists() else []
     run = {"pid": os.getpid(), "nice": os.nice(0), "parent": arguments.parent_pid, "files": files}
     run |= {"method": [arguments.method, arguments.set, arguments.learning_rate]}
-    run |= {"seconds": arguments.seconds, "runs": [*runs, "repair" if arguments.repair else ",".join(files)]}
+    run |= {
+        "seconds": arguments.seconds,
+        "runs": [*runs, "repair" if arguments.purpose == "repair" else ",".join(files)],
+    }
     record.write_text(json.dumps(run))
     say(event="progress", stage="training", fraction=0.5, message=f"step 1 on {','.join(files)}")
     if plan == "wait":
@@ -50,7 +53,7 @@ def main() -> None:
     say(event="progress", stage="gating", fraction=0.9, message="comparing")
     if plan == "reject":
         store = Store().project(arguments.root)
-        (store.repair if arguments.repair else store).note_retrain_tried()
+        store.part(arguments.purpose).note_retrain_tried()
         say(event="done", decision="rejected", version="4", reason="worse", gate=None)
         return
     gate = {"decision": "promoted", "reason": "better", "checks": [], "figures": {"base_nll": 2.0}}

@@ -174,12 +174,13 @@ BAD_BODIES: list[tuple[dict[str, Any], str]] = [
     ({"prompt": "p", "tailora": {"context": {}}}, "tailora.context must be"),
     ({"prompt": "p", "tailora": {"context": [{"path": "a"}]}}, "tailora.context[0].text is missing"),
     ({"prompt": "p", "tailora": {"document": 1}}, "tailora.document must be"),
+    ({"prompt": "p", "tailora": {"suffix_tokens": 2000}}, "tailora.suffix_tokens must be"),
     ({"prompt": "p", "tailora": {"project": "relative"}}, "absolute path"),
     ({"prompt": "p", "tailora": {"adapter": "3"}}, "tailora.project"),
 ]
 
 
-@pytest.mark.parametrize("adapter", ["serving", "repair", "foundation", "none"])
+@pytest.mark.parametrize("adapter", ["serving", "repair", "docstring", "generation", "foundation", "none"])
 async def test_without_a_project_any_general_adapter_may_be_wanted(engine: Engine, adapter: str) -> None:
     answer = await complete(engine, prompt="a", max_tokens=1, tailora={"adapter": adapter})
     assert answer.status_code == 200

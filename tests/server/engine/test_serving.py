@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_fakes import commit
@@ -191,3 +192,16 @@ def test_repairs_have_an_adapter_of_their_own(serving: Serving, project: Project
     project.enable()
     project.repair.rollback()
     assert label(serving, project, "repair") == "1"
+
+
+@pytest.mark.parametrize("task", ["docstring", "generation"])
+def test_each_task_has_an_adapter_of_its_own(serving: Serving, project: ProjectStore, task: Any) -> None:
+    assert label(serving, project, task) == "foundation"
+    commit(project, 1)
+    commit(project.repair, 2)
+    assert label(serving, project, task) == "1", "what serves, and never what was learned for something else"
+    commit(project.part(task), 3)
+    assert label(serving, project, task) == f"{task} 1"
+    assert (label(serving, project), label(serving, project, "repair")) == ("1", "repair 1")
+    project.disable()
+    assert label(serving, project, task) == "foundation"

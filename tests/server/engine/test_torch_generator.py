@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,15 @@ def test_context_is_part_of_the_prompt(generator: TorchGenerator) -> None:
     snippet = Snippet("a.py", "def f(): ...")
     more = steps(generator, GenerationRequest("x = ", context=(snippet,), max_tokens=1))[0].stats
     assert more.prompt_tokens > bare + 5
+
+
+def test_more_behind_the_hole_is_read_where_it_is_asked_for(generator: TorchGenerator) -> None:
+    request = GenerationRequest("x = ", "\ny = f(x)" * 100, max_tokens=1)
+    usual, more, less = (
+        steps(generator, replace(request, suffix_tokens=tokens))[0].stats.prompt_tokens
+        for tokens in (None, 192, 32)
+    )
+    assert less < usual < more <= usual + 96
 
 
 def test_empty_request(generator: TorchGenerator) -> None:

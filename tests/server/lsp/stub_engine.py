@@ -218,7 +218,7 @@ class StubEngine:
         body = await request.json()
         self.completions.append(body)
         self._happened.set()
-        if self.fills is not None and body["tailora"].get("adapter") == "repair":
+        if self.fills is not None and body["tailora"].get("adapter") in ("repair", "docstring", "generation"):
             middle = body["tailora"].get("middle")
             script = Script([], judged=middle) if middle is not None else self.fills(body)
             if isinstance(script, str):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tailora.evaluation.methods.intervals import (
+from tailora.evaluation.intervals import (
     Difference,
     Mean,
     Values,

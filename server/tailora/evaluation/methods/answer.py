@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from tailora.evaluation.intervals import Difference
 from tailora.evaluation.methods.aggregate import Group, Row
-from tailora.evaluation.methods.intervals import Difference
 
 __all__ = ["RULES", "Answer", "answer"]
 

@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 import torch
 
+from tailora.evaluation.intervals import paired_difference
 from tailora.evaluation.methods.comparison import Comparison, Prices
-from tailora.evaluation.methods.intervals import paired_difference
 from tailora.evaluation.methods.tasks import Material, identity
 from tailora_adapters import foundation
 from tailora_adapters.base import cache, catalogue

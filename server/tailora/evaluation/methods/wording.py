@@ -5,8 +5,8 @@ A number is never parted from its unit or sign at the end of a line.
 
 import math
 
+from tailora.evaluation.intervals import Difference, Mean
 from tailora.evaluation.methods.aggregate import Group
-from tailora.evaluation.methods.intervals import Difference, Mean
 
 __all__ = [
     "compact", "count", "difference", "interval", "is_share", "megabytes", "metric_name", "money", "p_value",

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from tailora.evaluation.methods.intervals import holm, mean_interval, paired_difference, pareto_front, t_975
+from tailora.evaluation.intervals import holm, mean_interval, paired_difference, pareto_front, t_975
 
 
 @pytest.mark.parametrize(

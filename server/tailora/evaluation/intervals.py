@@ -11,7 +11,17 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Difference", "Mean", "holm", "mean_interval", "paired_difference", "pareto_front", "t_975"]
+__all__ = [
+    "DRAWS",
+    "Difference",
+    "Mean",
+    "holm",
+    "mean_interval",
+    "paired_difference",
+    "paired_interval",
+    "pareto_front",
+    "t_975",
+]
 
 Values = NDArray[np.float64]
 
@@ -102,6 +112,13 @@ def paired_difference(ours: Values, our_sizes: Values, theirs: Values, their_siz
     beyond = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     p_value = min(1.0, 2 * (int(beyond) + 1) / (len(drawn) + 1))
     return Difference(float(value), float(low), float(high), p_value, seeds, int(there.any(axis=0).sum()))
+
+
+def paired_interval(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """95 % of the difference of means over the same cases, paired bootstrap."""
+    ones = np.ones((1, len(ours)))
+    found = paired_difference(np.array([ours], dtype=float), ones, np.array([theirs], dtype=float), ones)
+    return [round(found.low, 4), round(found.high, 4)]
 
 
 def _ratios(parts: Sequence[Values], seed_weights: Values, case_weights: Values) -> Values:

@@ -1,0 +1,1 @@
+"""Whole functions from their docstring or a comment: examples to learn from."""

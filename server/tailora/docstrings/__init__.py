@@ -1,0 +1,7 @@
+"""Docstrings that are written or updated in the repository's own style, and agree with their function."""
+
+from tailora.docstrings.repository import Styles
+from tailora.docstrings.target import Target, find_target, targets
+from tailora.docstrings.write import Settings, Written, make_docstring
+
+__all__ = ["Settings", "Styles", "Target", "Written", "find_target", "make_docstring", "targets"]
