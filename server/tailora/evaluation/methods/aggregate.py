@@ -33,9 +33,9 @@ BASELINES = ("base", "foundation")
 _MAIN = {
     "completion": ("exact_match",),
     "repair": ("verified_at_1", "repaired", "exact_match"),
-    "docstring": ("edit_similarity", "similarity"),
+    "docstring": ("chrf", "edit_similarity"),
     "clones": ("f1", "mean_average_precision", "accuracy"),
-    "generation": ("pass_at_1", "passed"),
+    "generation": ("edit_similarity",),
 }
 """The first of these that a task's runs have is its main metric; else the first that they name."""
 _BY_CHANCE = frozenset(

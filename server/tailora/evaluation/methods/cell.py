@@ -43,8 +43,9 @@ def run_cell(
     folder, _ = cache.open_record(catalogue.find(comparison.model))
     tokenizer = CodeTokenizer.from_folder(folder)
     progress(0.0, "reading the repository")
-    material = gather(comparison.root, TASKS[cell.task], tokenizer, comparison.sizes, comparison.data_seed)
-    questions = Questions(material, tokenizer)
+    task = TASKS[cell.task]
+    material = gather(comparison.root, task, tokenizer, comparison.sizes, comparison.data_seed)
+    questions = Questions(task, material, tokenizer)
     if cell.method is None:
         Baselines(comparison, cell, places, questions, progress).run()
     else:

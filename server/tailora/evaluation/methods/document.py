@@ -8,6 +8,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def metrics(scores: Scores) -> dict[str, float]:
-    """Means over the questions."""
+def metrics(scores: Scores, more: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Means over the questions; ``more`` are the task's own."""
     return {
+        **{name: round(fmean(values), 6) for name, values in more.items()},
         "exact_match": round(scores.exact_match, 6),
         "edit_similarity": round(scores.edit_similarity, 6),
         "loss": round(scores.nll, 6),
@@ -65,9 +67,10 @@ def metrics(scores: Scores) -> dict[str, float]:
     }
 
 
-def answers(scores: Scores) -> dict[str, list[float]]:
+def answers(scores: Scores, more: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
     """Question by question, for paired tests."""
     return {
+        **{name: [round(value, 6) for value in values] for name, values in more.items()},
         "exact_match": [int(value) for value in scores.exact],
         "edit_similarity": [round(value, 6) for value in scores.similarity],
         "loss_sum": [round(value, 6) for value in scores.nll_sums],

@@ -1,7 +1,7 @@
 """What every model of a comparison is asked. Knows nothing of how it was trained."""
 
 from tailora.evaluation.methods.probes import exposure
-from tailora.evaluation.methods.tasks import Material
+from tailora.evaluation.methods.tasks import Material, Scored, Task
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.training.decoder import Decoder
 from tailora_adapters.training.evaluate import Prompts, Scores, evaluate
@@ -15,7 +15,8 @@ _AT_ONCE = 8_192
 class Questions:
     """What every model is asked; prompts are read through the lower half once for all that share it."""
 
-    def __init__(self, material: Material, tokenizer: CodeTokenizer) -> None:
+    def __init__(self, task: Task, material: Material, tokenizer: CodeTokenizer) -> None:
+        self.task = task
         self.material = material
         self._tokenizer = tokenizer
         self._prompts: dict[str, Prompts] = {}
@@ -28,13 +29,18 @@ class Questions:
         """The test part's answers."""
         return self._ask(decoder, "bare" if bare else "test", write=True)
 
+    def more(self, scores: Scores) -> Scored:
+        """The task's own metrics of the test part's answers."""
+        right = [one.example.middle for one in self.material.test]
+        return self.task.score(scores.answers, right)
+
     def generic(self, decoder: Decoder) -> float | None:
         """Loss on generic code; None where this machine has none."""
         return self._ask(decoder, "generic", write=False).nll if self.material.generic else None
 
     def anew(self) -> "Questions":
         """The same for models with another lower half."""
-        return Questions(self.material, self._tokenizer)
+        return Questions(self.task, self.material, self._tokenizer)
 
     def exposure(self, decoder: Decoder) -> float:
         """Of the planted canary, bits."""
@@ -48,4 +54,5 @@ class Questions:
             self._prompts[part],
             write=self._tokenizer.decode if write else None,
             end=self._tokenizer.end_id,
+            most=self.task.most,
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailora.evaluation import docstrings
 from tailora.evaluation.methods.comparison import Sizes
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus import generic
@@ -18,7 +19,10 @@ from tailora_adapters.corpus.learnable import read_learnable
 from tailora_adapters.corpus.select import SourceFile
 from tailora_adapters.corpus.sequences import TokenSequence, encode_all
 from tailora_adapters.corpus.split import split
+from tailora_adapters.corpus.tasks import encode_task
+from tailora_adapters.docstrings.examples import docstring_examples
 from tailora_adapters.errors import TailoraError
+from tailora_adapters.generation.examples import generation_examples
 from tailora_adapters.repair.lessons import lessons
 from tailora_adapters.repair.notice import Checkers
 from tailora_adapters.training import leaks
@@ -32,8 +36,10 @@ _MOST_EPOCHS = 3
 _LEAST = 12
 """Examples of the validation and of the test part: of fewer no figure says anything."""
 
-Make = Callable[[Sequence[SourceFile], int, int], list[FimExample]]
-"""Files, how many examples, seed."""
+Make = Callable[[Sequence[SourceFile], int, int, Sequence[SourceFile]], list[FimExample]]
+"""Files, how many examples, seed, and files whose functions must not be nearly among them."""
+Scored = Mapping[str, list[float]]
+"""Case by case, by metric; more is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,12 @@ class Task:
     title: str
     make: Callable[[Path], Make]
     """Gets the repository's folder."""
-    main: str = "exact_match"
-    """The metric that decides."""
+    functions: bool = False
+    """Whether a function stands behind or before the hole: prompts have room for it, and none for other files."""
+    most: int = 64
+    """Tokens from which an answer is cut."""
+    score: Callable[[Sequence[str], Sequence[str]], Scored] = lambda _answers, _right: {}
+    """More metrics than all tasks have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +104,32 @@ def gather(root: Path, task: Task, tokenizer: CodeTokenizer, sizes: Sizes, seed:
         "validation": sizes.validation,
         "test": sizes.test,
     }
+    kept = {"train": (*parts["validation"], *parts["test"]), "validation": parts["test"], "test": ()}
     examples = {
-        name: make(part, wanted[name], seed + place) for place, (name, part) in enumerate(parts.items())
+        name: make(part, wanted[name], seed + place, kept[name])
+        for place, (name, part) in enumerate(parts.items())
     }
     _check(root, task, parts, examples)
-    encode = functools.partial(encode_all, tokenizer, seed=seed, max_prompt=sizes.max_prompt)
+    plain = functools.partial(encode_all, tokenizer, seed=seed, max_prompt=sizes.max_prompt)
     canary = leaks.canary(tokenizer, f"{task.name}:{seed}:0")
-    training = encode(
-        examples["train"],
-        context=neighbour_snippets(second.train, seed=seed),
-        context_share=_CONTEXT_SHARE,
-    )
-    others = encode(generic.replayed(round(_ANCHOR_SHARE * len(training)), seed=seed, mix=_MIX))
+    context = {} if task.functions else neighbour_snippets(files, seed=seed, pool=second.train)
+
+    def encode(given: Sequence[FimExample], share: float, *, varied: bool = False) -> list[TokenSequence]:
+        if task.functions:
+            return encode_task(tokenizer, given, seed=seed if varied else None)
+        return plain(given, context=context, context_share=share)
+
+    training = encode(examples["train"], _CONTEXT_SHARE, varied=True)
+    others = plain(generic.replayed(round(_ANCHOR_SHARE * len(training)), seed=seed, mix=_MIX))
     training, anchors = _within(training, others, sizes.tokens - len(canary.ids))
     once = sum(len(one.ids) for one in (*training, *anchors, canary))
-    context = neighbour_snippets(files, seed=seed, pool=second.train)
-    test = encode(examples["test"], context=context, context_share=1.0)
     return Material(
         training=[*training, canary],
         anchors=anchors,
         epochs=min(float(_MOST_EPOCHS), max(1.0, sizes.tokens / once)) if once < 0.9 * sizes.tokens else 1.0,
-        validation=encode(examples["validation"], context=context, context_share=1.0),
-        test=test,
-        bare=encode(examples["test"]),
+        validation=encode(examples["validation"], 1.0),
+        test=encode(examples["test"], 1.0),
+        bare=encode(examples["test"], 0.0),
         generic=encode_all(tokenizer, generic.asked(sizes.generic), seed=0, max_prompt=sizes.max_prompt),
         canaries=[
             leaks.canary(tokenizer, f"{task.name}:{seed}:{number}") for number in range(sizes.canaries + 1)
@@ -182,14 +195,29 @@ def _sha(texts: Iterable[str]) -> str:
 
 
 def _completion(_root: Path) -> Make:
-    return lambda files, count, seed: make_examples(files, count, seed=seed, mix=_MIX, max_per_file=count)
+    return lambda files, count, seed, _without: make_examples(
+        files, count, seed=seed, mix=_MIX, max_per_file=count
+    )
 
 
 def _repair(root: Path) -> Make:
-    def make(files: Sequence[SourceFile], count: int, seed: int) -> list[FimExample]:
-        return lessons(files, (), count, seed=seed, notice=Checkers(root, files))
+    return lambda files, count, seed, _without: lessons(
+        files, (), count, seed=seed, notice=Checkers(root, files)
+    )
 
-    return make
+
+def _docstring(_root: Path) -> Make:
+    return lambda files, count, seed, without: docstring_examples(files, count, seed=seed, without=without)
+
+
+def _generation(_root: Path) -> Make:
+    return lambda files, count, seed, without: generation_examples(files, count, seed=seed, without=without)
+
+
+def _docstring_scores(answers: Sequence[str], right: Sequence[str]) -> Scored:
+    """Shares of 1: chrF and BLEU-4, as ``evaluation.docstrings`` has them."""
+    rows = [docstrings.score(answer, wanted) for answer, wanted in zip(answers, right, strict=True)]
+    return {name: [row[name] / 100 for row in rows] for name in ("chrf", "bleu4")}
 
 
 TASKS = {
@@ -197,5 +225,7 @@ TASKS = {
     for task in (
         Task("completion", "completion", _completion),
         Task("repair", "repair", _repair),
+        Task("docstring", "docstrings", _docstring, functions=True, most=160, score=_docstring_scores),
+        Task("generation", "generation", _generation, functions=True, most=224),
     )
 }

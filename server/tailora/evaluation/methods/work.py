@@ -90,15 +90,16 @@ class Work:
         """``test_info`` of a model, without how fast it serves."""
         questions, material = self.questions, self.questions.material
         scores = questions.test(decoder, bare=bare)
-        own = document.answers(scores)
+        more = questions.more(scores)
+        own = document.answers(scores, more)
         generic = questions.generic(decoder)
         base = self._baseline("base")
         before = base["forgetting"]["generic_loss"] if base else None
         known = {name: self._baseline(name) for name in BASELINES}
         return {
             "cases": len(scores.exact),
-            "metrics": document.metrics(scores),
-            "higher_is_better": dict(document.HIGHER),
+            "metrics": document.metrics(scores, more),
+            "higher_is_better": {**dict.fromkeys(more, True), **document.HIGHER},
             "per_case": own,
             "case_ids": case_ids(material.bare if bare else material.test),
             "against": {

@@ -14,6 +14,7 @@ from tailora.evaluation.methods.compare import compare
 from tailora.evaluation.methods.comparison import Cell, Comparison, Prices, Sizes
 from tailora.evaluation.methods.document import money
 from tailora.evaluation.methods.places import Places
+from tailora.evaluation.methods.record import check
 from tailora.evaluation.methods.tasks import TASKS, gather
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.errors import MethodError, TailoraError, TrainingFailed
@@ -51,6 +52,35 @@ def repository(tmp_path: Path) -> Path:
         path = root / "lib" / f"{noun}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines), encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def documented(tmp_path: Path) -> Path:
+    """Twenty files of functions that say what they do."""
+    root = tmp_path / "documented"
+    for number in range(20):
+        noun, other = NOUNS[number % 12], NOUNS[(number + 5) % 12]
+        lines = [f'"""{noun}s, part {number}."""', ""]
+        for step in range(4):
+            name = f"{noun}_{NOUNS[(number + 3 * step) % 12]}_{number}"
+            lines += [
+                f"def {name}({other}: int, count_{step}: int) -> int:",
+                f'    """Counts the {noun}s of one {other} in part {number * 7 + step}.',
+                "",
+                "    Args:",
+                f"        {other}: Where the {noun}s are, by its number.",
+                f"        count_{step}: How many there were before {number}.",
+                '    """',
+                f"    total_{noun} = {other} * {number + step + 2} - count_{step}",
+                f"    if total_{noun} < {step}:",
+                f"        return {number}",
+                f"    return total_{noun} % {number + 3}",
+                "",
+                "",
+            ]
+        root.mkdir(exist_ok=True)
+        (root / f"{noun}_{number}.py").write_text("\n".join(lines), encoding="utf-8")
     return root
 
 
@@ -118,6 +148,7 @@ def test_every_run_has_its_document(tiny: Any, repository: Path, cells: list[str
     assert told == sorted(told)
     assert told[-1] == 1.0
     for name in names:
+        assert check(found[name]) == []
         run, trained, tested = (found[name][part] for part in ("run_info", "train_info", "test_info"))
         assert run["role"] == "method"
         assert run["command"] == ["tailora", "x"]
@@ -135,12 +166,36 @@ def test_every_run_has_its_document(tiny: Any, repository: Path, cells: list[str
     assert not (tmp_path / "out" / ".work" / "completion" / "lora").exists(), "what is done leaves nothing"
 
 
+@pytest.mark.parametrize("task", ["docstring", "generation", "repair"])
+def test_other_tasks_have_their_own_questions(
+    tiny: Any, documented: Path, cells: list[str], tmp_path: Path, task: str
+) -> None:
+    wanted = comparison(
+        documented,
+        tiny.name,
+        methods=("lora",),
+        tasks=(task,),
+        rates=(1e-3,),
+        seeds=(1,),
+        sizes=replace(SIZES, tokens=4_000),
+        latency_repeats=0,
+    )
+    outcome = compare(wanted, tmp_path / "out", ["tailora"], quiet)
+    assert not outcome.failed
+    found = documents(tmp_path / "out")
+    for document in found.values():
+        assert check(document) == []
+    metrics = found[f"{task}-lora-seed-1"]["test_info"]["metrics"]
+    assert {"exact_match", "edit_similarity", "loss", "stop_rate"} <= metrics.keys()
+    assert ({"chrf", "bleu4"} <= metrics.keys()) == (task == "docstring")
+
+
 def test_the_same_seeds_give_the_same_figures(
     tiny: Any, repository: Path, cells: list[str], tmp_path: Path
 ) -> None:
     wanted = comparison(repository, tiny.name, methods=("lora",), seeds=(1,), latency_repeats=0)
     for name in ("one", "two"):
-        compare(wanted, tmp_path / name, [], quiet)
+        compare(wanted, tmp_path / name, ["tailora"], quiet)
     one, two = (documents(tmp_path / name)["completion-lora-seed-1"] for name in ("one", "two"))
     assert one["test_info"] == two["test_info"]
     assert [step["train loss"] for step in one["train_info"]["metrics"]] == [
@@ -165,14 +220,14 @@ def test_what_was_interrupted_goes_on(
 
     monkeypatch.setattr(trainings, "train", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        compare(wanted, out, [], quiet)
+        compare(wanted, out, ["tailora"], quiet)
     assert "completion-lora-seed-1" not in documents(out)
-    compare(wanted, out, [], quiet)
+    compare(wanted, out, ["tailora"], quiet)
     assert calls == [1e-3, 3e-3, calls[2], calls[2]], "only the run that was cut short is made again"
     assert cells == ["baselines", "lora", "lora"], "what was done is not begun"
     found = documents(out)
     assert found["completion-lora-seed-2"]["run_info"]["started_again"] == 1
-    compare(wanted, out, [], quiet)
+    compare(wanted, out, ["tailora"], quiet)
     assert cells == ["baselines", "lora", "lora"]
 
 
@@ -203,7 +258,7 @@ def test_a_rate_that_diverges_is_marked_and_the_grid_goes_on(
         latency_repeats=0,
         baselines=(),
     )
-    compare(wanted, tmp_path / "out", [], quiet)
+    compare(wanted, tmp_path / "out", ["tailora"], quiet)
     found = documents(tmp_path / "out")["completion-ia3-seed-1"]["train_info"]
     assert [row["status"] for row in found["grid"]] == ["diverged", "success"]
     assert found["grid"][0]["validation_loss"] is None
@@ -217,7 +272,7 @@ def test_a_grid_that_diverges_altogether_is_a_failed_run_without_numbers(
     wanted = comparison(
         repository, tiny.name, methods=("ia3",), rates=(0.5,), seeds=(1,), latency_repeats=0, baselines=()
     )
-    compare(wanted, tmp_path / "out", [], quiet)
+    compare(wanted, tmp_path / "out", ["tailora"], quiet)
     found = documents(tmp_path / "out")["completion-ia3-seed-1"]
     assert found["train_info"]["status"] == "failed"
     assert "0.5: the loss became nan" in found["run_info"]["error_msg"]
@@ -234,7 +289,7 @@ def test_a_model_that_training_made_worse_has_diverged(
     wanted = comparison(
         repository, tiny.name, methods=("ia3",), rates=(1e-3,), seeds=(1,), latency_repeats=0, baselines=()
     )
-    compare(wanted, tmp_path / "out", [], quiet)
+    compare(wanted, tmp_path / "out", ["tailora"], quiet)
     grid = documents(tmp_path / "out")["completion-ia3-seed-1"]["train_info"]["grid"]
     assert grid[0]["status"] == "diverged"
     assert "the validation loss became" in grid[0]["message"]
@@ -244,7 +299,7 @@ def test_full_fine_tuning_is_measured_and_not_served(
     tiny: Any, repository: Path, cells: list[str], tmp_path: Path
 ) -> None:
     wanted = comparison(repository, tiny.name, methods=("full",), rates=(1e-3,), seeds=(1,), baselines=())
-    compare(wanted, tmp_path / "out", [], quiet)
+    compare(wanted, tmp_path / "out", ["tailora"], quiet)
     found = documents(tmp_path / "out")["completion-full-seed-1"]
     assert found["train_info"]["num_trainable_params"] > 0.5 * found["train_info"]["num_total_params"]
     assert found["test_info"]["latency"] is None
