@@ -22,10 +22,15 @@ import pytest
 import torch
 import watchdog
 from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from tailora.engine.client import EngineClient
+from tailora_adapters import foundation
 from tailora_adapters.manifest import BaseInfo, Cost, DataInfo, GateResult, Manifest
+from tailora_adapters.methods import LORA, Method
+from tailora_adapters.methods.attached import put_on
 from tailora_adapters.store import ProjectStore, Store
+from tailora_adapters.training.save import config_text
 
 __all__ = [
     "ENGINE",
@@ -38,10 +43,12 @@ __all__ = [
     "Home",
     "Window",
     "add_version",
+    "answer",
     "copy_package",
     "copy_utilities",
     "cut",
     "lora",
+    "of_method",
     "ready",
 ]
 
@@ -234,8 +241,32 @@ def lora(models: Path, seed: int, *, strength: float = 0.15, width: int = 0) -> 
     return state
 
 
-def add_version(home: Home, root: Path, state: Mapping[str, torch.Tensor]) -> str:
-    """Makes a LoRA the serving version of a project, as a training run would; returns its number."""
+def of_method(models: Path, method: Method) -> tuple[dict[str, torch.Tensor], str]:
+    """A random adapter of a method, clearly felt, and its configuration: tensors of the form that training leaves."""
+    config = AutoConfig.from_pretrained(models / MODEL)
+    layers = config.num_hidden_layers
+    with torch.device("meta"):
+        base = AutoModelForCausalLM.from_config(config)
+    adapter = put_on(base, method, method.defaults, range(0 if method.whole else layers // 2, layers))
+    generator = torch.Generator().manual_seed(1)
+    state = {}
+    for name, tensor in adapter.tensors().items():
+        drawn = torch.randn(tensor.shape, generator=generator)
+        # Gains and lengths lie around 1; the rest around 0.
+        state[name] = 1 + 0.3 * drawn if tensor.dim() == 1 or 1 in tensor.shape else 0.1 * drawn
+    return state, config_text(adapter)
+
+
+def add_version(
+    home: Home,
+    root: Path,
+    state: Mapping[str, torch.Tensor],
+    config: str | None = None,
+    method: Method = LORA,
+) -> str:
+    """Makes an adapter (a LoRA, as ``lora`` draws it) the serving version of a project, as a training run would;
+    returns its number."""
+    floor = foundation.find(MODEL)
     record = json.loads((home.models / MODEL / "record.json").read_text(encoding="utf-8"))
     manifest = Manifest(
         base=BaseInfo(MODEL, record["source_sha256"], record["tokenizer_sha256"]),
@@ -243,19 +274,41 @@ def add_version(home: Home, root: Path, state: Mapping[str, torch.Tensor]) -> st
         data=DataInfo(examples=0, tokens=0, held_out_examples=0),
         cost=Cost(seconds=0.0, peak_rss_mb=0.0, tokens_per_second=0.0),
         gate=GateResult("promoted", "made by a test"),
+        method=method.name,
+        below=floor.sha256 if floor and method.floor == "merged" else None,
     )
-    config = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "r": 4,
-        "lora_alpha": 4,
-        "bias": "none",
-        "target_modules": ["o_proj"],
-    }
+    config = config or json.dumps(
+        {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "r": 4,
+            "lora_alpha": 4,
+            "bias": "none",
+            "target_modules": ["o_proj"],
+        }
+    )
     store = home.store(root)
     with store.candidate() as candidate:
         save_file(dict(state), candidate.path / "adapter_model.safetensors", metadata={"format": "pt"})
-        (candidate.path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+        (candidate.path / "adapter_config.json").write_text(config, encoding="utf-8")
         version = candidate.commit(manifest).version
     store.promote(version)
     return version
+
+
+async def answer(home: Home, root: Path, hole: Hole, adapter: str = "serving") -> tuple[str, Any]:
+    """The engine's own answer, not post-processed: the text, and the last chunk's ``tailora``."""
+    lines = hole.text.splitlines(keepends=True)
+    offset = sum(map(len, lines[: hole.line])) + hole.character
+    body = {
+        "prompt": hole.text[:offset],
+        "suffix": hole.text[offset:],
+        "max_tokens": 16,
+        "tailora": {"project": str(root), "document": "engine", "adapter": adapter},
+    }
+    text, last = "", {}
+    async with home.client() as client, contextlib.aclosing(client.complete(body)) as chunks:
+        async for chunk in chunks:
+            text += chunk["choices"][0]["text"]
+            last = chunk
+    return text, last["tailora"]

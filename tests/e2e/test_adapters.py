@@ -1,14 +1,12 @@
 """Adapters change what is suggested without a restart, never mix, and a broken one costs nothing but itself."""
 
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 import torch
-from real_model import Hole, Home, Window, add_version, copy_package, cut, lora, ready
+from real_model import Hole, Home, Window, add_version, answer, copy_package, cut, lora, ready
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -41,34 +39,16 @@ def hole(window: Window, root: Path) -> Hole:
     return hole
 
 
-async def _complete(home: Home, root: Path, hole: Hole, adapter: str = "serving") -> tuple[str, Any]:
-    """The engine's own answer, not post-processed: the text, and the last chunk's ``tailora``."""
-    lines = hole.text.splitlines(keepends=True)
-    offset = sum(map(len, lines[: hole.line])) + hole.character
-    body = {
-        "prompt": hole.text[:offset],
-        "suffix": hole.text[offset:],
-        "max_tokens": 16,
-        "tailora": {"project": str(root), "document": "engine", "adapter": adapter},
-    }
-    text, last = "", {}
-    async with home.client() as client, contextlib.aclosing(client.complete(body)) as chunks:
-        async for chunk in chunks:
-            text += chunk["choices"][0]["text"]
-            last = chunk
-    return text, last["tailora"]
-
-
 async def test_another_adapter_other_text_and_back(home, window, root, hole):
     before = await window.suggestion(hole)
     assert before
     version = add_version(home, root, lora(home.models, 8))
     swapped = await window.suggestion(hole)
     assert swapped != before
-    assert (await _complete(home, root, hole))[1]["adapter"] == version
+    assert (await answer(home, root, hole))[1]["adapter"] == version
     await window.do("tailora.rollBack")
     assert await window.suggestion(hole) == before
-    assert (await _complete(home, root, hole))[1]["adapter"] == "foundation"
+    assert (await answer(home, root, hole))[1]["adapter"] == "foundation"
 
     # The same questions in the other order, to an engine that has computed nothing yet: the same answers.
     old = home.engine()
@@ -82,9 +62,9 @@ async def test_another_adapter_other_text_and_back(home, window, root, hole):
 
 async def test_states_of_another_adapter_are_not_used(home, window, root, hole):
     versions = [add_version(home, root, lora(home.models, seed)) for seed in (1, 2)]
-    texts = [(await _complete(home, root, hole, adapter="foundation"))[0]]
+    texts = [(await answer(home, root, hole, adapter="foundation"))[0]]
     for version in versions:
-        text, told = await _complete(home, root, hole, adapter=version)
+        text, told = await answer(home, root, hole, adapter=version)
         assert (told["adapter"], told["cached_tokens"]) == (version, 0)
         texts.append(text)
     assert len(set(texts)) == 3
@@ -92,7 +72,7 @@ async def test_states_of_another_adapter_are_not_used(home, window, root, hole):
     seen: dict[str, str] = {}
     for _ in range(3):
         for version in ("foundation", *versions):
-            text, told = await _complete(home, root, hole, adapter=version)
+            text, told = await answer(home, root, hole, adapter=version)
             assert (told["adapter"], told["cached_tokens"]) == (version, told["prompt_tokens"])
             assert seen.setdefault(version, text) == text
 
@@ -135,7 +115,7 @@ async def test_a_broken_adapter(home, window, root, hole, damage):
     text = await window.suggestion(hole)
     assert text in (good, without)
     assert text
-    _, told = await _complete(home, root, hole)
+    _, told = await answer(home, root, hole)
     assert told["adapter"] != bad
     status = await window.status(lambda told: told.project and f"version {bad}" in told.project.message)
     assert status.suggestion.shown

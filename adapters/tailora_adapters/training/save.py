@@ -17,7 +17,7 @@ from torch import Tensor
 from tailora_adapters.base.cache import hash_file
 from tailora_adapters.methods.attached import TOKENS, Attached, attached
 
-__all__ = ["CONFIG_FILE", "MANIFEST_FILE", "WEIGHTS_FILE", "as_saved", "save_adapter"]
+__all__ = ["CONFIG_FILE", "MANIFEST_FILE", "WEIGHTS_FILE", "as_saved", "config_text", "save_adapter"]
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
@@ -42,7 +42,7 @@ def save_adapter(model: Attached | PeftModel, folder: Path) -> str:
         name: (tensor.float() if name == TOKENS else as_saved(tensor)).detach().contiguous()
         for name, tensor in adapter.tensors().items()
     }
-    config = json.dumps(_plain(adapter.config()), indent=2, sort_keys=True) + "\n"
+    config = config_text(adapter)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         try:
             save_file(state, Path(work) / WEIGHTS_FILE, metadata={"format": "pt"})
@@ -52,6 +52,11 @@ def save_adapter(model: Attached | PeftModel, folder: Path) -> str:
         for name in (WEIGHTS_FILE, CONFIG_FILE):
             (Path(work) / name).replace(folder / name)
     return hash_file(folder / WEIGHTS_FILE)
+
+
+def config_text(adapter: Attached) -> str:
+    """``adapter_config.json`` of an adapter."""
+    return json.dumps(_plain(adapter.config()), indent=2, sort_keys=True) + "\n"
 
 
 def _plain(value: Any) -> Any:

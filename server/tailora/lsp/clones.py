@@ -47,8 +47,8 @@ class CloneHints:
         self._asked: dict[Path, set[str]] = {}
         """URIs by root, of documents that wait for a process."""
         self._running: dict[Path, asyncio.Task[None]] = {}
-        self._used: dict[Path, CloneOptions] = {}
-        """The settings that the hints of a folder were made with."""
+        self._used: dict[Path, CloneOptions | None] = {}
+        """The settings that the hints of a folder were made with; None: there are to be none."""
         self._published: set[str] = set()
         self._told: set[str] = set()
 
@@ -57,8 +57,8 @@ class CloneHints:
         root = self._root(uri)
         if root is None:
             return
-        self._used[root] = self._server.settings.for_root(root).clones
-        if not self._used[root].enabled:
+        self._used[root] = self._wanted(root)
+        if self._used[root] is None:
             self._publish(uri, [])
             return
         self._asked.setdefault(root, set()).add(uri)
@@ -76,10 +76,15 @@ class CloneHints:
 
     def settings_changed(self) -> None:
         """Looks anew in the open documents of folders whose settings of this are others now."""
-        settings = self._server.settings
-        changed = [root for root, used in self._used.items() if used != settings.for_root(root).clones]
+        changed = [root for root, used in self._used.items() if used != self._wanted(root)]
         for uri in [uri for root in changed for uri in self._open(root)]:
             self.look(uri)
+
+    def _wanted(self, root: Path) -> CloneOptions | None:
+        """The settings where hints are wanted. The index is kept, so a folder that may not be learned has none."""
+        options = self._server.settings.for_root(root)
+        learned = options.learning.trusted and options.learning.enabled
+        return options.clones if options.clones.enabled and learned else None
 
     def _root(self, uri: str) -> Path | None:
         path = path_of(uri)
@@ -103,8 +108,8 @@ class CloneHints:
     async def _answer(self, root: Path) -> None:
         # All that are open: a function that was saved may repeat one of another document, or no longer.
         uris = {self._relative(uri): uri for uri in self._open(root)}
-        options = self._server.settings.for_root(root).clones
-        if not uris or not options.enabled:
+        options = self._wanted(root)
+        if not uris or options is None:
             return
         answer = await _ask(root, list(uris), options)
         problem = answer["problem"]

@@ -17,6 +17,7 @@ BODY = """
 """
 FIRST = f"def largest(entries, limit):{BODY}"
 SECOND = f"# ünï\ndef biggest(things, limit):{BODY}".replace("entries", "things").replace("found", "kept")
+TRUSTED = {"completion": {"ahead": False}, "learning": {"trusted": True}}
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -38,6 +39,10 @@ async def _hints(editor, uri: str, condition):
     return await editor.until(lambda: condition(found := diagnostics.get(uri, ())) and (list(found) or True))
 
 
+def _indexes(home: Path) -> list[Path]:
+    return list(home.rglob("clones.sqlite"))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     folder = tmp_path / "clones"
@@ -48,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 
 async def test_a_repeated_function_is_marked_until_it_is_another_one(start_editor, root) -> None:
     uri = _write(root, "src/second.py", SECOND)
-    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
+    editor = await start_editor(folders=[root], options=TRUSTED)
     editor.open(uri, SECOND)
     (hint,) = await _hints(editor, uri, lambda found: found)
     assert hint.range == types.Range(types.Position(1, 4), types.Position(1, 11))
@@ -72,7 +77,7 @@ async def test_a_repeated_function_is_marked_until_it_is_another_one(start_edito
 
 async def test_closing_withdraws(start_editor, root) -> None:
     uri = _write(root, "src/second.py", SECOND)
-    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
+    editor = await start_editor(folders=[root], options=TRUSTED)
     editor.open(uri, SECOND)
     await _hints(editor, uri, lambda found: found)
     editor.close(uri)
@@ -81,7 +86,7 @@ async def test_closing_withdraws(start_editor, root) -> None:
 
 async def test_an_open_document_learns_of_a_copy_that_is_saved(start_editor, root) -> None:
     first = (root / "src" / "first.py").as_uri()
-    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
+    editor = await start_editor(folders=[root], options=TRUSTED)
     editor.open(first, FIRST)
     uri = _write(root, "src/second.py", FIRST)
     editor.open(uri, FIRST)
@@ -95,20 +100,20 @@ async def test_what_a_repository_turns_off_or_hides_is_not_marked(start_editor, 
     _write(root, ".git/HEAD", "ref: refs/heads/main\n")
     ignored = _write(root, "src/second.py", SECOND)
     seen = _write(root, "src/third.py", SECOND)
-    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
+    editor = await start_editor(folders=[root], options=TRUSTED)
     editor.open(ignored, SECOND)
     editor.open(seen, SECOND)
     (hint,) = await _hints(editor, seen, lambda found: found)
     assert "second.py" not in hint.message
     assert not editor.client.diagnostics.get(ignored)
-    editor.configure({"tailora": {"clones": {"enabled": False}}})
+    editor.configure({"tailora": {"learning": {"trusted": True}, "clones": {"enabled": False}}})
     await _hints(editor, seen, lambda found: not found)
 
 
 async def test_text_that_is_not_on_disk_is_not_marked(start_editor, root) -> None:
     uri = _write(root, "src/second.py", SECOND)
     other = _write(root, "src/third.py", SECOND)
-    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
+    editor = await start_editor(folders=[root], options=TRUSTED)
     editor.open(uri, "# not saved yet\n" + SECOND)
     editor.open(other, SECOND)
     await _hints(editor, other, lambda found: found)  # told in the same answer, after it
@@ -117,7 +122,7 @@ async def test_text_that_is_not_on_disk_is_not_marked(start_editor, root) -> Non
 
 async def test_no_fix_is_offered_for_a_hint_of_ours(start_editor, root) -> None:
     uri = _write(root, "src/second.py", SECOND)
-    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
+    editor = await start_editor(folders=[root], options=TRUSTED)
     editor.open(uri, SECOND)
     (hint,) = await _hints(editor, uri, lambda found: found)
     louder = types.Diagnostic(
@@ -126,3 +131,15 @@ async def test_no_fix_is_offered_for_a_hint_of_ours(start_editor, root) -> None:
     context = types.CodeActionContext([hint, louder], only=[types.CodeActionKind.QuickFix])
     asked = types.CodeActionParams(types.TextDocumentIdentifier(uri), hint.range, context)
     assert not await editor.client.text_document_code_action_async(asked)
+
+
+async def test_a_folder_that_is_not_trusted_is_not_indexed(start_editor, root, home) -> None:
+    before = _indexes(home)
+    uri = _write(root, "src/second.py", SECOND)
+    editor = await start_editor(folders=[root], options={"completion": {"ahead": False}})
+    editor.open(uri, SECOND)
+    await _hints(editor, uri, lambda found: not found)
+    assert _indexes(home) == before
+    editor.configure({"tailora": {"learning": {"trusted": True}}})
+    assert await _hints(editor, uri, lambda found: found)
+    assert len(_indexes(home)) == len(before) + 1
