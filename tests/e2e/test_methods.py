@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from real_model import Hole, Home, Window, add_version, answer, copy_package, cut, of_method
+from real_model import Hole, Home, Window, add_version, answer, copy_package, cut, of_method, ready
 
 from tailora_adapters.methods import METHODS
 
@@ -25,6 +25,8 @@ async def opened(
         "append((element, time.monotonic(), delay))",
     )
     window.show(hole)
+    await window.suggestion(hole)
+    await window.status(ready)  # what is asked before may be answered too late
     yield window, root, hole
     await window.stop()
 
