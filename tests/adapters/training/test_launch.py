@@ -39,7 +39,7 @@ def test_judging(asked: None, tmp_path: Path) -> None:
     seen: list[tuple[float, str]] = []
     done = judge_in_worker(tmp_path, "m", "4", progress=lambda *step: seen.append(step))
     follow = ["--parent-pid", str(os.getpid())]  # else a worker goes on when the one who asked is killed
-    assert done["reason"][3:] == ["--root", str(tmp_path), "--model", "m", *follow, "--judge", "4"]
+    assert done["reason"][3:] == [*follow, "--root", str(tmp_path), "--model", "m", "--judge", "4"]
     assert seen == [(0.5, "gating: half")]
     assert judge_in_worker(tmp_path, "m", "4", purpose="docstring")["reason"][-4:] == [
         "--judge",

@@ -138,7 +138,7 @@ def test_kept_activations_change_nothing(
 ) -> None:
     settings = dataclasses.replace(SETTINGS, max_steps=6, first_layer=2)
     kept = learn(new(tiny, 2), sequences, settings, seed=1)
-    monkeypatch.setattr(loop, "Kept", lambda decoder, sequences: None)
+    monkeypatch.setattr(loop, "Kept", lambda sequences: None)
     plain = learn(new(tiny, 2), sequences, settings, seed=1)
     assert kept.final_loss == pytest.approx(plain.final_loss, rel=0.01)
 

@@ -177,7 +177,7 @@ class TestCombine(Judged):
         judged = self.play(monkeypatch, "promoted")
         done = adapter("combine", "1=0.7", "2=0.3", "--model", model.name)
         assert (done.out, done.err) == ("version 3 promoted: because\n", "")
-        assert judged == [(project.root, model.name, "3", False)]
+        assert judged == [(project.root, model.name, "3", "completion")]
         assert project.serving().version == "3"  # type: ignore[union-attr]
         assert "0.7 of version 1 + 0.3 of version 2 (by svd)" in adapter("show", "3").out
         told = adapter("list", "--json").json["versions"][2]["combined"]
