@@ -2,8 +2,8 @@
 
 from tailora_adapters.docstrings.examples import documented
 from tailora_adapters.training.purpose import Purpose
-from tailora_adapters.training.tasks import TaskGather
+from tailora_adapters.training.tasks import TASK_TRAINING, TaskGather
 
 __all__ = ["DOCSTRING"]
 
-DOCSTRING = Purpose("docstring", TaskGather(documented))
+DOCSTRING = Purpose("docstring", TaskGather(documented), train=TASK_TRAINING)

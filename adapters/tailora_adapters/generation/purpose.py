@@ -2,8 +2,8 @@
 
 from tailora_adapters.generation.examples import written
 from tailora_adapters.training.purpose import Purpose
-from tailora_adapters.training.tasks import TaskGather
+from tailora_adapters.training.tasks import TASK_TRAINING, TaskGather
 
 __all__ = ["GENERATION"]
 
-GENERATION = Purpose("generation", TaskGather(written))
+GENERATION = Purpose("generation", TaskGather(written), train=TASK_TRAINING)

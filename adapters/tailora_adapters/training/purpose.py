@@ -5,8 +5,8 @@ same. Knows nothing of models.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.learnable import Learnable
@@ -50,6 +50,8 @@ class Purpose:
     gather: Gather
     more: bool = False
     """Whether a candidate has to fill more holes exactly than what serves, and not only no fewer."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """What is trained otherwise than for completion: fields of ``TrainSettings``."""
 
     def store(self, project: ProjectStore) -> ProjectStore:
         """Where its versions lie."""

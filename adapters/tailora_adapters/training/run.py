@@ -447,7 +447,7 @@ class _Run:
         return checkpoint
 
     def _train_settings(self) -> TrainSettings:
-        settings = replace(self.settings.train, first_layer=self.session.first_layer)
+        settings = replace(self.settings.train, **self.purpose.train, first_layer=self.session.first_layer)
         if self.plan.start is None:
             return settings
         return replace(settings, learning_rate=settings.learning_rate * self.settings.increment_rate)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus import generic
@@ -15,7 +16,16 @@ from tailora_adapters.corpus.tasks import Holes, draw, encode_task
 from tailora_adapters.errors import TooLittleData
 from tailora_adapters.training.data import DataSettings, RunData
 
-__all__ = ["TaskGather"]
+__all__ = ["TASK_TRAINING", "TaskGather"]
+
+TASK_TRAINING: Mapping[str, Any] = {
+    "prompt_weight": 0.5,
+    "end_times": 1,
+    "max_epochs": 3.0,
+    "batch_tokens": 512,
+}
+"""Fields of ``TrainSettings``. An example is half a page of prompt and a few lines that are asked for: these are what
+is to be learned, and there are few of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from tailora_adapters.training.decoder import Decoder, make_decoder
 from tailora_adapters.training.evaluate import Prompts, Scores, evaluate
 from tailora_adapters.training.loop import train
 from tailora_adapters.training.run import RunSettings
+from tailora_adapters.training.tasks import TASK_TRAINING
 
 __all__ = ["PACKAGES", "WAYS", "Settings", "Task", "files_of_package", "files_of_repository", "measure"]
 
@@ -229,7 +230,7 @@ def _learn(package: _Package, settings: Settings, tokenizer: CodeTokenizer, prog
         session.model,
         session.decoder,
         package.training,
-        replace(usual.train, first_layer=session.first_layer),
+        replace(usual.train, **TASK_TRAINING, first_layer=session.first_layer),
         seed=settings.seed,
         on_step=lambda step: progress(0.3 + 0.4 * step.fraction, f"training, loss {step.loss:.2f}"),
     )

@@ -6,8 +6,9 @@ Knows nothing of methods or of models.
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tailora.evaluation import docstrings
 from tailora.evaluation.methods.comparison import Sizes
@@ -26,6 +27,7 @@ from tailora_adapters.generation.examples import generation_examples
 from tailora_adapters.repair.lessons import lessons
 from tailora_adapters.repair.notice import Checkers
 from tailora_adapters.training import leaks
+from tailora_adapters.training.tasks import TASK_TRAINING
 
 __all__ = ["TASKS", "Material", "Task", "case_ids", "gather", "identity"]
 
@@ -54,6 +56,8 @@ class Task:
     """Whether a function stands behind or before the hole: prompts have room for it, and none for other files."""
     most: int = 64
     """Tokens from which an answer is cut."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """What is trained otherwise than for completion: fields of ``TrainSettings``, but for how long."""
     score: Callable[[Sequence[str], Sequence[str]], Scored] = lambda _answers, _right: {}
     """More metrics than all tasks have."""
 
@@ -220,12 +224,22 @@ def _docstring_scores(answers: Sequence[str], right: Sequence[str]) -> Scored:
     return {name: [row[name] / 100 for row in rows] for name in ("chrf", "bleu4")}
 
 
+_FUNCTIONS = {name: TASK_TRAINING[name] for name in ("prompt_weight", "end_times")}
+
 TASKS = {
     task.name: task
     for task in (
         Task("completion", "completion", _completion),
         Task("repair", "repair", _repair),
-        Task("docstring", "docstrings", _docstring, functions=True, most=160, score=_docstring_scores),
-        Task("generation", "generation", _generation, functions=True, most=224),
+        Task(
+            "docstring",
+            "docstrings",
+            _docstring,
+            functions=True,
+            most=160,
+            train=_FUNCTIONS,
+            score=_docstring_scores,
+        ),
+        Task("generation", "generation", _generation, functions=True, most=224, train=_FUNCTIONS),
     )
 }

@@ -188,8 +188,7 @@ class Trainings(Work):
             batch_tokens=_BATCH,
             max_steps=10_000,
             max_epochs=self.questions.material.epochs,
-            prompt_weight=3.0,
-            end_times=3,
+            **{"prompt_weight": 3.0, "end_times": 3, **self.questions.task.train},
         )
         steps: list[StepReport] = []
 
