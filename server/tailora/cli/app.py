@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tailora import __version__
-from tailora.cli import adapter, bench, doctor, evaluate, model, repair, serve, train
+from tailora.cli import adapter, bench, doctor, evaluate, model, poc, repair, serve, train
 from tailora.cli.output import err
 from tailora_adapters.errors import TailoraError
 
@@ -55,6 +55,7 @@ app.command("demo")(serve.demo)
 app.command("train")(train.train)
 app.command("methods")(train.methods)
 app.command("repair")(repair.repair)
+app.command("poc")(poc.poc)
 app.add_typer(model.app, name="model")
 app.add_typer(adapter.app, name="adapter")
 app.add_typer(evaluate.app, name="eval")
