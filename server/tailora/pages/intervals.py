@@ -15,11 +15,13 @@ from tailora_adapters.errors import TailoraError
 
 __all__ = ["WIDTH", "Bar", "interval_chart"]
 
-WIDTH = 460
+WIDTH = 380
 """Units of the drawing; its height follows from the number of bars."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 18, 22, 8, 46
 _ROW = 46
 _RADIUS = 5.0
+_LINES = (19.0, 41.0)
+"""Of a row, where the lines of the grid begin and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,12 @@ def interval_chart(
     bottom = _TOP + _ROW * len(bars)
     for tick in x.ticks:
         place = x.place(tick)
-        zero = abs(tick) < 1e-12
-        line = element("path", class_="axis" if zero else "grid", d=path([(place, _TOP), (place, bottom)]))
-        svg.append(line)
+        # Beside the bars only, so that no line runs through what is written above them.
+        line = "".join(
+            path([(place, top + _LINES[0]), (place, top + _LINES[1])])
+            for top in (_TOP + _ROW * number for number in range(len(bars)))
+        )
+        svg.append(element("path", class_="grid" if abs(tick) > 1e-12 else "axis", d=line))
         text(svg, (tick_text or labels_of(x))(tick), place, bottom + 16)
     text(svg, axis_label, WIDTH / 2, bottom + 36).set("class", "name")
     for number, bar in enumerate(bars):
@@ -72,7 +77,7 @@ def _row(bar: Bar, top: float, place: Callable[[float], float]) -> ET.Element:
     group = element("g", element("title", f"{bar.name}: {bar.told}"))
     text(group, bar.name, _LEFT, top + 14, anchor="start").set("class", "label strong")
     text(group, bar.told, WIDTH - _RIGHT, top + 14, anchor="end").set("class", "label")
-    middle = top + 29
+    middle = top + 30
     low, high = place(bar.low), place(bar.high)
     caps = "".join(path([(end, middle - 5), (end, middle + 5)]) for end in (low, high))
     colour = f"c{bar.kind}"

@@ -19,6 +19,7 @@ from tailora.poc.texts import LANGUAGES
 
 __all__ = ["poc_page"]
 
+_MORE_TESTS = 96
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -69,12 +70,21 @@ def _decision(words: Words) -> ET.Element:
         "section",
         element("p", texts.recommendation, class_="kicker"),
         element("p", texts.verdicts[verdict].format(**words.filling()), class_="verdict"),
-        element("p", _said(texts.nexts[verdict])),
+        element("p", _next(words)),
         element("p", texts.chosen.format(**words.filling()))
         if chosen and verdict is not Verdict.STOP
         else None,
         class_=f"decision {kind}",
     )
+
+
+def _next(words: Words) -> Content:
+    decision, done, texts = words.result.decision, words.result.tried, words.texts
+    if decision.verdict is Verdict.EXTEND and decision.chosen and done and not done.skipped:
+        method = decision.chosen.candidate.method
+        command = f"`tailora eval methods --methods {method} --test {_MORE_TESTS}`"
+        return _said(texts.next_all_tried.format(command=command))
+    return _said(texts.nexts[decision.verdict])
 
 
 def _why(words: Words) -> ET.Element:
@@ -89,7 +99,9 @@ def _why(words: Words) -> ET.Element:
         points.append((texts.why_visible if visible else texts.why_no_answers).format(**filled))
         side = texts.why_side.format(**filled)
         if words.result.costs.own.amount is not None:
-            side += _gap(words) + texts.why_cost.format(own=words.amount(words.result.costs.own))
+            lacks = words.lacks(words.result.costs.own)
+            more = {"lacks": words.write.remark(lacks) if lacks else ""}
+            side += _gap(words) + texts.why_cost.format(**filled, **more)
         points.append(side)
     else:
         points.append(texts.why_nothing)
@@ -142,7 +154,7 @@ def _risks(words: Words) -> ET.Element:
     loss = texts.not_measured_value
     if words.result.decision.chosen:
         parts = words.write.interval(filled["loss_change_low"], filled["loss_change_high"])
-        loss = f"{texts.loss} {filled['loss_change']} ({parts})"
+        loss = filled["loss_change"] + words.write.remark(parts)
     rows = []
     for risk in texts.risk_rows:
         seen = risk.seen.format(**(unknown | filled | {"loss": loss}))

@@ -47,7 +47,7 @@ def prose_table(
         for name, what, *cells in rows
     ]
     table = element("table", element("thead", heads), element("tbody", body))
-    return element("div", table, class_="table prose", role="region", aria_label=caption, tabindex=0)
+    return element("div", table, class_="table prose long", role="region", aria_label=caption, tabindex=0)
 
 
 def measured(words: Words) -> ET.Element:
@@ -55,7 +55,8 @@ def measured(words: Words) -> ET.Element:
     found, texts, write = words.result.measured, words.texts, words.write
     known = {name: write.number(getattr(found, name)) for name in ("files", "lines", "tokens")}
     languages = [
-        f"{_LANGUAGES.get(name, name.capitalize())} ({count})" for name, count in found.languages.items()
+        _LANGUAGES.get(name, name.capitalize()) + write.remark(write.number(count))
+        for name, count in found.languages.items()
     ]
     reasons = list(_reasons(words))
     parts = (
@@ -89,9 +90,9 @@ def _reasons(words: Words) -> Iterator[str]:
         name = words.texts.left_out_reasons.get(reason, words.texts.over_limit)
         told[name] = told.get(name, 0) + count
     for name, count in list(told.items())[:_MOST_REASONS]:
-        yield f"{name} ({words.write.number(count)})"
+        yield name + words.write.remark(words.write.number(count))
     if rest := sum(list(told.values())[_MOST_REASONS:]):
-        yield f"… ({words.write.number(rest)})"
+        yield words.texts.other_reasons + words.write.remark(words.write.number(rest))
 
 
 def tried(words: Words) -> ET.Element:
@@ -124,7 +125,7 @@ def tried(words: Words) -> ET.Element:
             one = judged[name]
             runs, told = str(one.candidate.seeds), texts.results[one.verdict]
         elif name in done.failed:
-            runs, told = "–", [texts.failed, element("small", element("code", done.failed[name]))]
+            runs, told = "–", [texts.failed, element("small", element("samp", done.failed[name]))]
         else:
             continue
         rows.append(
@@ -182,7 +183,7 @@ def _chart(words: Words) -> ET.Element:
                 value,
                 low,
                 high,
-                f"{told['loss_change']} ({interval})",
+                told["loss_change"] + words.write.remark(interval),
                 number % 6,
             )
         )
@@ -215,10 +216,10 @@ def _gain(words: Words, one: Candidate) -> list[Cell]:
 
     def cell(name: str) -> Cell:
         value, low, high = (told[f"{name}{end}"] for end in ("", "_low", "_high"))
-        return Cell(value, note=write.interval(low, high) if low != value or high != value else "")
+        return Cell(value, note="" if low == high == value else write.interval(low, high))
 
     return [
-        Cell(words.method(one.method), note=f"{words.texts.runs}: {one.seeds}"),
+        Cell(words.method(one.method), note=words.texts.runs_note.format(seeds=one.seeds)),
         cell("loss_change"),
         cell("exact"),
         cell("similar"),
@@ -325,5 +326,6 @@ def _inputs(words: Words) -> ET.Element:
         else:
             value = f"{getattr(inputs, name):,g}{texts.units.get(name, '')}"
         source = texts.given if name in inputs.given else texts.default.format(day=write.day(DEFAULTS_SET))
-        rows.append([Cell(told), Cell(value), Cell(source), Cell(element("code", _OPTIONS[name]))])
+        option = element("code", _OPTIONS[name])
+        rows.append([Cell(told), Cell(value), Cell(source, kind="words"), Cell(option, kind="words")])
     return plain_table(texts.inputs_table, columns, rows, summary=texts.inputs_lead)

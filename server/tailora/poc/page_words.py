@@ -10,9 +10,9 @@ from tailora.poc.decide import LEVEL, MARGIN, NEEDED_SEEDS
 from tailora.poc.result import Result
 from tailora.poc.texts import Texts, Writing
 
-__all__ = ["Words"]
+__all__ = ["NUMBERS", "Words"]
 
-_NUMBERS = 32
+NUMBERS = 32
 """Among how many a planted number is ranked."""
 
 
@@ -46,7 +46,7 @@ class Words:
             "hours": f"{inputs.hours:g}",
             "watts": f"{inputs.watts:g}",
             "machines": write.number(costs.machines),
-            "numbers": str(_NUMBERS),
+            "numbers": str(NUMBERS),
             "retraining": texts.not_measured_value if hours is None else write.time(3_600 * hours),
             "own": self.amount(costs.own),
         }
@@ -68,10 +68,10 @@ class Words:
             "loss_before": write.number(before, 3),
             "loss_after": write.number(before + one.loss.value, 3),
             "loss_by": write.shares(-change[0]),
-            "loss_low": write.shares(low),
+            "loss_low": write.number(100 * low, 1),
             "loss_high": write.shares(high),
             "loss_change": write.shares(change[0], sign=True),
-            "loss_change_low": write.shares(change[1], sign=True),
+            "loss_change_low": write.signed(change[1]),
             "loss_change_high": write.shares(change[2], sign=True),
             "p": write.number(one.corrected, 3),
             "exact": exact[0],
@@ -125,5 +125,5 @@ class Words:
     def _points(self, found: Difference | None) -> tuple[str, str, str]:
         if found is None:
             return (self.texts.not_measured_value,) * 3
-        value, low, high = (self.write.in_points(one) for one in (found.value, found.low, found.high))
-        return value, low, high
+        write = self.write
+        return write.in_points(found.value), write.signed(found.low), write.in_points(found.high)

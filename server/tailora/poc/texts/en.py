@@ -11,6 +11,7 @@ WRITING = Writing(
     percent="\u00a0%",
     points="\u00a0points",
     to="\u00a0to\u00a0",
+    brackets=(" (", ")"),
     comma=", ",
     second="\u00a0s",
     minute="\u00a0min",
@@ -51,8 +52,10 @@ TEXTS = Texts(
         ),
         Verdict.ROLL_OUT: "Each stage has a criterion for going on and a way back; see below.",
     },
+    next_all_tried=(
+        "All that was planned was tried. More questions tell more: {command}. What is missing is listed below."
+    ),
     chosen="Method and settings: {method}, learning rate {rate}, other settings as they are by default.",
-    learning_rate="Learning rate",
     why="Why",
     why_gain=(
         "Gain: on code that was kept out of learning, the prediction error (loss) falls by {loss_by}, from "
@@ -65,15 +68,15 @@ TEXTS = Texts(
         "chance."
     ),
     why_visible=(
-        "What people would see: {exact} more places filled exactly right (95 % interval: {exact_low} to "
-        "{exact_high}); answers more alike what is right by {similar} ({similar_low} to {similar_high})."
+        "What people would see: places that are filled exactly right {exact} (95 % interval: {exact_low} to "
+        "{exact_high}); likeness of answers to what is right {similar} ({similar_low} to {similar_high})."
     ),
     why_no_answers="What people would see: the reports do not tell it.",
     why_side=(
-        "Side effects and costs: the loss on code of other repositories changes by {forgetting}; a planted number "
-        "{told}. One run took {run_time} here."
+        "Side effects and costs: the loss on code of other repositories changes by {forgetting}; a number that was "
+        "planted to test for memorising {told}. One run took {run_time} here."
     ),
-    why_cost="A month on one's own hardware: {own}.",
+    why_cost="A month on one's own hardware, for {users} users: {own}{lacks}.",
     why_not_more="What speaks against more",
     why_nothing="Nothing was trained and tested, so there is no figure of a gain.",
     reasons={
@@ -136,6 +139,7 @@ TEXTS = Texts(
         "forgotten by the user": "to be forgotten",
     },
     over_limit="over a limit",
+    other_reasons="other",
     secrets="Secrets",
     secrets_value="files left out for a secret: {secrets}",
     history="History",
@@ -155,6 +159,7 @@ TEXTS = Texts(
     candidate="Candidate",
     what_it_is="What it is",
     runs="Runs",
+    runs_note="runs: {seeds}",
     time_here="Time here",
     result="Result",
     baselines="Without learning",
@@ -240,7 +245,7 @@ TEXTS = Texts(
     seats="Hosted assistant",
     seats_note="for comparison: seats of a service that runs elsewhere and gets the code that it is shown",
     no_price="no price given",
-    lacks="without {names}, for which no price is given",
+    lacks="without “{names}”, for which no price is given",
     retraining="Training",
     retraining_value="{hours} a month on each machine, beside other work",
     retraining_measured="from earlier training runs of this repository",
@@ -291,21 +296,21 @@ TEXTS = Texts(
             name="Memorised code",
             what="The model repeats what it has read word for word.",
             check="A random number is planted in every training; an adapter that tells it does not pass the gate.",
-            seen="{planted}",
+            seen="planted number: {planted}",
             left="Treat an adapter like the code that it learned: who may not see one may not get the other.",
         ),
         Risk(
             name="Insecure lines",
             what="Suggested code has weaknesses.",
             check="A security checker (bandit, where it is installed) reads the Python lines written in this trial.",
-            seen="{insecure}",
+            seen="findings: {insecure} lines",
             left="Other languages, and what the checker does not know. Review as usual.",
         ),
         Risk(
             name="Forgetting",
             what="The model gets worse at code of other kinds.",
             check="The gate lets the loss on code of Python's library rise by 5 % at most.",
-            seen="{forgetting}",
+            seen="loss elsewhere: {forgetting}",
             left="Languages that are not asked about.",
         ),
         Risk(
@@ -315,7 +320,7 @@ TEXTS = Texts(
                 "Each has to beat the one that serves on code it has not seen; in use, one whose suggestions are "
                 "accepted less beyond chance is withdrawn by itself."
             ),
-            seen="{loss}",
+            seen="loss: {loss}",
             left=(
                 "Below 60 suggestions on either side nothing is judged. `tailora adapter rollback` goes back by hand."
             ),

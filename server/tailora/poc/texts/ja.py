@@ -11,6 +11,7 @@ WRITING = Writing(
     percent="%",
     points="ポイント",
     to="～",
+    brackets=("（", "）"),
     comma="、",
     second="秒",
     minute="分",
@@ -54,8 +55,11 @@ TEXTS = Texts(
             "各段階には、次へ進むための条件と、元に戻す手順を定めています（「段階的な展開」の章を参照）。"
         ),
     },
+    next_all_tried=(
+        "予定していた検証はすべて終えました。設問を増やすと、よりはっきりします（{command}）。"
+        "何が足りないかは、下の「判断の根拠」に示します。"
+    ),
     chosen="推奨する学習方式と設定：{method}、学習率 {rate}。その他は標準設定のままとします。",
-    learning_rate="学習率",
     why="判断の根拠",
     why_gain=(
         "効果：学習に使っていない検証用のコードで、"
@@ -76,7 +80,7 @@ TEXTS = Texts(
         "副作用と手間：ほかのリポジトリのコードでの損失の変化は{forgetting}です。{told}。"
         "学習と評価にかかった時間は、1回あたり{run_time}でした。"
     ),
-    why_cost="自社の機器で運用する場合の月額は {own} です。",
+    why_cost="自社の機器で運用する場合の月額は、利用者{users}人で{own}{lacks}です。",
     why_not_more="導入に進めない理由",
     why_nothing="学習と評価を実施できなかったため、効果を示す数値はありません。",
     reasons={
@@ -111,8 +115,8 @@ TEXTS = Texts(
         Rule.TOO_SLOW: "学習に{retraining}かかる計算になり、パソコンの稼働時間を超えます。",
     },
     not_measured_value="未測定",
-    told="埋め込んだ番号を、同種の番号の中から言い当てられる状態です（読んだ内容を再現するおそれがあります）",
-    not_told="埋め込んだ番号が、同種の番号の中で第1位になることはありませんでした",
+    told="丸暗記の有無を調べるために埋め込んだ番号が、見分けられました（読んだ内容を再現するおそれがあります）",
+    not_told="丸暗記の有無を調べるために埋め込んだ番号も、見分けられることはありませんでした",
     measured="対象の調査",
     measured_lead=(
         "学習に使えるコードの量を調べました。調査中、データは外部に送信されず、"
@@ -144,6 +148,7 @@ TEXTS = Texts(
         "forgotten by the user": "利用者が学習対象から外した",
     },
     over_limit="上限を超過",
+    other_reasons="その他",
     secrets="秘密情報",
     secrets_value="秘密情報を含むため除外したファイル：{secrets}個",
     history="変更履歴",
@@ -163,6 +168,7 @@ TEXTS = Texts(
     candidate="候補",
     what_it_is="概要",
     runs="学習回数",
+    runs_note="学習{seeds}回",
     time_here="所要時間",
     result="判定",
     baselines="追加学習なし",
@@ -249,7 +255,7 @@ TEXTS = Texts(
     seats="外部の補完サービス",
     seats_note="比較用。コードの一部が社外のサーバーに送られる方式です。",
     no_price="単価の指定なし",
-    lacks="{names}は単価の指定がないため、含んでいません。",
+    lacks="単価の指定がない「{names}」を除く",
     retraining="学習の負荷",
     retraining_value="1台あたり月{hours}（ほかの作業と並行）",
     retraining_measured="このリポジトリの過去の学習記録による",
@@ -303,21 +309,21 @@ TEXTS = Texts(
             name="コードの丸暗記",
             what="読み込んだコードをそのまま出力する。",
             check="学習のたびに無作為な番号を埋め込み、それを出力するアダプターは不合格にします。",
-            seen="{planted}",
+            seen="埋め込んだ番号の見分けやすさ：{planted}",
             left="アダプターは元のコードと同じ機密区分で扱ってください。",
         ),
         Risk(
             name="危険なコード",
             what="脆弱性のあるコードを提案する。",
             check="今回の検証では、生成したPythonの行をセキュリティ検査ツール（bandit、導入済みの場合）にかけます。",
-            seen="{insecure}",
+            seen="指摘数／行数：{insecure}",
             left="ほかの言語や、ツールの対象外の問題は検出できません。従来どおりのレビューが必要です。",
         ),
         Risk(
             name="汎用性能の低下",
             what="ほかの種類のコードが苦手になる。",
             check="合格判定では、Python標準ライブラリでの損失の増加を5%までに制限しています。",
-            seen="{forgetting}",
+            seen="ほかのコードでの損失：{forgetting}",
             left="検査に含まれない言語での低下は検出できません。",
         ),
         Risk(
@@ -327,7 +333,7 @@ TEXTS = Texts(
                 "未学習のコードで現行版を上回らない限り、切り替わりません。利用開始後も、"
                 "採用率が偶然とは言えない程度に下がった版は自動で取り下げます。"
             ),
-            seen="{loss}",
+            seen="損失の変化：{loss}",
             left="提案が60件に満たない間は判定できません。`tailora adapter rollback` で手動でも戻せます。",
         ),
         Risk(

@@ -51,8 +51,9 @@ class Texts:
     """The decision in a sentence."""
     nexts: Mapping[Verdict, str]
     """What to do now."""
+    next_all_tried: str
+    """Instead of that for an extension, where the time was enough for everything."""
     chosen: str
-    learning_rate: str
 
     # Why
     why: str
@@ -81,6 +82,7 @@ class Texts:
     left_out_reasons: Mapping[str, str]
     """By the reason's name in the selection."""
     over_limit: str
+    other_reasons: str
     secrets: str
     secrets_value: str
     history: str
@@ -97,6 +99,7 @@ class Texts:
     candidate: str
     what_it_is: str
     runs: str
+    runs_note: str
     time_here: str
     result: str
     baselines: str

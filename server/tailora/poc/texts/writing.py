@@ -17,6 +17,8 @@ class Writing:
     points: str
     to: str
     """Between the ends of an interval."""
+    brackets: tuple[str, str]
+    """Around a remark, with what parts them from the text before."""
     comma: str
     """Between items of a list."""
     second: str
@@ -42,9 +44,17 @@ class Writing:
         """A difference of shares, with its sign."""
         return self._signed(100 * value, digits, True) + self.points
 
+    def signed(self, share: float, digits: int = 1) -> str:
+        """A share or a difference of shares, times a hundred and without its unit: the lower end of an interval."""
+        return self._signed(100 * share, digits, True)
+
     def interval(self, low: str, high: str) -> str:
         """From its ends."""
         return f"{low}{self.to}{high}"
+
+    def remark(self, text: str) -> str:
+        """A text in brackets."""
+        return text.join(self.brackets)
 
     def time(self, seconds: float) -> str:
         """In the unit that suits it."""
