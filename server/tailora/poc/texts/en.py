@@ -39,7 +39,7 @@ TEXTS = Texts(
     verdicts={
         Verdict.STOP: "Stop: do not go on with this for {repository} as it is now.",
         Verdict.EXTEND: "Extend the trial: what was seen is not enough to roll it out.",
-        Verdict.ROLL_OUT: "Roll out by stages, beginning with stage 1, in which nobody sees a change.",
+        Verdict.ROLL_OUT: "Roll out by stages, beginning with stage\u00a01, in which nobody sees a change.",
     },
     nexts={
         Verdict.STOP: (
@@ -328,7 +328,7 @@ TEXTS = Texts(
         Risk(
             name="Licence of the model",
             what="Terms of the base model forbid the use.",
-            check="Every model in the catalogue names its licence: `tailora model info`.",
+            check="Every model in the catalogue names its licence: `tailora model list`.",
             seen="{licence}",
             left="Have it read by those who answer for it, as also the licences of code of others in the repository.",
         ),

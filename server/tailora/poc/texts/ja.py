@@ -339,7 +339,7 @@ TEXTS = Texts(
         Risk(
             name="モデルのライセンス",
             what="利用条件に反する使い方になる。",
-            check="カタログの各モデルのライセンスは `tailora model info` で確認できます。",
+            check="カタログの各モデルのライセンスは `tailora model list` で確認できます。",
             seen="{licence}",
             left="法務担当による確認が必要です。リポジトリ内の他者のコードも同様です。",
         ),
