@@ -49,6 +49,10 @@ SELECT version, count(*), sum(accepted > 0),
     count(coalesce(kept_180, kept_30)), coalesce(sum(coalesce(kept_180, kept_30) >= 0.5), 0)
 FROM suggestion WHERE at >= ? AND (? IS NULL OR model = ?) GROUP BY version
 """
+_CHARACTERS = """
+SELECT version, count(*), sum(accepted > 0), coalesce(sum(accepted), 0) FROM suggestion
+WHERE at >= ? GROUP BY version
+"""
 _DAYS = """
 SELECT date(at, 'unixepoch') AS day, version, count(*), sum(accepted > 0) FROM suggestion
 WHERE at >= ? GROUP BY day, version ORDER BY day, min(number)
@@ -168,6 +172,13 @@ class Outcomes:
         """
         rows = self._read(_SUMMARY, since, model, model)
         return {version: VersionOutcomes(*figures) for version, *figures in rows}
+
+    def characters(self, *, since: float = 0.0) -> dict[str, tuple[int, int, int]]:
+        """Of each version: suggestions shown, those of which anything was accepted, and the characters accepted of
+        them; of suggestions shown at ``since`` or later. Empty where ``summary`` is."""
+        return {
+            version: (shown, taken, text) for version, shown, taken, text in self._read(_CHARACTERS, since)
+        }
 
     def days(self, count: int = 60) -> list[Day]:
         """The suggestions of the last ``count`` days, by day and version, oldest first; empty where ``summary`` is."""

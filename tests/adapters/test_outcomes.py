@@ -37,6 +37,13 @@ def test_figures_of_each_version(outcomes: Outcomes) -> None:
     assert found["foundation"].kept_30 is None
 
 
+def test_characters_that_were_accepted(outcomes: Outcomes) -> None:
+    assert outcomes.characters() == {}
+    outcomes.record([shown("a"), shown("b"), Accepted("a", 4), Accepted("a", 7)])
+    (taken,) = outcomes.characters().values()
+    assert taken == (2, 1, 7)
+
+
 def test_the_same_event_again_changes_nothing(outcomes: Outcomes) -> None:
     events = [shown("a"), Accepted("a", 7), Kept("a", 30, 0.5)]
     outcomes.record(events)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tailora import __version__
-from tailora.cli import adapter, bench, clones, docstring, doctor, evaluate, model, repair, serve, train
+from tailora.cli import adapter, bench, clones, docstring, doctor, evaluate, model, poc, repair, serve, train
 from tailora.cli.output import err
 from tailora_adapters.errors import TailoraError
 
@@ -57,6 +57,7 @@ app.command("methods")(train.methods)
 app.command("repair")(repair.repair)
 app.command("clones")(clones.clones)
 app.command("docstring")(docstring.docstring)
+app.command("poc")(poc.poc)
 app.add_typer(model.app, name="model")
 app.add_typer(adapter.app, name="adapter")
 app.add_typer(evaluate.app, name="eval")
