@@ -296,8 +296,11 @@ def add_version(
     return version
 
 
-async def answer(home: Home, root: Path, hole: Hole, adapter: str = "serving") -> tuple[str, Any]:
-    """The engine's own answer, not post-processed: the text, and the last chunk's ``tailora``."""
+async def answer(
+    home: Home, root: Path, hole: Hole, adapter: str = "serving", **more: Any
+) -> tuple[str, Any]:
+    """The engine's own answer, not post-processed: the text, and the last chunk's ``tailora``, with the ``likelihoods``
+    of the text's tokens where ``more`` of the request asks for them (``logprobs=0``)."""
     lines = hole.text.splitlines(keepends=True)
     offset = sum(map(len, lines[: hole.line])) + hole.character
     body = {
@@ -305,10 +308,12 @@ async def answer(home: Home, root: Path, hole: Hole, adapter: str = "serving") -
         "suffix": hole.text[offset:],
         "max_tokens": 16,
         "tailora": {"project": str(root), "document": "engine", "adapter": adapter},
+        **more,
     }
-    text, last = "", {}
+    text, last, likelihoods = "", {}, []
     async with home.client() as client, contextlib.aclosing(client.complete(body)) as chunks:
         async for chunk in chunks:
             text += chunk["choices"][0]["text"]
+            likelihoods += (chunk["choices"][0]["logprobs"] or {}).get("token_logprobs", [])
             last = chunk
-    return text, last["tailora"]
+    return text, last["tailora"] | {"likelihoods": likelihoods}

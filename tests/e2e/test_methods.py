@@ -35,10 +35,14 @@ async def opened(
 async def test_suggestions_come_from_it_and_go_with_it(home, opened, name):
     window, root, hole = opened
     before = await window.suggestion(hole)
+    _, base = await answer(home, root, hole, logprobs=0)
     state, config = of_method(home.models, METHODS[name])
     version = add_version(home, root, state, config, METHODS[name])
     changed = await window.suggestion(hole)
-    assert (await answer(home, root, hole))[1]["adapter"] == version
-    assert changed != before
+    _, told = await answer(home, root, hole, logprobs=0)
+    assert told["adapter"] == version
+    assert told["likelihoods"] != base["likelihoods"]
+    # What stands ahead of all others changes the odds, and random tokens there not always the answer.
+    assert changed != before or METHODS[name].whole
     home.store(root).delete(version)
     assert await window.suggestion(hole) == before
