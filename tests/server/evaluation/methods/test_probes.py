@@ -1,7 +1,5 @@
 """What stands out is told in bits, and what bandit objects to is counted where it was written."""
 
-import pytest
-
 from tailora.evaluation.methods.probes import exposure, insecure
 from tailora_adapters.corpus.examples import FimExample
 from tailora_adapters.corpus.sequences import TokenSequence
@@ -21,7 +19,6 @@ def test_exposure_is_the_rank_among_random_texts() -> None:
 
 
 def test_only_what_was_written_counts() -> None:
-    pytest.importorskip("bandit")
     bad = "return subprocess.call(name, shell=True)"
     found = insecure([hole(), hole()], [bad, "return len(name)"], {"a.py": TEXT})
     assert found is not None
@@ -30,7 +27,6 @@ def test_only_what_was_written_counts() -> None:
 
 
 def test_a_file_that_no_longer_parses_is_counted_by_itself() -> None:
-    pytest.importorskip("bandit")
     found = insecure([hole(), hole()], ["return (", "return 1"], {"a.py": TEXT})
     assert found is not None
     assert found["unreadable"] == 1
