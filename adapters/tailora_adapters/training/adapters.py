@@ -66,7 +66,6 @@ class Session:
         method: Of the adapter. One whose ``floor`` is ``merged`` begins above the foundation adapter.
         shape: The method's settings; None: its defaults.
         lower_share: Share of the layers, from below, that are not trained, where the method leaves that choice.
-        floored: Whether the foundation adapter has a part in it.
 
     Raises:
         ModelMissing, ModelCorrupt, ModelError: the base model.
@@ -83,7 +82,6 @@ class Session:
         shape: Settings | None = None,
         lower_share: float,
         seed: int,
-        floored: bool = True,
     ) -> None:
         if not method.served:
             raise MethodError(f"{method.title} makes a whole model and no adapter: it can only be compared")
@@ -92,8 +90,8 @@ class Session:
         base = self.loaded.model
         layers: int = base.config.num_hidden_layers
         self.first_layer = 0 if method.whole else int(layers * lower_share)
-        self.floor = foundation.find(self.loaded.record.name) if floored else None
-        """The foundation adapter, if one ships and is wanted."""
+        self.floor = foundation.find(self.loaded.record.name)
+        """The foundation adapter, if one ships."""
         torch.manual_seed(seed)
         shape = method.defaults if shape is None else shape
         if method.floor == "continued":
