@@ -35,6 +35,8 @@ from tailora_adapters.methods.method import Method, Settings
 __all__ = ["HYBRID", "TOKENS", "Attached", "attached", "load_on", "put_on"]
 
 _ = bottleneck_tuner  # registers itself with peft
+# What peft asks of transformers at every adapter is none of the user's business.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
 
 TOKENS = "prompt_embeddings"
 """Name of the tensor of tokens ahead of all others."""
