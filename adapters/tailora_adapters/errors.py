@@ -16,6 +16,7 @@ TailoraError                 anything a user can act on; its text says what happ
 └── TrainingError            the worker
     ├── TrainingBusy         another process trains this project
     └── TrainingFailed       diverged, ran out of memory or was killed; the serving adapter is untouched
+        └── TrainingDiverged the loss or the weights are no numbers any more; a lower learning rate may do
 """
 
 
@@ -92,3 +93,7 @@ class TrainingBusy(TrainingError):
 
 class TrainingFailed(TrainingError):
     """A training run ended without a candidate; what serves is untouched."""
+
+
+class TrainingDiverged(TrainingFailed):
+    """The loss or the weights of a training run are no numbers any more."""

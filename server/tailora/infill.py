@@ -16,10 +16,25 @@ from tailora_adapters.corpus.tasks import SUFFIX_TOKENS
 
 if TYPE_CHECKING:
     from tailora.engine.client import EngineClient
+    from tailora.options import DocstringOptions, GenerationOptions
 
-__all__ = ["EngineFiller", "Filled", "Filler"]
+__all__ = ["EngineFiller", "Filled", "Filler", "Limits"]
 
 _PREFIX_CHARS, _SUFFIX_CHARS = 24_000, 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be written."""
+
+    max_tokens: int
+    seconds: float
+    """For all that the model is asked."""
+
+    @classmethod
+    def of(cls, options: DocstringOptions | GenerationOptions) -> Limits:
+        """As the settings have it."""
+        return cls(options.max_tokens, options.deadline_ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from tailora_adapters import foundation
 from tailora_adapters.base.device import Quantization, default_device
 from tailora_adapters.base.load import Loaded, load_model
 from tailora_adapters.base.tokenizer import CodeTokenizer
-from tailora_adapters.errors import AdapterCorrupt, MethodError, TrainingFailed
+from tailora_adapters.errors import AdapterCorrupt, MethodError, TrainingDiverged
 from tailora_adapters.manifest import Manifest
 from tailora_adapters.methods import LORA, Method, Settings, method_named
 from tailora_adapters.methods.attached import Attached, attached, load_on, put_on
@@ -289,7 +289,7 @@ def update_norm(model: Attached | PeftModel) -> float | None:
     without any, whose parameters are no update of matrices.
 
     Raises:
-        TrainingFailed: a parameter is not a number.
+        TrainingDiverged: a parameter is not a number.
     """
     adapter = attached(model)
     total, counted = 0.0, False
@@ -301,5 +301,5 @@ def update_norm(model: Attached | PeftModel) -> float | None:
             counted = True
     others = (float(parameter.sum()) for parameter in adapter.parameters().values())
     if not math.isfinite(total) or not all(map(math.isfinite, others)):
-        raise TrainingFailed("the adapter's weights are not numbers any more: lower the learning rate")
+        raise TrainingDiverged("the adapter's weights are not numbers any more: lower the learning rate")
     return math.sqrt(total) if counted else None

@@ -22,9 +22,10 @@ from tailora_adapters.corpus.sequences import TokenSequence, encode_all
 from tailora_adapters.corpus.split import split
 from tailora_adapters.errors import TooLittleData
 
-__all__ = ["DataSettings", "RunData", "gather", "generic_sequences"]
+__all__ = ["MIX", "DataSettings", "RunData", "gather", "generic_sequences"]
 
-_MIX = SpanMix(open_ended=0.04)
+MIX = SpanMix(open_ended=0.04)
+"""Of the spans that are trained on."""
 _RECENT_WEIGHT = 3.0
 """How much more often holes begin at a line that was written just now."""
 _LINES_PER_QUESTION = 3
@@ -110,9 +111,9 @@ def gather(
     wanted = settings.examples if whole else settings.increment
     weights = _recency(held, found.history.edits)
     from_newer = round(wanted * settings.changed_share) if newer and older else wanted
-    examples = make_examples(newer, from_newer, seed=seed, mix=_MIX, max_per_file=wanted, weights=weights)
+    examples = make_examples(newer, from_newer, seed=seed, mix=MIX, max_per_file=wanted, weights=weights)
     examples += make_examples(
-        older, wanted - len(examples), seed=seed, mix=_MIX, max_per_file=wanted, weights=weights
+        older, wanted - len(examples), seed=seed, mix=MIX, max_per_file=wanted, weights=weights
     )
     if len(examples) < settings.min_examples:
         raise TooLittleData(len(examples), settings.min_examples)
@@ -136,7 +137,7 @@ def gather(
         context=context,
         context_share=settings.context_share,
     )
-    others = generic.replayed(round(settings.generic_share * len(training)), seed=seed, mix=_MIX)
+    others = generic.replayed(round(settings.generic_share * len(training)), seed=seed, mix=MIX)
     anchors = encode_all(tokenizer, others, seed=seed, max_prompt=settings.max_prompt)
     used = {example.path for example in examples}
     near = {path for used_path in used for path, _ in context.get(used_path, ())} - used

@@ -18,7 +18,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from tailora_adapters.corpus.sequences import TokenSequence
-from tailora_adapters.errors import TrainingFailed
+from tailora_adapters.errors import TrainingDiverged
 from tailora_adapters.methods.allocation import Allocation
 from tailora_adapters.methods.attached import Attached, attached
 from tailora_adapters.training.batches import Batch, collate, predicting, shuffled_batches
@@ -123,7 +123,7 @@ def train(
     sequences left.
 
     Raises:
-        TrainingFailed: the loss is not a number any more.
+        TrainingDiverged: the loss is not a number any more.
     """
     torch.manual_seed(seed)
     adapter = attached(model)
@@ -167,7 +167,7 @@ def train(
         if allocation is not None:
             torch.autograd.backward(allocation.penalty())
         if not math.isfinite(loss):
-            raise TrainingFailed(f"the loss became {loss} at step {progress.step}: lower the learning rate")
+            raise TrainingDiverged(f"the loss became {loss} at step {progress.step}: lower the learning rate")
         torch.nn.utils.clip_grad_norm_(named.values(), settings.clip)
         optimizer.step()
         if allocation is not None:

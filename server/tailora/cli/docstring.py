@@ -97,11 +97,12 @@ async def _make(root: Path, file: Path, where: str, progress: Callable[[float, s
     from tailora.cli.repair import read_source
     from tailora.docstrings import Styles, make_docstring
     from tailora.engine.client import EngineClient
-    from tailora.infill import EngineFiller
+    from tailora.infill import EngineFiller, Limits
+    from tailora.options import for_root
 
     path, text, language = read_source(root, file)
     wanted = _wanted(text, language, where)
-    style = Styles().of(root, text, language)
+    style, limits = Styles().of(root, text, language), Limits.of(for_root(root)[0].docstring)
     client, before = EngineClient(), text
     done, failed = list[tuple[str, str]](), list[str]()
     try:
@@ -111,7 +112,7 @@ async def _make(root: Path, file: Path, where: str, progress: Callable[[float, s
         for number, target in enumerate(reversed(wanted)):
             name = target.function.name
             progress(number / len(wanted), name)
-            made = await make_docstring(text, target, style, filler)
+            made = await make_docstring(text, target, style, filler, limits)
             if made is None:
                 failed.append(name)
             else:

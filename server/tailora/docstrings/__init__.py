@@ -2,6 +2,6 @@
 
 from tailora.docstrings.repository import Styles
 from tailora.docstrings.target import Target, find_target, targets
-from tailora.docstrings.write import Settings, Written, make_docstring
+from tailora.docstrings.write import Written, make_docstring
 
-__all__ = ["Settings", "Styles", "Target", "Written", "find_target", "make_docstring", "targets"]
+__all__ = ["Styles", "Target", "Written", "find_target", "make_docstring", "targets"]

@@ -12,28 +12,19 @@ from dataclasses import dataclass
 from tailora.docstrings.amend import GAP, amended, missing, summary, with_gap
 from tailora.docstrings.layout import placed, shaped
 from tailora.docstrings.target import Target
-from tailora.infill import Filler
+from tailora.infill import Filler, Limits
 from tailora.repair.syntax import Syntax
 from tailora_adapters.corpus.functions import Function, find_functions
 from tailora_adapters.docstrings.check import problems
 from tailora_adapters.docstrings.style import Style
 
-__all__ = ["Settings", "Written", "make_docstring"]
+__all__ = ["Written", "make_docstring"]
 
 Progress = Callable[[float, str], None]
 
 _FEWEST_WORDS = 2
 _ENTRY_TOKENS = 48
 _SECOND_TEMPERATURE = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How much may be written."""
-
-    max_tokens: int = 192
-    seconds: float = 30.0
-    """For all that the model is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +41,7 @@ async def make_docstring(
     target: Target,
     style: Style,
     filler: Filler,
-    settings: Settings = Settings(),
+    limits: Limits,
     progress: Progress = lambda _fraction, _message: None,
 ) -> Written | None:
     """The file with the docstring written or updated; None where nothing came that agrees with the function.
@@ -58,9 +49,9 @@ async def make_docstring(
     Raises:
         EngineError: the model cannot be asked.
     """
-    work = _Work(text, target.function, style, filler, settings, progress)
+    work = _Work(text, target.function, style, filler, limits, progress)
     try:
-        async with asyncio.timeout(settings.seconds):
+        async with asyncio.timeout(limits.seconds):
             return await (work.update() if target.what == "update" else work.write())
     except TimeoutError:
         return None
@@ -72,7 +63,7 @@ class _Work:
     function: Function
     style: Style
     filler: Filler
-    settings: Settings
+    limits: Limits
     progress: Progress
 
     async def write(self) -> Written | None:
@@ -108,7 +99,7 @@ class _Work:
         filled = await self.filler.fill(
             prefix,
             suffix,
-            max_tokens=self.settings.max_tokens,
+            max_tokens=self.limits.max_tokens,
             stop=(self.style.closing,),
             temperature=_SECOND_TEMPERATURE if attempt else 0.0,
             seed=attempt,

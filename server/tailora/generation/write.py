@@ -7,19 +7,11 @@ import asyncio
 from dataclasses import dataclass
 
 from tailora.generation.place import Place
-from tailora.infill import Filler
+from tailora.infill import Filler, Limits
 from tailora.repair.syntax import Syntax
 from tailora_adapters.corpus.functions import find_functions
 
-__all__ = ["Settings", "Written", "end_of_function", "write_function"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How much may be written."""
-
-    max_tokens: int = 256
-    seconds: float = 30.0
+__all__ = ["Written", "end_of_function", "write_function"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +25,7 @@ class Written:
 
 
 async def write_function(
-    text: str, place: Place, language: str, filler: Filler, settings: Settings = Settings()
+    text: str, place: Place, language: str, filler: Filler, limits: Limits
 ) -> Written | None:
     """The file with the function written; None where no whole one came in time, or the file does not parse with it.
 
@@ -46,8 +38,8 @@ async def write_function(
         return end_of_function(written, place, language) is not None
 
     try:
-        async with asyncio.timeout(settings.seconds):
-            filled = await filler.fill(before, after, max_tokens=settings.max_tokens, ended=over)
+        async with asyncio.timeout(limits.seconds):
+            filled = await filler.fill(before, after, max_tokens=limits.max_tokens, ended=over)
     except TimeoutError:
         return None
     end = end_of_function(filled.text, place, language)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from tailora.docstrings import Settings, find_target, make_docstring
+from tailora.docstrings import find_target, make_docstring
+from tailora.infill import Limits
 from tailora.lsp.function_action import filler_of, offered_at, resolved
 from tailora.lsp.repairs import Snapshot
-from tailora.lsp.text import path_of
 from tailora.lsp.works import Report
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ KIND = "refactor.rewrite.tailora.docstring"
 
 def offered(ls: TailoraServer, params: types.CodeActionParams) -> list[types.CodeAction]:
     """The action for the function that the cursor is in, where its docstring is missing or no longer fits."""
-    path = path_of(params.text_document.uri)
-    root = ls.folders.place(path).root if path is not None else None
-    if not ls.settings.for_root(root).docstring.enabled:
-        return []
 
     def title(snapshot: Snapshot, line: int) -> str | None:
         found = find_target(snapshot.text, snapshot.language, line)
@@ -36,7 +32,9 @@ def offered(ls: TailoraServer, params: types.CodeActionParams) -> list[types.Cod
             return None
         return f"Tailora: {'update the' if found.what == 'update' else 'write a'} docstring"
 
-    return offered_at(ls, params, feature=NAME, kind=KIND, title=title)
+    return offered_at(
+        ls, params, feature=NAME, kind=KIND, enabled=lambda options: options.docstring.enabled, title=title
+    )
 
 
 async def resolve(ls: TailoraServer, action: types.CodeAction) -> types.CodeAction:
@@ -47,11 +45,10 @@ async def resolve(ls: TailoraServer, action: types.CodeAction) -> types.CodeActi
         if target is None:
             return None
         root = ls.folders.place(path).root
-        options = ls.settings.for_root(root).docstring
         style = await asyncio.to_thread(ls.styles.of, root, snapshot.text, snapshot.language)
-        settings = Settings(options.max_tokens, options.deadline_ms / 1000)
+        limits = Limits.of(ls.settings.for_root(root).docstring)
         filler = filler_of(ls, path, snapshot.language, NAME)
-        made = await make_docstring(snapshot.text, target, style, filler, settings, report)
+        made = await make_docstring(snapshot.text, target, style, filler, limits, report)
         return made.text if made is not None else None
 
     return await resolved(

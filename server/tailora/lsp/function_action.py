@@ -24,6 +24,7 @@ from tailora_adapters.corpus.secrets import is_secret_file
 
 if TYPE_CHECKING:
     from tailora.lsp.server import TailoraServer
+    from tailora.options import Options
 
 __all__ = ["Make", "filler_of", "offered_at", "resolved"]
 
@@ -39,10 +40,11 @@ def offered_at(
     *,
     feature: str,
     kind: str,
+    enabled: Callable[[Options], bool],
     title: Callable[[Snapshot, int], str | None],
 ) -> list[types.CodeAction]:
-    """The action for the cursor's line, if ``title`` has one for it; none where the editor asks by itself, as at every
-    move of the cursor."""
+    """The action for the cursor's line, if ``title`` has one for it; none where it is not ``enabled``, or where the
+    editor asks by itself, as at every move of the cursor."""
     uri, line = params.text_document.uri, params.range.start.line
     path = path_of(uri)
     if path is None or not can_resolve(ls) or is_secret_file(path.name):
@@ -50,11 +52,10 @@ def offered_at(
     invoked = params.context.trigger_kind == types.CodeActionTriggerKind.Invoked
     if not invoked or not wanted(params.context.only, kind) or params.range.start != params.range.end:
         return []
-    snapshot = snapshot_of(ls, uri)
-    completion = ls.settings.for_root(ls.folders.place(path).root).completion
-    if snapshot is None or snapshot.language not in SUPPORTED:
+    snapshot, options = snapshot_of(ls, uri), ls.settings.for_root(ls.folders.place(path).root)
+    if snapshot is None or snapshot.language not in SUPPORTED or not enabled(options):
         return []
-    if len(snapshot.text) > completion.max_file_kb * 1024 or (said := title(snapshot, line)) is None:
+    if len(snapshot.text) > options.completion.max_file_kb * 1024 or (said := title(snapshot, line)) is None:
         return []
     ls.repairs.keep(snapshot)
     data = {"feature": feature, "uri": uri, "version": snapshot.version, "line": line}

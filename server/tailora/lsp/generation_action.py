@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from tailora.generation import Settings, find_place, write_function
+from tailora.generation import find_place, write_function
+from tailora.infill import Limits
 from tailora.lsp.function_action import filler_of, offered_at, resolved
 from tailora.lsp.repairs import Snapshot
-from tailora.lsp.text import path_of
 from tailora.lsp.works import Report
 
 if TYPE_CHECKING:
@@ -24,16 +24,14 @@ KIND = "refactor.rewrite.tailora.generation"
 
 def offered(ls: TailoraServer, params: types.CodeActionParams) -> list[types.CodeAction]:
     """The action for the function without a body, or the comment without a function, that the cursor is in."""
-    path = path_of(params.text_document.uri)
-    root = ls.folders.place(path).root if path is not None else None
-    if not ls.settings.for_root(root).generation.enabled:
-        return []
 
     def title(snapshot: Snapshot, line: int) -> str | None:
         found = find_place(snapshot.text, snapshot.language, line)
         return f"Tailora: write this function from its {found.source}" if found is not None else None
 
-    return offered_at(ls, params, feature=NAME, kind=KIND, title=title)
+    return offered_at(
+        ls, params, feature=NAME, kind=KIND, enabled=lambda options: options.generation.enabled, title=title
+    )
 
 
 async def resolve(ls: TailoraServer, action: types.CodeAction) -> types.CodeAction:
@@ -43,11 +41,10 @@ async def resolve(ls: TailoraServer, action: types.CodeAction) -> types.CodeActi
         place = find_place(snapshot.text, snapshot.language, line)
         if place is None:
             return None
-        options = ls.settings.for_root(ls.folders.place(path).root).generation
-        settings = Settings(options.max_tokens, options.deadline_ms / 1000)
+        limits = Limits.of(ls.settings.for_root(ls.folders.place(path).root).generation)
         report(0.1, "writing")
         filler = filler_of(ls, path, snapshot.language, NAME)
-        made = await write_function(snapshot.text, place, snapshot.language, filler, settings)
+        made = await write_function(snapshot.text, place, snapshot.language, filler, limits)
         return made.text if made is not None else None
 
     return await resolved(

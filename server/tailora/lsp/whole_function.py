@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from tailora.errors import EngineError
-from tailora.generation import Settings, find_place, write_function
+from tailora.generation import find_place, write_function
+from tailora.infill import Limits
 from tailora.lsp.function_action import filler_of
 from tailora.lsp.silence import reason_for
 from tailora.lsp.text import path_of, plain_lines
@@ -43,11 +44,10 @@ async def answer(ls: TailoraServer, uri: str, position: types.Position) -> types
     typed = before[place.start :]
     if typed.strip():
         return None
-    settings = Settings(options.generation.max_tokens, options.generation.deadline_ms / 1000)
     try:
         await ls.link.ensure()
         filler = filler_of(ls, path, language, "generation")
-        made = await write_function(before + after, place, language, filler, settings)
+        made = await write_function(before + after, place, language, filler, Limits.of(options.generation))
     except (EngineError, Stopped) as error:
         _log.warning("Could not write a function: %s", error)
         return None

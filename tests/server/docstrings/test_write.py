@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from tailora.docstrings import Settings, Written, find_target, make_docstring, targets
-from tailora.infill import Filled
+from tailora.docstrings import Written, find_target, make_docstring, targets
+from tailora.infill import Filled, Limits
 from tailora_adapters.docstrings.style import Style
 
 AREA = "def area(width, height):\n    if width < 0:\n        raise ValueError\n    return width * height\n"
 GOOGLE, NUMPY, SPHINX = Style("google"), Style("numpy"), Style("sphinx", below=True)
+
+LIMITS = Limits(192, 30.0)
 
 
 class Says:
@@ -41,7 +43,7 @@ def make(
 ) -> Written | None:
     target = find_target(text, language, line)
     assert target is not None
-    return asyncio.run(make_docstring(text, target, style, model))
+    return asyncio.run(make_docstring(text, target, style, model, LIMITS))
 
 
 def test_the_body_is_behind_the_hole() -> None:
@@ -158,7 +160,7 @@ def test_the_authors_words_stay_where_parameters_were_renamed_added_and_removed(
     target = find_target(text, "python", 3)
     assert target is not None
     assert target.what == "update"
-    made = asyncio.run(make_docstring(text, target, NUMPY, model))
+    made = asyncio.run(make_docstring(text, target, NUMPY, model, LIMITS))
     assert made is not None
     assert made.doc == doc.replace("w : int", "width : int").replace("depth : int", "height : int").replace(
         "How deep.\n", "How deep.\n    unit\n        The height.\n"
@@ -179,4 +181,4 @@ def test_time_is_limited() -> None:
 
     target = find_target(AREA, "python", 0)
     assert target is not None
-    assert asyncio.run(make_docstring(AREA, target, GOOGLE, Slow(), Settings(seconds=0.01))) is None
+    assert asyncio.run(make_docstring(AREA, target, GOOGLE, Slow(), Limits(192, 0.01))) is None

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tailora.generation import Settings, Written, find_place, write_function
-from tailora.infill import Filled
+from tailora.generation import Written, find_place, write_function
+from tailora.infill import Filled, Limits
 
 
 class Says:
@@ -38,7 +38,7 @@ class Says:
 def write(text: str, model: Says, line: int, language: str = "python") -> Written | None:
     place = find_place(text, language, line)
     assert place is not None
-    return asyncio.run(write_function(text, place, language, model, Settings()))
+    return asyncio.run(write_function(text, place, language, model, Limits(256, 30.0)))
 
 
 DOCUMENTED = (

@@ -1,7 +1,7 @@
 """A small repository, cells that run in this process, and results that were made up."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 
 from tailora.evaluation.intervals import Difference
-from tailora.evaluation.methods import compare as comparing
-from tailora.evaluation.methods.cell import run_cell
-from tailora.evaluation.methods.comparison import Cell, Comparison, Sizes
-from tailora.evaluation.methods.places import Places
+from tailora.evaluation.methods.comparison import Sizes
 from tailora.poc.candidates import Candidate, Figures
 from tailora.poc.costs import DEFAULTS, Inputs
 from tailora.poc.measure import Machine, Measured, measure
@@ -21,23 +18,6 @@ from tailora.poc.plan import steps_for
 from tailora.poc.result import Result, conclude
 from tailora.poc.stages import Skipped, Tried, run
 from tailora.poc.usage import Usage, Used
-from tailora_adapters.errors import TailoraError
-
-NOUNS = (
-    "book",
-    "shelf",
-    "reader",
-    "loan",
-    "branch",
-    "author",
-    "title",
-    "copy",
-    "fine",
-    "desk",
-    "queue",
-    "label",
-)
-
 
 SIZES = Sizes(tokens=1_200, max_prompt=80, validation=12, test=12, generic=2, canaries=7)
 NO_USAGE = Usage(None, None, None)
@@ -50,48 +30,9 @@ def sizes() -> Sizes:
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(tmp_path_factory: pytest.TempPathFactory, write_library: Callable[[Path], Path]) -> Path:
     """Twelve files, not to be written to."""
-    root = tmp_path_factory.mktemp("poc") / "library"
-    for number, noun in enumerate(NOUNS):
-        lines = [f'"""{noun}s."""', "", f"class {noun.capitalize()}:"]
-        for step in range(10):
-            lines += [
-                f"    def {noun}_{step * (number + 2)}(self, {NOUNS[step % 8]}: int) -> int:",
-                f"        {noun}_total = {NOUNS[(step + 1) % 8]}.count({number} + {step})",
-                f"        return {noun}_total % {number + step + 2}",
-                "",
-            ]
-        path = root / "lib" / f"{noun}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines), encoding="utf-8")
-    return root
-
-
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Has cells run here; their folders and names, as they are begun."""
-    begun: list[str] = []
-
-    def run(_module: str, arguments: Sequence[str], progress: Any) -> dict[str, Any]:
-        given = dict(zip(arguments[::2], arguments[1::2], strict=True))
-        begun.append(f"{Path(given['--out']).name}: {given.get('--method', 'baselines')}")
-        out = Path(given["--out"])
-        try:
-            run_cell(
-                Comparison.read(out), Cell(given["--task"], given.get("--method")), Places.open(out), progress
-            )
-        except TailoraError as error:
-            return {"decision": "failed", "reason": str(error)}
-        return {"decision": "finished", "reason": ""}
-
-    monkeypatch.setattr(comparing, "run_worker", run)
-    return begun
-
-
-@pytest.fixture
-def cells(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The cells that are begun."""
-    return in_this_process(monkeypatch)
+    return write_library(tmp_path_factory.mktemp("poc") / "library")
 
 
 @dataclass(frozen=True)
@@ -106,7 +47,12 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def made(tiny_model: Any, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(
+    tiny_model: Any,
+    repository: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    in_this_process: Callable[[pytest.MonkeyPatch], list[str]],
+) -> Made:
     """Made once, not to be written to."""
     work, told = tmp_path_factory.mktemp("made") / "work", list[tuple[float, str]]()
     with pytest.MonkeyPatch.context() as monkeypatch:

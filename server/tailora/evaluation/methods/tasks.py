@@ -15,7 +15,7 @@ from tailora.evaluation.methods.comparison import Sizes
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus import generic
 from tailora_adapters.corpus.context import neighbour_snippets
-from tailora_adapters.corpus.examples import FimExample, SpanMix, make_examples
+from tailora_adapters.corpus.examples import FimExample, make_examples
 from tailora_adapters.corpus.learnable import read_learnable
 from tailora_adapters.corpus.select import SourceFile
 from tailora_adapters.corpus.sequences import TokenSequence, encode_all
@@ -27,13 +27,12 @@ from tailora_adapters.generation.examples import generation_examples
 from tailora_adapters.repair.lessons import lessons
 from tailora_adapters.repair.notice import Checkers
 from tailora_adapters.training import leaks
+from tailora_adapters.training.data import MIX, DataSettings
 from tailora_adapters.training.tasks import TASK_TRAINING
 
 __all__ = ["TASKS", "Material", "Task", "case_ids", "gather", "identity"]
 
-_MIX = SpanMix(open_ended=0.04)
-_CONTEXT_SHARE = 0.35
-_ANCHOR_SHARE = 0.2
+_USUAL = DataSettings()
 _MOST_EPOCHS = 3
 _LEAST = 12
 """Examples of the validation and of the test part: of fewer no figure says anything."""
@@ -86,11 +85,6 @@ class Material:
     sha256: str
     """Of all files."""
 
-    @property
-    def tokens(self) -> int:
-        """Of one run."""
-        return round(self.epochs * sum(len(one.ids) for one in (*self.training, *self.anchors)))
-
 
 def gather(root: Path, task: Task, tokenizer: CodeTokenizer, sizes: Sizes, seed: int) -> Material:
     """Reads the repository.
@@ -123,8 +117,8 @@ def gather(root: Path, task: Task, tokenizer: CodeTokenizer, sizes: Sizes, seed:
             return encode_task(tokenizer, given, seed=seed if varied else None)
         return plain(given, context=context, context_share=share)
 
-    training = encode(examples["train"], _CONTEXT_SHARE, varied=True)
-    others = plain(generic.replayed(round(_ANCHOR_SHARE * len(training)), seed=seed, mix=_MIX))
+    training = encode(examples["train"], _USUAL.context_share, varied=True)
+    others = plain(generic.replayed(round(_USUAL.generic_share * len(training)), seed=seed, mix=MIX))
     training, anchors = _within(training, others, sizes.tokens - len(canary.ids))
     once = sum(len(one.ids) for one in (*training, *anchors, canary))
     return Material(
@@ -200,7 +194,7 @@ def _sha(texts: Iterable[str]) -> str:
 
 def _completion(_root: Path) -> Make:
     return lambda files, count, seed, _without: make_examples(
-        files, count, seed=seed, mix=_MIX, max_per_file=count
+        files, count, seed=seed, mix=MIX, max_per_file=count
     )
 
 

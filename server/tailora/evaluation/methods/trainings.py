@@ -4,6 +4,7 @@ Knows nothing of other methods.
 """
 
 import functools
+import json
 import math
 import time
 from collections.abc import Callable
@@ -15,10 +16,9 @@ import torch
 from tailora.bench.served_methods import describe, measure
 from tailora.evaluation.methods import document
 from tailora.evaluation.methods.places import read_json, write_json
-from tailora.evaluation.methods.work import LOWER_SHARE, Work
+from tailora.evaluation.methods.work import USUAL, Work
 from tailora_adapters.corpus.sequences import TokenSequence
-from tailora_adapters.errors import TrainingFailed
-from tailora_adapters.manifest import encode
+from tailora_adapters.errors import TrainingDiverged, TrainingFailed
 from tailora_adapters.methods import Method, method_named, settings_of
 from tailora_adapters.methods.allocation import allocation_of
 from tailora_adapters.methods.attached import Attached
@@ -29,12 +29,13 @@ from tailora_adapters.training.energy import measured_energy
 from tailora_adapters.training.full import WholeModel
 from tailora_adapters.training.loop import Anchors, Kept, StepReport, TrainReport, TrainSettings, train
 from tailora_adapters.training.memory import give_back, peak_rss_mb
-from tailora_adapters.training.save import WEIGHTS_FILE, save_adapter
+from tailora_adapters.training.save import WEIGHTS_FILE, config_text, save_adapter
 
 __all__ = ["Trainings"]
 
 _BATCH = 512
 """Tokens of a training step: budgets are small, and steps are needed as much as tokens."""
+_MOST_STEPS = 10_000
 _DIVERGED = 1.5
 """A validation loss above so many times the start's is no training."""
 _GRID = ("learning_rate", "status", "validation_loss", "message")
@@ -62,6 +63,7 @@ class Trainings(Work):
 
     _kept: Kept | None = field(default=None)
     _below_seconds: float = 0.0
+    _below_watt_hours: float = 0.0
     _started: float | None = None
     """Validation loss before training."""
 
@@ -91,7 +93,7 @@ class Trainings(Work):
         for number, seed in enumerate(others):
             place = self.places.unfinished(task, method.name, seed)
             if not place.exists():
-                write_json(place, self._one(rate, seed, (len(rates) + number) / steps, 1 / steps, keep=False))
+                write_json(place, self._one(rate, seed, (len(rates) + number) / steps, 1 / steps))
             ready[seed] = read_json(place)
         self.progress((steps - 1) / steps, "how fast it serves")
         latency = self._latency()
@@ -135,7 +137,8 @@ class Trainings(Work):
                 if loss < self._best_so_far():
                     made = self._told(trained, rate, seed, began, keep=True)
         except TrainingFailed as error:
-            row |= {"status": "diverged" if "loss became" in str(error) else "failed", "message": str(error)}
+            diverged = isinstance(error, TrainingDiverged)
+            row |= {"status": "diverged" if diverged else "failed", "message": str(error)}
         write_json(place, {**row, "document": made})
 
     def _best_so_far(self) -> float:
@@ -164,10 +167,10 @@ class Trainings(Work):
             write_json(self.places.result(self.cell.task, self.method.name, seed), made)
         self.places.clean(self.cell.task, self.method.name)
 
-    def _one(self, rate: float, seed: int, begin: float, share: float, *, keep: bool) -> dict[str, Any]:
+    def _one(self, rate: float, seed: int, begin: float, share: float) -> dict[str, Any]:
         began = time.monotonic()
         try:
-            return self._told(self._train(rate, seed, begin, share), rate, seed, began, keep=keep)
+            return self._told(self._train(rate, seed, begin, share), rate, seed, began, keep=False)
         except TrainingFailed as error:
             return self.document(
                 self.method.name,
@@ -183,12 +186,13 @@ class Trainings(Work):
         self.progress(begin, f"{self.method.title}, loading the model")
         sequences = [*self.questions.material.training, *self.questions.material.anchors]
         anchored = range(len(self.questions.material.training), len(sequences))
-        settings = TrainSettings(
+        settings = replace(
+            USUAL.train,
+            **self.questions.task.train,
             learning_rate=rate,
             batch_tokens=_BATCH,
-            max_steps=10_000,
+            max_steps=_MOST_STEPS,
             max_epochs=self.questions.material.epochs,
-            **{"prompt_weight": 3.0, "end_times": 3, **self.questions.task.train},
         )
         steps: list[StepReport] = []
 
@@ -228,10 +232,10 @@ class Trainings(Work):
             None,
             method=self.method,
             shape=shape,
-            lower_share=LOWER_SHARE,
+            lower_share=USUAL.lower_share,
             seed=seed,
         )
-        settings = TrainSettings(**{**asdict(settings), "first_layer": session.first_layer})
+        settings = replace(settings, first_layer=session.first_layer)
         self._note_start(session.decoder)
         if session.first_layer and self._kept is None:
             self._read_below(session.decoder, sequences)
@@ -258,7 +262,7 @@ class Trainings(Work):
             session.decoder,
             report,
             steps,
-            energy.watt_hours,
+            None if energy.watt_hours is None else energy.watt_hours + self._below_watt_hours,
             trainable,
             total,
             settings,
@@ -274,12 +278,14 @@ class Trainings(Work):
             self._started = self.questions.validate(decoder)
 
     def _read_below(self, decoder: Decoder, sequences: list[TokenSequence]) -> None:
-        """What the lower half makes of the sequences, once for all runs; the time is counted in each."""
+        """What the lower half makes of the sequences, once for all runs; time and energy are counted in each."""
         began = time.monotonic()
         kept = Kept(sequences)
-        for index in range(len(sequences)):
-            kept.get(collate(sequences, [index], decoder.device), decoder)
+        with measured_energy() as energy:
+            for index in range(len(sequences)):
+                kept.get(collate(sequences, [index], decoder.device), decoder)
         self._kept, self._below_seconds = kept, time.monotonic() - began
+        self._below_watt_hours = energy.watt_hours or 0.0
 
     def _told(self, trained: _Trained, rate: float, seed: int, began: float, *, keep: bool) -> dict[str, Any]:
         """The run's document, without the grid and without how fast it serves."""
@@ -316,7 +322,6 @@ class Trainings(Work):
             },
             "money": document.money(self.comparison.prices, trained.watt_hours, seconds),
         }
-        config = {"method": self.method.name, **encode(self._shape)}
         made = self.document(
             self.method.name,
             self.method.title,
@@ -324,8 +329,12 @@ class Trainings(Work):
             began,
             info,
             role="method",
-            train_config={**trained.settings.as_dict(), "sizes": asdict(self.comparison.sizes)},
-            peft_config=config if self.method.parts else None,
+            train_config={
+                **trained.settings.as_dict(),
+                "sizes": asdict(self.comparison.sizes),
+                "method": asdict(self._shape),
+            },
+            peft_config=json.loads(config_text(trained.model)) if self.method.parts else None,
         )
         made["test_info"] = self.tested(decoder)
         made["run_info"]["total_time"] = round(time.monotonic() - began, 1)

@@ -16,11 +16,12 @@ from tailora.evaluation.methods.questions import Questions
 from tailora.evaluation.methods.tasks import case_ids
 from tailora_adapters.training.decoder import Decoder
 from tailora_adapters.training.memory import peak_rss_mb
+from tailora_adapters.training.run import RunSettings
 
-__all__ = ["LOWER_SHARE", "Progress", "Work"]
+__all__ = ["USUAL", "Progress", "Work"]
 
-LOWER_SHARE = 0.5
-"""Of the layers, which are left as the foundation adapter has them, where a method leaves that choice."""
+USUAL = RunSettings()
+"""What a project's own training does."""
 
 Progress = Callable[[float, str], None]
 
@@ -86,34 +87,33 @@ class Work:
             "meta_info": document.meta_info(self.comparison, self.questions.material),
         }
 
-    def tested(self, decoder: Decoder, *, bare: bool = False, canary: bool = True) -> dict[str, Any]:
-        """``test_info`` of a model, without how fast it serves."""
+    def tested(self, decoder: Decoder, *, base: bool = False) -> dict[str, Any]:
+        """``test_info`` of a model, without how fast it serves. ``base``: it is the one that others are measured from,
+        which sees no snippets of other files."""
         questions, material = self.questions, self.questions.material
-        scores = questions.test(decoder, bare=bare)
+        scores = questions.test(decoder, bare=base)
         more = questions.more(scores)
         own = document.answers(scores, more)
-        generic = questions.generic(decoder)
-        base = self._baseline("base")
-        before = base["forgetting"]["generic_loss"] if base else None
+        generic = _rounded(questions.generic(decoder))
         known = {name: self._baseline(name) for name in BASELINES}
+        reference = known["base"]
+        before = generic if base else reference["forgetting"]["generic_loss"] if reference else None
         return {
             "cases": len(scores.exact),
             "metrics": document.metrics(scores, more),
             "higher_is_better": {**dict.fromkeys(more, True), **document.HIGHER},
             "per_case": own,
-            "case_ids": case_ids(material.bare if bare else material.test),
+            "case_ids": case_ids(material.bare if base else material.test),
             "against": {
                 name: document.against(own, info["per_case"]) for name, info in known.items() if info
             },
             "forgetting": {
-                "generic_loss": _rounded(generic),
-                "generic_loss_base": _rounded(before if base else generic),
-                "relative": _rounded(generic / before - 1)
-                if generic and before
-                else (0.0 if generic else None),
+                "generic_loss": generic,
+                "generic_loss_base": before,
+                "relative": _rounded(generic / before - 1) if generic and before else None,
             },
             "latency": None,
-            "canary_exposure": questions.exposure(decoder) if canary else None,
+            "canary_exposure": questions.exposure(decoder),
             "insecure": insecure(material.test, scores.answers, material.texts),
         }
 

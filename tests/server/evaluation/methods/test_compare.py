@@ -1,23 +1,21 @@
 """Whole comparisons with a tiny model: every document, what is interrupted, what diverges, and what is refused."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tailora.evaluation.methods import compare as comparing
-from tailora.evaluation.methods.cell import run_cell
 from tailora.evaluation.methods.compare import compare
-from tailora.evaluation.methods.comparison import Cell, Comparison, Prices, Sizes
+from tailora.evaluation.methods.comparison import Comparison, Prices, Sizes
 from tailora.evaluation.methods.document import money
-from tailora.evaluation.methods.places import Places
 from tailora.evaluation.methods.record import check
 from tailora.evaluation.methods.tasks import TASKS, gather
 from tailora_adapters.base.tokenizer import CodeTokenizer
-from tailora_adapters.errors import MethodError, TailoraError, TrainingFailed
+from tailora_adapters.errors import MethodError, TailoraError, TrainingDiverged
 
 NOUNS = (
     "book",
@@ -37,22 +35,9 @@ SIZES = Sizes(tokens=1_200, max_prompt=80, validation=12, test=12, generic=2, ca
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, write_library: Callable[[Path], Path]) -> Path:
     """Twelve files."""
-    root = tmp_path / "library"
-    for number, noun in enumerate(NOUNS):
-        lines = [f'"""{noun}s."""', "", f"class {noun.capitalize()}:"]
-        for step in range(10):
-            lines += [
-                f"    def {noun}_{step * (number + 2)}(self, {NOUNS[step % 8]}: int) -> int:",
-                f"        {noun}_total = {NOUNS[(step + 1) % 8]}.count({number} + {step})",
-                f"        return {noun}_total % {number + step + 2}",
-                "",
-            ]
-        path = root / "lib" / f"{noun}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(lines), encoding="utf-8")
-    return root
+    return write_library(tmp_path / "library")
 
 
 @pytest.fixture
@@ -82,30 +67,6 @@ def documented(tmp_path: Path) -> Path:
         root.mkdir(exist_ok=True)
         (root / f"{noun}_{number}.py").write_text("\n".join(lines), encoding="utf-8")
     return root
-
-
-@pytest.fixture
-def cells(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Cells run in this process; their names, as they are begun."""
-    begun: list[str] = []
-
-    def run(_module: str, arguments: Sequence[str], progress: Any) -> dict[str, Any]:
-        given = dict(zip(arguments[::2], arguments[1::2], strict=True))
-        begun.append(given.get("--method", "baselines"))
-        out = Path(given["--out"])
-        try:
-            run_cell(
-                Comparison.read(out),
-                Cell(given["--task"], given.get("--method")),
-                Places.open(out),
-                progress,
-            )
-        except TailoraError as error:
-            return {"decision": "failed", "reason": str(error)}
-        return {"decision": "finished", "reason": ""}
-
-    monkeypatch.setattr(comparing, "run_worker", run)
-    return begun
 
 
 def comparison(root: Path, model: str, **others: Any) -> Comparison:
@@ -224,11 +185,45 @@ def test_what_was_interrupted_goes_on(
     assert "completion-lora-seed-1" not in documents(out)
     compare(wanted, out, ["tailora"], quiet)
     assert calls == [1e-3, 3e-3, calls[2], calls[2]], "only the run that was cut short is made again"
-    assert cells == ["baselines", "lora", "lora"], "what was done is not begun"
+    assert cells == ["out: baselines", "out: lora", "out: lora"], "what was done is not begun"
     found = documents(out)
     assert found["completion-lora-seed-2"]["run_info"]["started_again"] == 1
     compare(wanted, out, ["tailora"], quiet)
-    assert cells == ["baselines", "lora", "lora"]
+    assert cells == ["out: baselines", "out: lora", "out: lora"]
+
+
+def test_a_cell_that_is_killed_fails_by_itself_and_goes_on(
+    tiny: Any, repository: Path, tmp_path: Path
+) -> None:
+    wanted = comparison(
+        repository,
+        tiny.name,
+        methods=("ia3",),
+        rates=(1e-3, 2e-3),
+        seeds=(1,),
+        latency_repeats=0,
+        baselines=(),
+    )
+    out, killed = tmp_path / "out", list[int]()
+
+    def kill_at_the_second_rate(_done: float, text: str) -> None:
+        if "learning rate 0.002" in text and not killed:
+            (cell,) = psutil.Process().children()
+            killed.append(cell.pid)
+            cell.kill()
+
+    outcome = compare(wanted, out, ["tailora"], kill_at_the_second_rate)
+    assert killed
+    assert [reason.partition(":")[0] for reason in outcome.failed] == ["completion, ia3"]
+    assert not outcome.results
+    seen: list[str] = []
+    outcome = compare(wanted, out, ["tailora"], lambda _done, text: seen.append(text))
+    assert not outcome.failed
+    assert len(outcome.results) == 1
+    assert not any("learning rate 0.001," in text for text in seen), "what was done is not done again"
+    found = documents(out)["completion-ia3-seed-1"]
+    assert check(found) == []
+    assert found["test_info"]["forgetting"]["relative"] is None, "nothing to measure it from"
 
 
 @pytest.fixture
@@ -240,7 +235,7 @@ def diverging(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def train(*arguments: Any, **others: Any) -> Any:
         if arguments[3].learning_rate == 0.5:
-            raise TrainingFailed("the loss became nan at step 2: lower the learning rate")
+            raise TrainingDiverged("the loss became nan at step 2: lower the learning rate")
         return real(*arguments, **others)
 
     monkeypatch.setattr(trainings, "train", train)
