@@ -71,7 +71,7 @@ def main() -> int:
             Comparison.read(arguments.out),
             Cell(arguments.task, arguments.method),
             places,
-            lambda fraction, message: emit.progress("comparing", fraction, message),
+            lambda fraction, message: emit.progress(message.partition(", step ")[0], fraction, message),
         )
     except (TailoraError, MemoryError) as error:
         done = {"event": "done", "decision": "failed", "reason": str(error) or "out of memory"}

@@ -183,7 +183,8 @@ class Trainings(Work):
             )
 
     def _train(self, rate: float, seed: int, begin: float, share: float) -> _Trained:
-        self.progress(begin, f"{self.method.title}, loading the model")
+        run = f"{self.method.title}, seed {seed}, learning rate {rate:g}"
+        self.progress(begin, run)
         sequences = [*self.questions.material.training, *self.questions.material.anchors]
         anchored = range(len(self.questions.material.training), len(sequences))
         settings = replace(
@@ -200,7 +201,7 @@ class Trainings(Work):
             steps.append(step)
             self.progress(
                 begin + 0.7 * share * step.fraction,
-                f"{self.method.title}, seed {seed}, learning rate {rate:g}, step {step.step}, loss {step.loss:.2f}",
+                f"{run}, step {step.step}, loss {step.loss:.2f}",
             )
 
         learn = functools.partial(train, seed=seed, on_step=on_step)

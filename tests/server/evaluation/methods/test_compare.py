@@ -208,7 +208,11 @@ def test_a_cell_that_is_killed_fails_by_itself_and_goes_on(
 
     def kill_at_the_second_rate(_done: float, text: str) -> None:
         if "learning rate 0.002" in text and not killed:
-            (cell,) = psutil.Process().children()
+            (cell,) = (
+                child
+                for child in psutil.Process().children()
+                if "tailora.evaluation.methods.cell" in child.cmdline()
+            )
             killed.append(cell.pid)
             cell.kill()
 
