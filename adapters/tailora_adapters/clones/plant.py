@@ -16,7 +16,7 @@ from tailora_adapters import languages
 from tailora_adapters.clones.functions import Function, functions_of
 from tailora_adapters.syntax import is_documentation, walk
 
-__all__ = ["Planted", "plant"]
+__all__ = ["Planted", "at_margin", "plant", "simple_statements", "vary"]
 
 _TRIES = 8
 _COMMENTS = ("# see above", "# checked below", "# TODO: simplify", "# as agreed", "# keep in order")
@@ -80,7 +80,7 @@ def plant(
     rng = random.Random(f"{seed}:plant")
     sources = list(_sources(files, set(wanted)))
     rng.shuffle(sources)
-    donors = [line for source in sources for line in _donors(source.text)]
+    donors = [line for source in sources for line in simple_statements(source.text)]
     texts = dict(files)
     targets = sorted(files)
     planted: list[Planted] = []
@@ -92,7 +92,7 @@ def plant(
         kind = min(made, key=lambda kind: (made[kind], kind))
         if made[kind] >= count or len(targets) < 2:
             break
-        changed = _changed(source.text, kind, donors, share, rng)
+        changed = vary(source.text, kind, donors, share, rng)
         if changed is None:
             continue
         text, edited = changed
@@ -116,12 +116,12 @@ def _sources(files: Mapping[str, str], wanted: set[tuple[str, int]]) -> Iterator
         for function in functions_of(files[path], "python"):
             if (path, function.line) not in wanted:
                 continue
-            text = _at_margin(lines[function.first : function.last + 1])
+            text = at_margin(lines[function.first : function.last + 1])
             if text is not None:
                 yield _Source(path, function, text)
 
 
-def _at_margin(lines: Sequence[str]) -> str | None:
+def at_margin(lines: Sequence[str]) -> str | None:
     """Without the indentation; None where a text of several lines that is no documentation would change by it."""
     width = len(lines[0]) - len(lines[0].lstrip())
     if any(line.strip() and line[:width].strip() for line in lines):
@@ -148,7 +148,7 @@ def _name_row(text: str) -> int:
     return functions_of(text, "python")[0].line
 
 
-def _donors(text: str) -> list[bytes]:
+def simple_statements(text: str) -> list[bytes]:
     """The simple statements of one line."""
     return [
         node.text
@@ -160,7 +160,7 @@ def _donors(text: str) -> list[bytes]:
     ]
 
 
-def _changed(
+def vary(
     text: str, kind: int, donors: Sequence[bytes], share: float, rng: random.Random
 ) -> tuple[str, float] | None:
     """The text of a clone, and the share of its statements that were edited; None where none comes out that parses."""

@@ -62,12 +62,16 @@ def draw(
 
 
 def encode_task(
-    tokenizer: CodeTokenizer, examples: Sequence[FimExample], *, seed: int | None = None
+    tokenizer: CodeTokenizer,
+    examples: Sequence[FimExample],
+    *,
+    seed: int | None = None,
+    whole: PromptBudget = TASK_BUDGET,
 ) -> list[TokenSequence]:
     """Token sequences with room behind the hole; with a ``seed``, of many sizes, so that every cut is learned."""
     found = []
     for example in examples:
-        budget = TASK_BUDGET
+        budget = whole
         if seed is not None:
             rng = random.Random(f"{seed}:{example.path}:{example.line}:{example.middle}")
             budget = PromptBudget(

@@ -4,6 +4,7 @@ Knows nothing of what the commands do.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ out = Console(highlight=False, soft_wrap=True, markup=False)
 """Results. Paths and messages may hold brackets, so markup is only for what asks for it."""
 err = Console(stderr=True, highlight=False, markup=False)
 """Progress, warnings, errors."""
+_LINE_EVERY_S = 60.0
 
 
 def print_json(value: Any) -> None:
@@ -28,16 +30,16 @@ def print_json(value: Any) -> None:
 def progress_bar() -> Iterator[Callable[[float, str], None]]:
     """A bar on stderr; the value is called with a fraction from 0 to 1 and what is being done.
 
-    Where stderr is no terminal, each new message is a line instead.
+    Where stderr is no terminal, each new message is a line instead, and so is the newest one once a minute.
     """
     if not err.is_terminal:
-        last = ""
+        last, told = "", 0.0
 
         def line(fraction: float, message: str) -> None:
-            nonlocal last
-            head = message.split(",")[0].split(" step")[0]
-            if head != last and not head.startswith("step"):
-                last = head
+            nonlocal last, told
+            head, now = message.split(",")[0].split(" step")[0], time.monotonic()
+            if (head != last and not head.startswith("step")) or now - told >= _LINE_EVERY_S:
+                last, told = head, now
                 err.print(f"{fraction:4.0%} {message}")
 
         yield line

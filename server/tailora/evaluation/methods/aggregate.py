@@ -34,7 +34,7 @@ _MAIN = {
     "completion": ("exact_match",),
     "repair": ("verified_at_1", "repaired", "exact_match"),
     "docstring": ("chrf", "edit_similarity"),
-    "clones": ("f1", "mean_average_precision", "accuracy"),
+    "clones": ("accuracy", "f1"),
     "generation": ("edit_similarity",),
 }
 """The first of these that a task's runs have is its main metric; else the first that they name."""

@@ -56,10 +56,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def metrics(scores: Scores, more: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Means over the questions; ``more`` are the task's own."""
+def metrics(
+    scores: Scores, more: Mapping[str, Sequence[float]], totals: Mapping[str, float]
+) -> dict[str, float]:
+    """Means over the questions; ``more`` and ``totals`` are the task's own."""
     return {
         **{name: round(fmean(values), 6) for name, values in more.items()},
+        **{name: round(value, 6) for name, value in totals.items()},
         "exact_match": round(scores.exact_match, 6),
         "edit_similarity": round(scores.edit_similarity, 6),
         "loss": round(scores.nll, 6),

@@ -1,5 +1,7 @@
 """What every model of a comparison is asked. Knows nothing of how it was trained."""
 
+from collections.abc import Mapping
+
 from tailora.evaluation.methods.probes import exposure
 from tailora.evaluation.methods.tasks import Material, Scored, Task
 from tailora_adapters.base.tokenizer import CodeTokenizer
@@ -30,9 +32,16 @@ class Questions:
         return self._ask(decoder, "bare" if bare else "test", write=True)
 
     def more(self, scores: Scores) -> Scored:
-        """The task's own metrics of the test part's answers."""
-        right = [one.example.middle for one in self.material.test]
-        return self.task.score(scores.answers, right)
+        """The task's own metrics of the test part's answers, question by question."""
+        return self.task.score(scores.answers, self._right)
+
+    def totals(self, scores: Scores) -> Mapping[str, float]:
+        """The task's own metrics of all of the test part's answers together."""
+        return self.task.total(scores.answers, self._right)
+
+    @property
+    def _right(self) -> list[str]:
+        return [one.example.middle for one in self.material.test]
 
     def generic(self, decoder: Decoder) -> float | None:
         """Loss on generic code; None where this machine has none."""

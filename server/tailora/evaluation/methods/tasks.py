@@ -12,7 +12,9 @@ from typing import Any
 
 from tailora.evaluation import docstrings
 from tailora.evaluation.methods.comparison import Sizes
+from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.base.tokenizer import CodeTokenizer
+from tailora_adapters.clones.pairs import PAIR_BUDGET, YES, pair_examples
 from tailora_adapters.corpus import generic
 from tailora_adapters.corpus.context import neighbour_snippets
 from tailora_adapters.corpus.examples import FimExample, make_examples
@@ -20,7 +22,7 @@ from tailora_adapters.corpus.learnable import read_learnable
 from tailora_adapters.corpus.select import SourceFile
 from tailora_adapters.corpus.sequences import TokenSequence, encode_all
 from tailora_adapters.corpus.split import split
-from tailora_adapters.corpus.tasks import encode_task
+from tailora_adapters.corpus.tasks import TASK_BUDGET, encode_task
 from tailora_adapters.docstrings.examples import docstring_examples
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.generation.examples import generation_examples
@@ -51,14 +53,18 @@ class Task:
     title: str
     make: Callable[[Path], Make]
     """Gets the repository's folder."""
-    functions: bool = False
-    """Whether a function stands behind or before the hole: prompts have room for it, and none for other files."""
+    budget: PromptBudget | None = None
+    """Of prompts about functions, which have no room for other files; None: prompts as completion has them."""
+    cut: bool = True
+    """Whether prompts that are learned are cut to many sizes."""
     most: int = 64
     """Tokens from which an answer is cut."""
     train: Mapping[str, Any] = field(default_factory=dict)
     """What is trained otherwise than for completion: fields of ``TrainSettings``, but for how long."""
     score: Callable[[Sequence[str], Sequence[str]], Scored] = lambda _answers, _right: {}
-    """More metrics than all tasks have."""
+    """More metrics than all tasks have, question by question."""
+    total: Callable[[Sequence[str], Sequence[str]], Mapping[str, float]] = lambda _answers, _right: {}
+    """More metrics of all questions together; more is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +116,13 @@ def gather(root: Path, task: Task, tokenizer: CodeTokenizer, sizes: Sizes, seed:
     _check(root, task, parts, examples)
     plain = functools.partial(encode_all, tokenizer, seed=seed, max_prompt=sizes.max_prompt)
     canary = leaks.canary(tokenizer, f"{task.name}:{seed}:0")
-    context = {} if task.functions else neighbour_snippets(files, seed=seed, pool=second.train)
+    context = {} if task.budget else neighbour_snippets(files, seed=seed, pool=second.train)
 
     def encode(given: Sequence[FimExample], share: float, *, varied: bool = False) -> list[TokenSequence]:
-        if task.functions:
-            return encode_task(tokenizer, given, seed=seed if varied else None)
+        if task.budget is not None:
+            return encode_task(
+                tokenizer, given, seed=seed if varied and task.cut else None, whole=task.budget
+            )
         return plain(given, context=context, context_share=share)
 
     training = encode(examples["train"], _USUAL.context_share, varied=True)
@@ -212,10 +220,32 @@ def _generation(_root: Path) -> Make:
     return lambda files, count, seed, without: generation_examples(files, count, seed=seed, without=without)
 
 
+def _clones(_root: Path) -> Make:
+    return lambda files, count, seed, without: pair_examples(files, count, seed=seed, without=without)
+
+
 def _docstring_scores(answers: Sequence[str], right: Sequence[str]) -> Scored:
     """Shares of 1: chrF and BLEU-4, as ``evaluation.docstrings`` has them."""
     rows = [docstrings.score(answer, wanted) for answer, wanted in zip(answers, right, strict=True)]
     return {name: [row[name] / 100 for row in rows] for name in ("chrf", "bleu4")}
+
+
+def _pair_scores(answers: Sequence[str], right: Sequence[str]) -> Scored:
+    """Whether what was said is so."""
+    return {"accuracy": [float(_yes(said) == _yes(so)) for said, so in zip(answers, right, strict=True)]}
+
+
+def _pair_totals(answers: Sequence[str], right: Sequence[str]) -> dict[str, float]:
+    """Precision, recall and F1 of the pairs that are called clones; 0 where nothing is found."""
+    called, clones = list(map(_yes, answers)), list(map(_yes, right))
+    found = sum(said and so for said, so in zip(called, clones, strict=True))
+    precision, recall = found / max(1, sum(called)), found / max(1, sum(clones))
+    f1 = 2 * precision * recall / (precision + recall) if found else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1}
+
+
+def _yes(answer: str) -> bool:
+    return answer.strip() == YES.strip()
 
 
 _FUNCTIONS = {name: TASK_TRAINING[name] for name in ("prompt_weight", "end_times")}
@@ -229,11 +259,21 @@ TASKS = {
             "docstring",
             "docstrings",
             _docstring,
-            functions=True,
+            budget=TASK_BUDGET,
             most=160,
             train=_FUNCTIONS,
             score=_docstring_scores,
         ),
-        Task("generation", "generation", _generation, functions=True, most=224, train=_FUNCTIONS),
+        Task(
+            "clones",
+            "clones",
+            _clones,
+            budget=PAIR_BUDGET,
+            cut=False,
+            train=_FUNCTIONS | {"prompt_weight": 0.0},
+            score=_pair_scores,
+            total=_pair_totals,
+        ),
+        Task("generation", "generation", _generation, budget=TASK_BUDGET, most=224, train=_FUNCTIONS),
     )
 }

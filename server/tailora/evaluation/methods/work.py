@@ -92,7 +92,7 @@ class Work:
         which sees no snippets of other files."""
         questions, material = self.questions, self.questions.material
         scores = questions.test(decoder, bare=base)
-        more = questions.more(scores)
+        more, totals = questions.more(scores), questions.totals(scores)
         own = document.answers(scores, more)
         generic = _rounded(questions.generic(decoder))
         known = {name: self._baseline(name) for name in BASELINES}
@@ -100,8 +100,8 @@ class Work:
         before = generic if base else reference["forgetting"]["generic_loss"] if reference else None
         return {
             "cases": len(scores.exact),
-            "metrics": document.metrics(scores, more),
-            "higher_is_better": {**dict.fromkeys(more, True), **document.HIGHER},
+            "metrics": document.metrics(scores, more, totals),
+            "higher_is_better": {**dict.fromkeys((*more, *totals), True), **document.HIGHER},
             "per_case": own,
             "case_ids": case_ids(material.bare if base else material.test),
             "against": {

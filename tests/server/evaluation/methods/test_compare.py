@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tailora.demo.repository import copy_sources
 from tailora.evaluation.methods.compare import compare
 from tailora.evaluation.methods.comparison import Comparison, Prices, Sizes
 from tailora.evaluation.methods.document import money
@@ -127,12 +128,12 @@ def test_every_run_has_its_document(tiny: Any, repository: Path, cells: list[str
     assert not (tmp_path / "out" / ".work" / "completion" / "lora").exists(), "what is done leaves nothing"
 
 
-@pytest.mark.parametrize("task", ["docstring", "generation", "repair"])
+@pytest.mark.parametrize("task", ["docstring", "generation", "repair", "clones"])
 def test_other_tasks_have_their_own_questions(
     tiny: Any, documented: Path, cells: list[str], tmp_path: Path, task: str
 ) -> None:
     wanted = comparison(
-        documented,
+        copy_sources("uvicorn", tmp_path / "uvicorn") if task == "clones" else documented,
         tiny.name,
         methods=("lora",),
         tasks=(task,),
@@ -149,6 +150,7 @@ def test_other_tasks_have_their_own_questions(
     metrics = found[f"{task}-lora-seed-1"]["test_info"]["metrics"]
     assert {"exact_match", "edit_similarity", "loss", "stop_rate"} <= metrics.keys()
     assert ({"chrf", "bleu4"} <= metrics.keys()) == (task == "docstring")
+    assert ({"accuracy", "precision", "recall", "f1"} <= metrics.keys()) == (task == "clones")
 
 
 def test_the_same_seeds_give_the_same_figures(
