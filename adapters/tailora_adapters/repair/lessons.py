@@ -17,8 +17,10 @@ from tailora_adapters.corpus.select import SourceFile
 from tailora_adapters.repair.fixes import Fix
 from tailora_adapters.repair.hole import Notes, Span, indentation, make_hole
 
-__all__ = ["LessonMix", "from_bug", "from_fix", "lessons", "unchanged"]
+__all__ = ["NOTICED", "LessonMix", "from_bug", "from_fix", "lessons", "unchanged"]
 
+NOTICED = ", noticed"
+"""Ends the kind of a bug that a checker notices."""
 _PREFIX_CHARS = 6_000
 _SUFFIX_CHARS = 2_000
 _MOST_MIDDLE_CHARS = 600
@@ -102,7 +104,8 @@ def from_bug(file: SourceFile, bug: Bug, message: str | None, *, plain: bool = F
     lines = bug.text.split("\n")
     span = Span(bug.first, bug.first + len(bug.now))
     notes = Notes((message,) if message else (), was=not plain)
-    return _example(file.path, file.language, lines, span, bug.was, notes, f"bug {bug.kind}")
+    kind = f"bug {bug.kind}{NOTICED if message else ''}"
+    return _example(file.path, file.language, lines, span, bug.was, notes, kind)
 
 
 def unchanged(file: SourceFile, chance: random.Random) -> Iterator[FimExample]:

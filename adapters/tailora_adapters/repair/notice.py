@@ -62,36 +62,63 @@ class Checkers:
 
     def __call__(self, asked: Sequence[tuple[str, str]]) -> list[str | None]:
         """What a checker says of each file with a bug, by its path and text; None for a bug that none notices."""
-        began = time.monotonic()
-        said: dict[Checker, dict[int, str]] = {}
-        if self._installed and asked:
-            try:
-                with temporary_folder("tailora-notice-") as folder:
-                    said = self._ask(_Question(self._root, folder, self._files, asked), began)
-            except OSError as error:
-                _log.warning("lessons go on without what checkers say: %s", error)
-        self._left -= time.monotonic() - began
+        said = self._answers(asked)
         if not said:
             return [undefined(text) for _, text in asked]
-        told = ", ".join(f"{checker.name} {len(found)}" for checker, found in said.items())
+        told = ", ".join(f"{checker.name} {len(_noticed(found))}" for checker, found in said.items())
         _log.info("of %d bugs are noticed: %s", len(asked), told)
         return [_one(said, number) for number in range(len(asked))]
 
-    def _ask(self, question: "_Question", began: float) -> dict[Checker, dict[int, str]]:
-        """What each checker says, by the number of the text. One that failed is not asked again."""
-        said: dict[Checker, dict[int, str]] = {}
+    def judged(self, asked: Sequence[tuple[str, str]]) -> list[bool | None]:
+        """Whether no checker says more of each text than of the file at its path as it is. None where one of the
+        checkers gave no answer about it and the others say nothing, and where none is installed."""
+        judges = [checker for checker, _ in self._installed]
+        most = min((checker.most or len(asked) for checker in judges), default=len(asked))
+        found: list[bool | None] = []
+        for begin in range(0, len(asked), max(1, most)):
+            part = asked[begin : begin + most]
+            said = self._answers(part, thorough=True)
+            for number in range(len(part)):
+                silent = [number in said.get(judge, {}) for judge in judges]
+                clean = True if judges and all(silent) else None
+                found.append(clean if _one(said, number) is None else False)
+        return found
+
+    def _answers(
+        self, asked: Sequence[tuple[str, str]], *, thorough: bool = False
+    ) -> dict[Checker, dict[int, str | None]]:
+        """What each checker that answered says of the texts that it was asked about, by their number."""
+        began = time.monotonic()
+        said: dict[Checker, dict[int, str | None]] = {}
+        if self._installed and asked:
+            try:
+                with temporary_folder("tailora-notice-") as folder:
+                    question = _Question(self._root, folder, self._files, asked)
+                    said = self._ask(question, began, thorough=thorough)
+            except OSError as error:
+                _log.warning("the work goes on without what checkers say: %s", error)
+        self._left -= time.monotonic() - began
+        return said
+
+    def _ask(
+        self, question: "_Question", began: float, *, thorough: bool
+    ) -> dict[Checker, dict[int, str | None]]:
+        """As ``_answers``. One that failed is not asked again; slow ones are asked about what others notice, unless
+        this is to be ``thorough``."""
+        said: dict[Checker, dict[int, str | None]] = {}
         waiting = list(self._installed)
         until = began + _SHARE * self._left
         while waiting:
             now = time.monotonic()
             share = now + (until - now) / len(waiting)
             checker, executable = waiting.pop(0)
-            noticed = sorted({number for found in said.values() for number in found})
+            others = [] if thorough else [_noticed(found) for found in said.values()]
+            noticed = sorted({number for found in others for number in found})
             try:
                 for found in question.put(checker, executable, noticed, share, self._took):
                     said.setdefault(checker, {}).update(found)
             except CheckFailed as error:
-                _log.warning("lessons go on without what %s says: %s", checker.name, error)
+                _log.warning("the work goes on without what %s says: %s", checker.name, error)
                 self._installed.remove((checker, executable))
         return said
 
@@ -133,9 +160,9 @@ class _Question:
         noticed: Sequence[int],
         until: float,
         took: dict[Checker, float],
-    ) -> Iterator[dict[int, str]]:
-        """What a checker says newly, a part of the texts at a time; of a slow one, those that were ``noticed`` before.
-        As many parts as there is time for, which ``took`` tells.
+    ) -> Iterator[dict[int, str | None]]:
+        """What a checker says newly, a part of the texts at a time; of a slow one, those that were ``noticed`` before,
+        if any were. As many parts as there is time for, which ``took`` tells.
 
         Raises:
             CheckFailed: it gave no answer, or not in time.
@@ -165,8 +192,7 @@ class _Question:
                     found[finding.path].append(finding)
             took[checker] = max(took.get(checker, 0.0), time.monotonic() - now)
             before |= {path: Counter(map(_key, found[_place(path, 0)])) for path in fresh}
-            new = {number: self._new(number, found[place], before) for number, place in places.items()}
-            yield {number: message for number, message in new.items() if message is not None}
+            yield {number: self._new(number, found[place], before) for number, place in places.items()}
 
     def _new(
         self, number: int, findings: Sequence[Finding], before: Mapping[str, Counter[tuple[str, str]]]
@@ -185,12 +211,17 @@ def _key(finding: Finding) -> tuple[str, str]:
     return finding.rule, _LINE_NUMBER.sub(r"\1 #", _MARK.sub("", finding.message))
 
 
-def _one(said: Mapping[Checker, Mapping[int, str]], number: int) -> str | None:
+def _noticed(found: Mapping[int, str | None]) -> list[int]:
+    """The texts that something was said of."""
+    return [number for number, message in found.items() if message is not None]
+
+
+def _one(said: Mapping[Checker, Mapping[int, str | None]], number: int) -> str | None:
     """The words of one checker: of one that is asked about few, or else now of this and now of that one."""
     messages: list[str] = []
     for checker, found in said.items():
-        if number in found:
-            messages = [found[number]] if checker.most is not None else [*messages, found[number]]
+        if (message := found.get(number)) is not None:
+            messages = [message] if checker.most is not None else [*messages, message]
     return messages[number % len(messages)] if messages else None
 
 

@@ -181,7 +181,7 @@ def test_one_that_hangs_is_ended_and_asked_no_more(
     assert ask(asked) == ask(asked) == ["Undefined name `json`"], "as where none is installed"
     warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warnings) == 1
-    assert warnings[0].startswith("lessons go on without what ruff says: it took longer than")
+    assert warnings[0].startswith("the work goes on without what ruff says: it took longer than")
     assert list(temporary.iterdir()) == []
     assert not any(str(program) in process.cmdline() for process in psutil.Process().children())
 
@@ -288,3 +288,35 @@ def test_what_a_killed_run_left_goes(root: Path, temporary: Path, script: Script
 )
 def test_what_every_linter_would_say(text: str, message: str | None) -> None:
     assert undefined(text) == message
+
+
+def test_texts_are_judged_by_all_checkers(root: Path, script: Script) -> None:
+    first = script(answering(finding("use__tailora_2", "said", 1)))
+    second = script(answering(finding("use__tailora_3", "said too", 1)))
+    ask = Checkers(
+        root, SOURCES, seconds=600.0, installed=[(RUFF, first), (dataclasses.replace(RUFF, name="b"), second)]
+    )
+    asked = [("lib/pack/use.py", USE.replace("json", name)) for name in ("jsn", "json", "js", "j")]
+    assert ask.judged(asked) == [True, False, False, True]
+
+
+def test_a_few_at_a_time_are_judged_by_one_that_is_slow(root: Path, script: Script) -> None:
+    slow = dataclasses.replace(RUFF, most=2)
+    ask = Checkers(
+        root,
+        SOURCES,
+        seconds=600.0,
+        installed=[(slow, script(answering(finding("use__tailora_1", "said", 1))))],
+    )
+    asked = [("lib/pack/use.py", USE.replace("json", name)) for name in ("a", "b", "c", "d", "e")]
+    assert ask.judged(asked) == [False, True, False, True, False]
+
+
+def test_what_was_not_judged_is_not_called_right(root: Path, script: Script) -> None:
+    asked = [("lib/pack/use.py", USE.replace("json", name)) for name in ("jsn", "json")]
+    assert Checkers(root, SOURCES, seconds=600.0, installed=[]).judged(asked) == [None, None]
+    said = script(answering(finding("use__tailora_1", "said", 1)))
+    installed = [(RUFF, said), (dataclasses.replace(RUFF, name="b"), script("sys.exit(3)"))]
+    ask = Checkers(root, SOURCES, seconds=600.0, installed=installed)
+    assert ask.judged(asked) == [False, None], "what one objects to is wrong, whatever the other would say"
+    assert ask.judged([]) == []

@@ -32,7 +32,7 @@ BASELINES = ("base", "foundation")
 """What methods are compared with, where it was run."""
 _MAIN = {
     "completion": ("exact_match",),
-    "repair": ("verified_at_1", "repaired", "exact_match"),
+    "repair": ("verified", "exact_match"),
     "docstring": ("chrf", "edit_similarity"),
     "clones": ("accuracy", "f1"),
     "generation": ("edit_similarity",),

@@ -33,15 +33,11 @@ class Questions:
 
     def more(self, scores: Scores) -> Scored:
         """The task's own metrics of the test part's answers, question by question."""
-        return self.task.score(scores.answers, self._right)
+        return self.task.score(self.material, scores.answers)
 
     def totals(self, scores: Scores) -> Mapping[str, float]:
         """The task's own metrics of all of the test part's answers together."""
-        return self.task.total(scores.answers, self._right)
-
-    @property
-    def _right(self) -> list[str]:
-        return [one.example.middle for one in self.material.test]
+        return self.task.total(self.material, scores.answers)
 
     def generic(self, decoder: Decoder) -> float | None:
         """Loss on generic code; None where this machine has none."""

@@ -5,6 +5,7 @@ Knows nothing of methods or of models.
 
 import functools
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from tailora_adapters.corpus.tasks import TASK_BUDGET, encode_task
 from tailora_adapters.docstrings.examples import docstring_examples
 from tailora_adapters.errors import TailoraError
 from tailora_adapters.generation.examples import generation_examples
-from tailora_adapters.repair.lessons import lessons
+from tailora_adapters.repair.lessons import NOTICED, lessons
 from tailora_adapters.repair.notice import Checkers
 from tailora_adapters.training import leaks
 from tailora_adapters.training.data import MIX, DataSettings
@@ -34,10 +35,14 @@ from tailora_adapters.training.tasks import TASK_TRAINING
 
 __all__ = ["TASKS", "Material", "Task", "case_ids", "gather", "identity"]
 
+_log = logging.getLogger(__name__)
+
 _USUAL = DataSettings()
 _MOST_EPOCHS = 3
 _LEAST = 12
 """Examples of the validation and of the test part: of fewer no figure says anything."""
+_CHECKERS_S = 600.0
+"""For all that is asked about one model's repairs."""
 
 Make = Callable[[Sequence[SourceFile], int, int, Sequence[SourceFile]], list[FimExample]]
 """Files, how many examples, seed, and files whose functions must not be nearly among them."""
@@ -61,9 +66,9 @@ class Task:
     """Tokens from which an answer is cut."""
     train: Mapping[str, Any] = field(default_factory=dict)
     """What is trained otherwise than for completion: fields of ``TrainSettings``, but for how long."""
-    score: Callable[[Sequence[str], Sequence[str]], Scored] = lambda _answers, _right: {}
+    score: Callable[["Material", Sequence[str]], Scored] = lambda _material, _answers: {}
     """More metrics than all tasks have, question by question."""
-    total: Callable[[Sequence[str], Sequence[str]], Mapping[str, float]] = lambda _answers, _right: {}
+    total: Callable[["Material", Sequence[str]], Mapping[str, float]] = lambda _material, _answers: {}
     """More metrics of all questions together; more is better."""
 
 
@@ -88,8 +93,16 @@ class Material:
     """Of each part."""
     texts: Mapping[str, str]
     """The test part's, by path."""
+    root: Path
+    sources: Sequence[SourceFile]
+    """All files."""
     sha256: str
     """Of all files."""
+
+    @property
+    def right(self) -> list[str]:
+        """The test part's answers as they are in its files."""
+        return [one.example.middle for one in self.test]
 
 
 def gather(root: Path, task: Task, tokenizer: CodeTokenizer, sizes: Sizes, seed: int) -> Material:
@@ -142,6 +155,8 @@ def gather(root: Path, task: Task, tokenizer: CodeTokenizer, sizes: Sizes, seed:
         ],
         files={name: len(part) for name, part in parts.items()},
         texts={file.path: file.text for file in first.held_out},
+        root=root,
+        sources=files,
         sha256=_sha(sorted(f"{file.path}:{file.sha256}" for file in files)),
     )
 
@@ -224,20 +239,50 @@ def _clones(_root: Path) -> Make:
     return lambda files, count, seed, without: pair_examples(files, count, seed=seed, without=without)
 
 
-def _docstring_scores(answers: Sequence[str], right: Sequence[str]) -> Scored:
+def _repair_scores(material: Material, answers: Sequence[str]) -> Scored:
+    """Whether the bug is gone, as far as can be told without running anything: the lines are as they were; or, of a bug
+    that a checker notices, no checker says more of the file than before. Nothing where one gave no answer in time."""
+    verified = [float(answer == right) for answer, right in zip(answers, material.right, strict=True)]
+    mended = {
+        number: text
+        for number, (question, answer) in enumerate(zip(material.test, answers, strict=True))
+        if not verified[number] and (text := _mended(question.example, answer, material.texts)) is not None
+    }
+    asked = [(material.test[number].example.path, text) for number, text in mended.items()]
+    judged = Checkers(material.root, material.sources, seconds=_CHECKERS_S).judged(asked)
+    if None in judged:
+        _log.warning("whether repairs are right was not measured: not every checker gave an answer")
+        return {}
+    for number, clean in zip(mended, judged, strict=True):
+        verified[number] = float(bool(clean))
+    return {"verified": verified}
+
+
+def _mended(example: FimExample, answer: str, texts: Mapping[str, str]) -> str | None:
+    """The file with an answer in the place of a bug that a checker notices; None for what is none."""
+    if not example.kind.endswith(NOTICED):
+        return None
+    lines, was = texts[example.path].split("\n"), example.middle.split("\n")
+    given = lines[example.line].removesuffix(was[0])
+    now = f"{given}{answer}".split("\n")
+    return "\n".join([*lines[: example.line], *now, *lines[example.line + len(was) :]])
+
+
+def _docstring_scores(material: Material, answers: Sequence[str]) -> Scored:
     """Shares of 1: chrF and BLEU-4, as ``evaluation.docstrings`` has them."""
-    rows = [docstrings.score(answer, wanted) for answer, wanted in zip(answers, right, strict=True)]
+    rows = [docstrings.score(answer, wanted) for answer, wanted in zip(answers, material.right, strict=True)]
     return {name: [row[name] / 100 for row in rows] for name in ("chrf", "bleu4")}
 
 
-def _pair_scores(answers: Sequence[str], right: Sequence[str]) -> Scored:
+def _pair_scores(material: Material, answers: Sequence[str]) -> Scored:
     """Whether what was said is so."""
-    return {"accuracy": [float(_yes(said) == _yes(so)) for said, so in zip(answers, right, strict=True)]}
+    pairs = zip(answers, material.right, strict=True)
+    return {"accuracy": [float(_yes(said) == _yes(so)) for said, so in pairs]}
 
 
-def _pair_totals(answers: Sequence[str], right: Sequence[str]) -> dict[str, float]:
+def _pair_totals(material: Material, answers: Sequence[str]) -> dict[str, float]:
     """Precision, recall and F1 of the pairs that are called clones; 0 where nothing is found."""
-    called, clones = list(map(_yes, answers)), list(map(_yes, right))
+    called, clones = list(map(_yes, answers)), list(map(_yes, material.right))
     found = sum(said and so for said, so in zip(called, clones, strict=True))
     precision, recall = found / max(1, sum(called)), found / max(1, sum(clones))
     f1 = 2 * precision * recall / (precision + recall) if found else 0.0
@@ -254,7 +299,7 @@ TASKS = {
     task.name: task
     for task in (
         Task("completion", "completion", _completion),
-        Task("repair", "repair", _repair),
+        Task("repair", "repair", _repair, score=_repair_scores),
         Task(
             "docstring",
             "docstrings",

@@ -17,6 +17,8 @@ from tailora.evaluation.methods.record import check
 from tailora.evaluation.methods.tasks import TASKS, gather
 from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.errors import MethodError, TailoraError, TrainingDiverged
+from tailora_adapters.repair import checkers
+from tailora_adapters.repair.lessons import NOTICED
 
 NOUNS = (
     "book",
@@ -151,6 +153,32 @@ def test_other_tasks_have_their_own_questions(
     assert {"exact_match", "edit_similarity", "loss", "stop_rate"} <= metrics.keys()
     assert ({"chrf", "bleu4"} <= metrics.keys()) == (task == "docstring")
     assert ({"accuracy", "precision", "recall", "f1"} <= metrics.keys()) == (task == "clones")
+    assert ("verified" in metrics) == (task == "repair")
+
+
+def test_repairs_are_verified_by_checkers(tiny: Any, documented: Path) -> None:
+    tokenizer = CodeTokenizer.from_folder(tiny.folder)
+    material = gather(documented, TASKS["repair"], tokenizer, replace(SIZES, tokens=4_000), 1)
+    noticed = [float(one.example.kind.endswith(NOTICED)) for one in material.test]
+    assert 0 < sum(noticed) < len(noticed)
+
+    def verified(answers: list[str]) -> list[float]:
+        return list(TASKS["repair"].score(material, answers)["verified"])
+
+    assert verified(material.right) == [1.0] * len(noticed)
+    assert (
+        verified([right.replace("\n", "  # as before\n") + "  # so" for right in material.right]) == noticed
+    )
+    assert verified([f"{right}(undefined_name" for right in material.right]) == [0.0] * len(noticed)
+
+
+def test_repairs_that_no_checker_looked_at_have_no_figure(
+    tiny: Any, documented: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = CodeTokenizer.from_folder(tiny.folder)
+    material = gather(documented, TASKS["repair"], tokenizer, replace(SIZES, tokens=4_000), 1)
+    monkeypatch.setattr(checkers, "installed", lambda _root: [])
+    assert TASKS["repair"].score(material, [f"{right}  # so" for right in material.right]) == {}
 
 
 def test_the_same_seeds_give_the_same_figures(
