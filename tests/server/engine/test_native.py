@@ -11,8 +11,8 @@ import torch
 
 from tailora.engine.decoder import LeanDecoder
 from tailora.engine.native import build, check
-from tailora.engine.native.model import MOST_TOKENS, suits
-from tailora.engine.native.weights import FIVE_FILE, load_five, pack_five, unpack_five
+from tailora.engine.native.model import MOST_TOKENS, spans_of, suits
+from tailora.engine.native.weights import FIVE_FILE, OUTPUTS, load_five, pack_five, unpack_five
 from tailora_adapters.base import compiled
 from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.base.compiled import NativeUnavailable
@@ -185,3 +185,10 @@ def test_suits_only_whole_groups() -> None:
     assert suits(shape)
     assert not suits(Shape(900, 4864, 14, 2, 64, 24, 99))
     assert not suits(Shape(896, 4864, 14, 2, 72, 24, 99))
+
+
+def test_only_the_ranks_of_a_projection_are_read() -> None:
+    b = torch.zeros(24, 3 * OUTPUTS)
+    b[:8, :OUTPUTS] = 1.0  # a projection with ranks of its own
+    b[9, OUTPUTS + 3] = b[15, OUTPUTS] = 1.0  # one with zeros among them
+    assert spans_of(b).tolist() == [[0, 8], [9, 16], [0, 0]]

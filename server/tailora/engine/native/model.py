@@ -23,6 +23,7 @@ __all__ = [
     "NativeLayer",
     "NativeModel",
     "NativeVariant",
+    "spans_of",
     "suits",
 ]
 
@@ -52,7 +53,7 @@ class _Model(ctypes.Structure):
 class _Change(ctypes.Structure):
     _fields_ = [
         ("ranks", ctypes.c_int64),
-        *((name, _Pointer) for name in ("a", "b", "gain")),
+        *((name, _Pointer) for name in ("a", "b", "spans", "gain")),
         ("narrow", ctypes.c_int64),
         *((name, _Pointer) for name in ("narrow_down", "narrow_up", "down_bias", "up_bias")),
     ]
@@ -114,6 +115,7 @@ class NativeAdapter:
             if change.pair is not None:
                 a, b = change.pair
                 entry.ranks, entry.a, entry.b = len(a), self._rows(a), self._blocks(b)
+                entry.spans = self._keep(spans_of(b))
             if change.gain is not None:
                 entry.gain = self._keep(change.gain.float())
             if change.narrow is not None:
@@ -137,6 +139,14 @@ class NativeAdapter:
     def address(self) -> int:
         """Of the table."""
         return ctypes.addressof(self._table)
+
+
+def spans_of(b: Tensor) -> Tensor:
+    """Of each block of ``OUTPUTS`` columns of B (ranks, out), the first rank that is not 0 and the one behind the last,
+    (out / OUTPUTS, 2): projections that share an input have ranks of their own, so most of B is 0."""
+    used = (b != 0).view(len(b), -1, OUTPUTS).any(dim=2).T.int()  # (blocks, ranks)
+    first, behind = used.argmax(dim=1), len(b) - used.flip(1).argmax(dim=1)
+    return (torch.stack((first, behind), dim=1) * used.any(dim=1, keepdim=True)).int()
 
 
 def suits(shape: Shape) -> bool:

@@ -47,6 +47,7 @@ typedef struct {
 typedef struct { /* what an adapter does to a product */
     int64_t ranks;
     const uint16_t *a, *b; /* bfloat16, (ranks, in), (out / 16, ranks, 16); the scale is in b */
+    const int32_t *spans; /* (out / 16, 2): of each block of b, the first rank that is not 0 and the one behind the last */
     const float *gain; /* (out), of the weights' own product; or NULL */
     /* Behind o and down: h + up gelu(down h + down_bias) + up_bias, of a bottleneck; 0 for none. */
     int64_t narrow;
@@ -307,7 +308,7 @@ static void outputs(const Own *own, const uint8_t *w, const Lora *lora, int64_t 
         for (int t = 0; t < count; t++) y[t] *= gain;
     }
     if (lora && lora->ranks)
-        for (int64_t r = 0; r < lora->ranks; r++) {
+        for (int64_t r = lora->spans[2 * block]; r < lora->spans[2 * block + 1]; r++) {
             F16 b = short_to_float(lora->b + (block * lora->ranks + r) * 16);
             for (int t = 0; t < count; t++) y[t] = fma16(all(own->low[t * lora->ranks + r]), b, y[t]);
         }
