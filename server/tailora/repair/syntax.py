@@ -73,10 +73,6 @@ class Syntax:
             if node.type in FUNCTIONS
         ]
 
-    def container(self, line: int) -> Span | None:
-        """The innermost class around ``line``, or None."""
-        return self._around(line, CLASSES)
-
     def body(self, function: Span) -> Span:
         """The lines of a function after its head and its documentation."""
         if self._root is None:

@@ -18,19 +18,28 @@ from tailora.pages.shell import facts, page
 
 __all__ = ["report_page"]
 
-_READING: Mapping[str, str] = {
-    "exact match": (
-        "share of answers that are the text that stood there, letter by letter (white space at the end "
-        "aside)."
-    ),
-    "edit similarity": (
-        "how much of an answer is as it should be: 1 minus the edit distance over the longer text's length,"
-        " in the mean."
+_METRICS: Mapping[str, str] = {
+    "exact_match": "share of answers that are the text that stood there, token by token.",
+    "edit_similarity": (
+        "how much of an answer and of the text that stood there is the same, in the same order, in the mean: twice "
+        "the matching characters over those of both (Ratcliff and Obershelp)."
     ),
     "loss": (
         "mean negative log-likelihood of a token of the text that stood there, in nats; lower is better."
     ),
-    "stop rate": "share of answers that end by themselves rather than at the limit of their length.",
+    "stop_rate": "share of answers that end by themselves right behind the text that stood there.",
+    "verified": (
+        "share of bugs that are gone as far as can be told without running anything: the lines are as they were, or a "
+        "checker noticed the bug and none says more of the file than before it."
+    ),
+    "chrf": "n-grams of characters that a docstring shares with the one that stood there (Popović 2015), by sacrebleu.",
+    "bleu4": "n-grams of up to four words likewise (Papineni et al. 2002), by sacrebleu.",
+    "accuracy": "share of pairs of functions of which is said rightly whether one is a copy of the other; half are.",
+    "precision": "of the pairs that were called copies, the share that are.",
+    "recall": "of the pairs that are copies, the share that were called so.",
+    "f1": "the harmonic mean of precision and recall; told without a difference, as no single pair has one.",
+}
+_READING: Mapping[str, str] = {
     "95 % interval of a mean": (
         "Student's t over the seeds; with one seed there is none. What was not trained does not vary with "
         "the seed."
@@ -78,6 +87,7 @@ def report_page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
     methods = sorted({row.key for row in rows if row.trained})
     kinds = {key: number % KINDS for number, key in enumerate(methods)}
     repositories = _all(group.repository for group in groups)
+    asked = {name for row in rows for name in row.metrics}
     sections = [_section(group, kinds, _place(group, groups)) for group in groups]
     return page(
         f"Methods of fine-tuning, compared on {', '.join(repositories)}",
@@ -93,7 +103,12 @@ def report_page(groups: Sequence[Group], left_out: Sequence[str] = ()) -> str:
         element("h2", "With what"),
         _with_what(groups),
         element("h2", "How to read this"),
-        facts(dict(_READING)),
+        facts(
+            {
+                **{wording.metric_name(name): text for name, text in _METRICS.items() if name in asked},
+                **_READING,
+            }
+        ),
         element("p", _not_measured(groups)),
     )
 

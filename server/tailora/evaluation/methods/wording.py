@@ -20,6 +20,7 @@ _TASKS = {
     "clones": "Clones",
     "generation": "Generation",
 }
+_METRICS = {"chrf": "chrF", "bleu4": "BLEU-4", "f1": "F1"}
 _NATS = ("loss", "perplexity", "bits", "seconds", "time")
 
 
@@ -30,7 +31,7 @@ def task_name(task: str) -> str:
 
 def metric_name(name: str) -> str:
     """Of a metric."""
-    return name.replace("_at_", "@").replace("_", " ")
+    return _METRICS.get(name, name.replace("_", " "))
 
 
 def is_share(group: Group, name: str) -> bool:
