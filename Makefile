@@ -20,7 +20,7 @@ demo: $(VENV)/.installed  ## Bring the base model and run the main job: complete
 
 test: $(VENV)/.installed  ## Run all tests (brings the base model for those that need it).
 	$(BIN)/tailora model pull
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=20
 
 vsix: $(VENV)/.installed  ## Build the VS Code extension, out/tailora.vsix, with the language server in it (needs Node.js and npm).
 	sh tools/vsix $(BIN)/python
