@@ -26,7 +26,7 @@ PAIR_BUDGET = PromptBudget(prefix=448, suffix=16, context=0)
 
 _MOST_CHARS = 600
 _MOST_BOTH = 1_300
-"""Characters of a function, and of a pair, after both were changed."""
+"""Characters of a function before it is changed, and of a pair afterwards."""
 _USES = 4
 """Of a function as the first one."""
 _SHARE = 0.25
@@ -57,14 +57,14 @@ def pair_examples(
     donors = [line for one in known for line in simple_statements(one.text)]
     firsts = [one for _ in range(_USES) for one in rng.sample(known, len(known))]
     found: dict[bool, list[FimExample]] = {True: [], False: []}
-    for number, first in enumerate(firsts):
+    for first in firsts:
         same = len(found[True]) <= len(found[False])
         kind = 1 + len(found[same]) % 3
         second = first if same else _other(first, known, rng)
         made = None if second is None else vary(second.text, kind, donors, _SHARE, rng)
         if made is None or len(first.text) + len(made[0]) > _MOST_BOTH:
             continue
-        found[same].append(_example(first, made[0], f"clones type {kind}" if same else "clones none", number))
+        found[same].append(_example(first, made[0], f"clones type {kind}" if same else "clones none"))
         if sum(map(len, found.values())) >= count:
             break
     fewest = min(map(len, found.values()))
@@ -116,7 +116,7 @@ def _within(one: _Candidate, other: _Candidate) -> bool:
     )
 
 
-def _example(first: _Candidate, second: str, kind: str, number: int) -> FimExample:
+def _example(first: _Candidate, second: str, kind: str) -> FimExample:
     return FimExample(
         path=first.path,
         language="python",

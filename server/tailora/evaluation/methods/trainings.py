@@ -263,7 +263,7 @@ class Trainings(Work):
             session.decoder,
             report,
             steps,
-            None if energy.watt_hours is None else energy.watt_hours + self._below_watt_hours,
+            None if energy.watt_hours is None else round(energy.watt_hours + self._below_watt_hours, 6),
             trainable,
             total,
             settings,
