@@ -22,13 +22,17 @@ class Part:
     """In requests to the engine, on the command line, and as the folder of its versions."""
     used: str
     """What is done with it, for messages: "repairs are made"."""
+    otherwise: Literal["serving", "none"] = "serving"
+    """What answers where a project has none: what serves its completion, or the bare base model."""
 
 
 PARTS: dict[PurposeName, Part] = {
     part.name: part
     for part in (
         Part("repair", "repairs are made"),
-        Part("docstring", "docstrings are written"),
+        # The foundation adapter, from which all others go on, was made to stop early: it leaves parameters out, and the
+        # bare model writes docstrings that are nearer to the authors' (docs/docstrings.md).
+        Part("docstring", "docstrings are written", otherwise="none"),
         Part("generation", "functions are written"),
     )
 }

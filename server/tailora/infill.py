@@ -79,7 +79,7 @@ class EngineFiller:
         language: str,
         adapter: str,
     ) -> None:
-        """``adapter``: see the engine's API; a task's name is the project's own for it, else what serves."""
+        """``adapter``: see the engine's API; a task's name is the project's own for it, else what ``purposes`` says."""
         self._client = client
         self._own: dict[str, Any] = {
             "project": str(project) if project else None,

@@ -1,5 +1,5 @@
 """Which adapter a request gets: the project's serving version, else the foundation adapter, else none. For a repair, a
-docstring or a whole function, the project's adapter for that comes first.
+docstring or a whole function, the project's adapter for that comes first; for a docstring nothing else does.
 
 Reads the store at every request, so that a promotion, a rollback or a deletion by any process holds from the
 next keystroke on, and so does a repository that was moved, or another one in its place. Invariant: no version of
@@ -70,25 +70,29 @@ class Serving:
         """
         if wanted == "none":
             return None
-        if wanted == "foundation" or project is None:
-            return self._foundation(broken)
-        root = Path(os.path.realpath(project))
-        if root.is_symlink():  # a loop of links: no folder, so no adapters
-            return self._foundation(broken)
+        part = next((part for name, part in PARTS.items() if name == wanted), None)
+        plain = part is not None and part.otherwise == "none"
+        root = Path(os.path.realpath(project)) if project is not None else None
+        if (
+            wanted == "foundation" or root is None or root.is_symlink()
+        ):  # a loop of links: no folder, so no adapters
+            return None if plain else self._foundation(broken)
         store = self._store.project(root)
-        part = next((purpose for purpose in PARTS if purpose == wanted), None)
         if part is None and wanted != "serving":
             return self._exactly(store, wanted, broken)
+        version = None
         try:
             if part is not None and not store.disabled:
-                version = self._serving_version(store.part(part), broken)
+                version = self._serving_version(store.part(part.name), broken)
                 if version is not None:
-                    return AdapterRef(f"{part} {version.version}", version.path, version.sha256)
-            version = self._serving_version(store, broken)
+                    return AdapterRef(f"{part.name} {version.version}", version.path, version.sha256)
+            if not plain:
+                version = self._serving_version(store, broken)
         except (StoreError, OSError) as error:
             _log.warning("%s: the adapters cannot be read: %s", store.root, error)
-            version = None
-        return self._foundation(broken) if version is None else _reference(version)
+        if version is not None:
+            return _reference(version)
+        return None if plain else self._foundation(broken)
 
     def _serving_version(self, store: ProjectStore, broken: frozenset[str]) -> AdapterVersion | None:
         base = self._find_base(self._model)

@@ -196,12 +196,29 @@ def test_repairs_have_an_adapter_of_their_own(serving: Serving, project: Project
 
 @pytest.mark.parametrize("task", ["docstring", "generation"])
 def test_each_task_has_an_adapter_of_its_own(serving: Serving, project: ProjectStore, task: Any) -> None:
-    assert label(serving, project, task) == "foundation"
     commit(project, 1)
     commit(project.repair, 2)
-    assert label(serving, project, task) == "1", "what serves, and never what was learned for something else"
     commit(project.part(task), 3)
     assert label(serving, project, task) == f"{task} 1"
     assert (label(serving, project), label(serving, project, "repair")) == ("1", "repair 1")
+
+
+def test_without_one_for_functions_what_serves_writes_them(serving: Serving, project: ProjectStore) -> None:
+    assert label(serving, project, "generation") == "foundation"
+    commit(project, 1)
+    commit(project.repair, 2)
+    assert label(serving, project, "generation") == "1", "never what was learned for something else"
+    commit(project.part("generation"), 3)
     project.disable()
-    assert label(serving, project, task) == "foundation"
+    assert label(serving, project, "generation") == "foundation"
+
+
+def test_without_one_for_docstrings_the_bare_model_writes_them(
+    serving: Serving, project: ProjectStore
+) -> None:
+    assert serving(None, "docstring", broken=NOTHING) is None
+    commit(project, 1)
+    assert label(serving, project, "docstring") is None
+    commit(project.part("docstring"), 2)
+    project.disable()
+    assert label(serving, project, "docstring") is None
