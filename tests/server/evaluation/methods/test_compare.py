@@ -156,7 +156,9 @@ def test_other_tasks_have_their_own_questions(
     assert ("verified" in metrics) == (task == "repair")
 
 
-def test_repairs_are_verified_by_checkers(tiny: Any, documented: Path) -> None:
+def test_repairs_are_verified_by_checkers(
+    tiny: Any, documented: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tokenizer = CodeTokenizer.from_folder(tiny.folder)
     material = gather(documented, TASKS["repair"], tokenizer, replace(SIZES, tokens=4_000), 1)
     noticed = [float(one.example.kind.endswith(NOTICED)) for one in material.test]
@@ -170,15 +172,9 @@ def test_repairs_are_verified_by_checkers(tiny: Any, documented: Path) -> None:
         verified([right.replace("\n", "  # as before\n") + "  # so" for right in material.right]) == noticed
     )
     assert verified([f"{right}(undefined_name" for right in material.right]) == [0.0] * len(noticed)
-
-
-def test_repairs_that_no_checker_looked_at_have_no_figure(
-    tiny: Any, documented: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokenizer = CodeTokenizer.from_folder(tiny.folder)
-    material = gather(documented, TASKS["repair"], tokenizer, replace(SIZES, tokens=4_000), 1)
     monkeypatch.setattr(checkers, "installed", lambda _root: [])
-    assert TASKS["repair"].score(material, [f"{right}  # so" for right in material.right]) == {}
+    unlooked = TASKS["repair"].score(material, [f"{right}  # so" for right in material.right])
+    assert unlooked == {}, "where no checker looked there is no figure"
 
 
 def test_the_same_seeds_give_the_same_figures(
