@@ -55,7 +55,7 @@ STOPS = frozenset(
         Rule.MEMORISES,
     }
 )
-"""The rest only asks for more."""
+"""The rest only asks for more; and so does no gain where there were too few runs to see one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +133,7 @@ def judge(one: Candidate) -> tuple[Rule, ...]:
 def _verdict(against: Sequence[Rule]) -> Verdict:
     if not against:
         return Verdict.ROLL_OUT
-    return Verdict.STOP if STOPS & set(against) else Verdict.EXTEND
+    stops = STOPS & set(against)
+    if Rule.FEW_SEEDS in against:
+        stops -= {Rule.NO_GAIN}
+    return Verdict.STOP if stops else Verdict.EXTEND

@@ -43,6 +43,13 @@ def test_one_rule_is_enough(candidate: Make, changes: dict[str, Any], rule: Rule
     assert found.verdict is verdict
 
 
+def test_no_gain_in_too_few_runs_asks_for_more(candidate: Make) -> None:
+    found = decide([candidate(seeds=2, loss=between(-0.4, 0.1))])
+    assert found.verdict is Verdict.EXTEND
+    assert found.against == (Rule.NO_GAIN, Rule.FEW_SEEDS)
+    assert decide([candidate(seeds=2, loss=between(-0.4, 0.1), told=True)]).verdict is Verdict.STOP
+
+
 @pytest.mark.parametrize(
     "given, rule, verdict",
     [

@@ -173,7 +173,7 @@ TEXTS = Texts(
     },
     results={
         Verdict.STOP: "does not meet the rules",
-        Verdict.EXTEND: "promising, not enough yet",
+        Verdict.EXTEND: "not enough to tell yet",
         Verdict.ROLL_OUT: "meets all rules",
     },
     done="done",
@@ -404,8 +404,8 @@ TEXTS = Texts(
     rules_lead="Each candidate is judged by itself; the best verdict counts, and among equals the lowest loss.",
     rule_texts=(
         "Stop if the repository is too small for three parts, or no candidate could be trained.",
-        "Stop if no candidate's loss is lower: its 95 % interval below zero, and p below {level} after correction for "
-        "the number of candidates (Holm).",
+        "Stop if after {needed} training runs no candidate's loss is lower: its 95 % interval below zero, and p below "
+        "{level} after correction for the number of candidates (Holm).",
         "Stop if answers are worse beyond chance (exact or alike), or a security checker finds more (Fisher's test, "
         "p below {level}).",
         "Stop if the loss on code of other repositories rises by more than {margin}, or a planted number comes first "
