@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tailora_adapters.base.prompt import PromptBudget
 from tailora_adapters.clones.alike import alike, counts
 from tailora_adapters.clones.functions import Function, functions_of
-from tailora_adapters.clones.plant import at_margin, simple_statements, vary
+from tailora_adapters.clones.plant import at_margin, overlap, simple_statements, vary
 from tailora_adapters.corpus.examples import FimExample, Source
 from tailora_adapters.corpus.similarity import Twins
 
@@ -68,7 +68,7 @@ def pair_examples(
         if sum(map(len, found.values())) >= count:
             break
     fewest = min(map(len, found.values()))
-    examples = [*found[True][: fewest + 1], *found[False][: fewest + 1]]
+    examples = [*found[True][:fewest], *found[False][:fewest]]
     rng.shuffle(examples)
     return examples
 
@@ -102,18 +102,10 @@ def _counting(source: Source) -> list[_Candidate]:
 def _other(first: _Candidate, known: Sequence[_Candidate], rng: random.Random) -> _Candidate | None:
     """Another function of like length."""
     near = sorted(known, key=lambda one: abs(len(one.text) - len(first.text)))
-    others = (one for one in near if one is not first and not _within(one, first))
+    others = (one for one in near if one.path != first.path or not overlap(one.function, first.function))
     apart = (one for one in others if alike(one.function.body, first.function.body) < _OTHER)
     chosen = [one for one, _ in zip(apart, range(_CHOICE), strict=False)]
     return rng.choice(chosen) if chosen else None
-
-
-def _within(one: _Candidate, other: _Candidate) -> bool:
-    return (
-        one.path == other.path
-        and one.function.first <= other.function.last
-        and other.function.first <= one.function.last
-    )
 
 
 def _example(first: _Candidate, second: str, kind: str) -> FimExample:

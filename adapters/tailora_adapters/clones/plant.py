@@ -16,7 +16,7 @@ from tailora_adapters import languages
 from tailora_adapters.clones.functions import Function, functions_of
 from tailora_adapters.syntax import is_documentation, walk
 
-__all__ = ["Planted", "at_margin", "plant", "simple_statements", "vary"]
+__all__ = ["Planted", "at_margin", "overlap", "plant", "simple_statements", "vary"]
 
 _TRIES = 8
 _COMMENTS = ("# see above", "# checked below", "# TODO: simplify", "# as agreed", "# keep in order")
@@ -87,7 +87,7 @@ def plant(
     made = {1: 0, 2: 0, 3: 0}
     taken: dict[str, list[Function]] = {}
     for source in sources:
-        if any(_overlap(source.function, one) for one in taken.get(source.path, ())):
+        if any(overlap(source.function, one) for one in taken.get(source.path, ())):
             continue
         kind = min(made, key=lambda kind: (made[kind], kind))
         if made[kind] >= count or len(targets) < 2:
@@ -106,7 +106,8 @@ def plant(
     return texts, planted
 
 
-def _overlap(one: Function, other: Function) -> bool:
+def overlap(one: Function, other: Function) -> bool:
+    """Whether two functions of a file share a line."""
     return one.first <= other.last and other.first <= one.last
 
 

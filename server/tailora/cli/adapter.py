@@ -141,9 +141,12 @@ def _state_of(part: Part) -> str:
 
 
 def _no_other(part: Part) -> str:
+    kind = PARTS[part.purpose]
+    if kind.otherwise == "none":
+        return f"no {kind.name} version serves now: {kind.used} with the base model"
     other = part.project.serving(default_base())
     instead = "the foundation adapter" if other is None else f"version {other.version}"
-    return f"no {part.purpose} version serves now: {PARTS[part.purpose].used} with {instead}"
+    return f"no {kind.name} version serves now: {kind.used} with {instead}"
 
 
 def _chosen(store: ProjectStore) -> AdapterVersion | None:

@@ -73,9 +73,8 @@ class Serving:
         part = next((part for name, part in PARTS.items() if name == wanted), None)
         plain = part is not None and part.otherwise == "none"
         root = Path(os.path.realpath(project)) if project is not None else None
-        if (
-            wanted == "foundation" or root is None or root.is_symlink()
-        ):  # a loop of links: no folder, so no adapters
+        # A path that is still a link is a loop of links: no folder, so no adapters.
+        if wanted == "foundation" or root is None or root.is_symlink():
             return None if plain else self._foundation(broken)
         store = self._store.project(root)
         if part is None and wanted != "serving":

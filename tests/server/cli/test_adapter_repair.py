@@ -162,3 +162,14 @@ def test_forgetting_is_about_both(adapter: Any, project: ProjectStore) -> None:
     assert found.code == 1
     found = adapter("delete", "--forget", "a.py", "--forget", "c.py", "-y", "--no-retrain", "--json").json
     assert (found["deleted"], found["repair"]) == (["1"], {"deleted": ["1", "3"]})
+
+
+def test_without_one_for_docstrings_the_base_model_is_named(
+    bare: ProjectStore, adapter: Any, make_lora: Any
+) -> None:
+    part = bare.part("docstring")
+    part.promote(add(part, make_lora(1), "a.py", "docstring"))
+    part.rollback()
+    assert (
+        "no docstring version serves now: docstrings are written with the base model" in adapter("list").out
+    )

@@ -30,7 +30,7 @@ _METRICS: Mapping[str, str] = {
     "stop_rate": "share of answers that end by themselves right behind the text that stood there.",
     "verified": (
         "share of bugs that are gone as far as can be told without running anything: the lines are as they were, or a "
-        "checker noticed the bug and none says more of the file than before it."
+        "checker noticed the bug and none says more of the file than before the bug was put in."
     ),
     "chrf": "n-grams of characters that a docstring shares with the one that stood there (Popović 2015), by sacrebleu.",
     "bleu4": "n-grams of up to four words likewise (Papineni et al. 2002), by sacrebleu.",

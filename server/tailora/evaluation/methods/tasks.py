@@ -241,7 +241,7 @@ def _clones(_root: Path) -> Make:
 
 def _repair_scores(material: Material, answers: Sequence[str]) -> Scored:
     """Whether the bug is gone, as far as can be told without running anything: the lines are as they were; or, of a bug
-    that a checker notices, no checker says more of the file than before. Nothing where one gave no answer in time."""
+    that a checker notices, no checker says more of the file than without it. Nothing where one gave no answer."""
     verified = [float(answer == right) for answer, right in zip(answers, material.right, strict=True)]
     mended = {
         number: text
