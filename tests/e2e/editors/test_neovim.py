@@ -228,7 +228,8 @@ def test_a_quick_fix_for_another_servers_diagnostic(start, folder):
     window.put_cursor(2, 12)
     window.lua(
         """
-        vim.lsp.buf.code_action({apply = true, filter = function(action) return action.title:find('Tailora') end})
+        local function ours(action) return action.kind == 'quickfix' and action.title:find('Tailora') end
+        vim.lsp.buf.code_action({apply = true, filter = ours})
         """
     )
     window.until(lambda: "width * height" in window.text, "the fix")
