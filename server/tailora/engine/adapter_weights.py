@@ -56,7 +56,9 @@ class _LowRank:
             low = torch.bmm(x.unsqueeze(1), self.a[:count])
             return y + torch.bmm(low, self.b[:count]).squeeze(1)
         low = x.to(self.many_a.dtype) @ self.many_a
-        return y.addmm_(low, self.many_b) if y.dtype == low.dtype else y.add_(low @ self.many_b)
+        # In place and in y's type: else each product would make (tokens, out) of another type, and convert it.
+        b = self.many_b if y.dtype == self.many_b.dtype else self.one_b.to(y.dtype)
+        return y.addmm_(low.to(y.dtype), b)
 
 
 @dataclass(frozen=True, slots=True)

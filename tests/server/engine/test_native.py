@@ -191,4 +191,6 @@ def test_only_the_ranks_of_a_projection_are_read() -> None:
     b = torch.zeros(24, 3 * OUTPUTS)
     b[:8, :OUTPUTS] = 1.0  # a projection with ranks of its own
     b[9, OUTPUTS + 3] = b[15, OUTPUTS] = 1.0  # one with zeros among them
-    assert spans_of(b).tolist() == [[0, 8], [9, 16], [0, 0]]
+    spans, rows = spans_of(b)
+    assert spans.tolist() == [[0, 8, 0], [9, 16, 8], [0, 0, 15]]
+    assert torch.equal(rows, torch.cat((b[:8, :OUTPUTS], b[9:16, OUTPUTS : 2 * OUTPUTS])))

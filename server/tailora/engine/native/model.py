@@ -114,8 +114,9 @@ class NativeAdapter:
             entry = self._table[len(GROUPS) * layer + GROUPS.index(group)]
             if change.pair is not None:
                 a, b = change.pair
-                entry.ranks, entry.a, entry.b = len(a), self._rows(a), self._blocks(b)
-                entry.spans = self._keep(spans_of(b))
+                spans, dense = spans_of(b)
+                entry.ranks, entry.a, entry.b = len(a), self._rows(a), self._rows(dense)
+                entry.spans = self._keep(spans)
             if change.gain is not None:
                 entry.gain = self._keep(change.gain.float())
             if change.narrow is not None:
@@ -141,12 +142,20 @@ class NativeAdapter:
         return ctypes.addressof(self._table)
 
 
-def spans_of(b: Tensor) -> Tensor:
-    """Of each block of ``OUTPUTS`` columns of B (ranks, out), the first rank that is not 0 and the one behind the last,
-    (out / OUTPUTS, 2): projections that share an input have ranks of their own, so most of B is 0."""
-    used = (b != 0).view(len(b), -1, OUTPUTS).any(dim=2).T.int()  # (blocks, ranks)
-    first, behind = used.argmax(dim=1), len(b) - used.flip(1).argmax(dim=1)
-    return (torch.stack((first, behind), dim=1) * used.any(dim=1, keepdim=True)).int()
+def spans_of(b: Tensor) -> tuple[Tensor, Tensor]:
+    """B (ranks, out) without what is 0 because projections that share an input have ranks of their own.
+
+    Returns, of each block of ``OUTPUTS`` columns, the first rank that is not 0, the one behind the last, and how many
+    rows of the second come before it, (out / OUTPUTS, 3); and those ranks of all blocks, (rows, OUTPUTS).
+    """
+    blocks = b.view(len(b), -1, OUTPUTS).transpose(0, 1)  # (blocks, ranks, OUTPUTS)
+    used = (blocks != 0).any(dim=2)
+    some, ranks = used.any(dim=1), torch.arange(len(b))
+    first = used.int().argmax(dim=1) * some
+    behind = (len(b) - used.flip(1).int().argmax(dim=1)) * some
+    counts = behind - first
+    within = (ranks >= first[:, None]) & (ranks < behind[:, None])
+    return torch.stack((first, behind, counts.cumsum(0) - counts), dim=1).int(), blocks[within]
 
 
 def suits(shape: Shape) -> bool:

@@ -24,7 +24,8 @@
 #include <immintrin.h>
 #endif
 
-enum { OUTPUTS = 16, GROUP = 32, RECORD = 384, TOKENS = 16, AT_ONCE = 8, MOST_THREADS = 64, SPINS = 4000 };
+enum { OUTPUTS = 16, GROUP = 32, RECORD = 384, TOKENS = 16, AT_ONCE = 8, LOW_AT_ONCE = 4 };
+enum { MOST_THREADS = 64, SPINS = 4000 };
 
 typedef float F16 __attribute__((vector_size(64)));
 typedef int32_t I16 __attribute__((vector_size(64)));
@@ -46,8 +47,8 @@ typedef struct {
 
 typedef struct { /* what an adapter does to a product */
     int64_t ranks;
-    const uint16_t *a, *b; /* bfloat16, (ranks, in), (out / 16, ranks, 16); the scale is in b */
-    const int32_t *spans; /* (out / 16, 2): of each block of b, the first rank that is not 0 and the one behind the last */
+    const uint16_t *a, *b; /* bfloat16, (ranks, in), and of each block of outputs (ranks of its span, 16); scale in b */
+    const int32_t *spans; /* (out / 16, 3): of each block, its first rank, the one behind its last, and where in b it is */
     const float *gain; /* (out), of the weights' own product; or NULL */
     /* Behind o and down: h + up gelu(down h + down_bias) + up_bias, of a bottleneck; 0 for none. */
     int64_t narrow;
@@ -171,19 +172,26 @@ static void quantize(Own *own, const float *x, int count, int width) {
         }
 }
 
-/* (count, width) times A (rows, width), for each token on its own. */
+/* (count, width) times A (ranks, width), for each token on its own, some ranks at once, so that no sum waits for itself. */
 static void lower(Own *own, const uint16_t *rows, int64_t ranks, const float *x, int count, int width) {
-    for (int t = 0; t < count; t++)
-        for (int64_t r = 0; r < ranks; r++) {
+    for (int t = 0; t < count; t++, x += width) {
+        float *low = own->low + t * ranks;
+        int64_t r = 0;
+        for (; r + 4 <= ranks; r += 4) {
             const uint16_t *a = rows + r * width;
-            const float *p = x + (int64_t)t * width;
-            F16 s = {0}, u = {0};
-            for (int i = 0; i < width; i += 32) {
-                s = fma16(short_to_float(a + i), load(p + i), s);
-                u = fma16(short_to_float(a + i + 16), load(p + i + 16), u);
+            F16 s[4] = {0};
+            for (int i = 0; i < width; i += 16) {
+                F16 v = load(x + i);
+                for (int k = 0; k < 4; k++) s[k] = fma16(short_to_float(a + k * width + i), v, s[k]);
             }
-            own->low[t * ranks + r] = sum16(s + u);
+            for (int k = 0; k < 4; k++) low[r + k] = sum16(s[k]);
         }
+        for (; r < ranks; r++) {
+            F16 s = {0};
+            for (int i = 0; i < width; i += 16) s = fma16(short_to_float(rows + r * width + i), load(x + i), s);
+            low[r] = sum16(s);
+        }
+    }
 }
 
 /* As torch has it by tanh, which is 1 - 2 / (1 + e^2z). */
@@ -289,8 +297,33 @@ static inline __attribute__((always_inline)) void block_of(
     EACH_TOKEN y[t] = acc[t];
 }
 
+/* Adds B's ranks (ranks, 16) times what A made of each token, (tokens, stride). Two sums a token, as one would wait for
+   itself; a token's are the same however many come with it. `count` is a constant where this is inlined. */
+static inline __attribute__((always_inline)) void rise(
+    const uint16_t *b, int64_t ranks, const float *low, int64_t stride, int count, F16 *y) {
+    F16 even[LOW_AT_ONCE], odd[LOW_AT_ONCE];
+    EACH_TOKEN even[t] = y[t], odd[t] = (F16){0};
+    int64_t r = 0;
+    for (; r + 1 < ranks; r += 2) {
+        F16 v = short_to_float(b + 16 * r), w = short_to_float(b + 16 * r + 16);
+        EACH_TOKEN {
+            even[t] = fma16(all(low[t * stride + r]), v, even[t]);
+            odd[t] = fma16(all(low[t * stride + r + 1]), w, odd[t]);
+        }
+    }
+    if (r < ranks) {
+        F16 v = short_to_float(b + 16 * r);
+        EACH_TOKEN even[t] = fma16(all(low[t * stride + r]), v, even[t]);
+    }
+    EACH_TOKEN y[t] = even[t] + odd[t];
+}
+
 /* Outputs 16 * block and on, of all tokens, LoRA included. */
 static void outputs(const Own *own, const uint8_t *w, const Lora *lora, int64_t block, int count, int width, F16 *y) {
+    const int32_t *span = lora && lora->ranks ? lora->spans + 3 * block : NULL;
+    const uint16_t *b = span ? lora->b + (int64_t)16 * span[2] : NULL;
+    const int64_t ranks = span ? span[1] - span[0] : 0;
+    for (int64_t r = 0; r < ranks; r += 2) __builtin_prefetch(b + 16 * r); /* needed when the weights are done */
     int groups = width / GROUP;
     w += block * groups * RECORD;
     for (int t = 0; t < count; t += AT_ONCE) {
@@ -307,11 +340,15 @@ static void outputs(const Own *own, const uint8_t *w, const Lora *lora, int64_t 
         F16 gain = load(lora->gain + 16 * block);
         for (int t = 0; t < count; t++) y[t] *= gain;
     }
-    if (lora && lora->ranks)
-        for (int64_t r = lora->spans[2 * block]; r < lora->spans[2 * block + 1]; r++) {
-            F16 b = short_to_float(lora->b + (block * lora->ranks + r) * 16);
-            for (int t = 0; t < count; t++) y[t] = fma16(all(own->low[t * lora->ranks + r]), b, y[t]);
+    for (int t = 0; ranks && t < count; t += LOW_AT_ONCE) {
+        const float *low = own->low + t * lora->ranks + span[0];
+        switch (count - t) {
+#define CASE(n) case n: rise(b, ranks, low, lora->ranks, n, y + t); break;
+            CASE(1) CASE(2) CASE(3)
+#undef CASE
+            default: rise(b, ranks, low, lora->ranks, LOW_AT_ONCE, y + t);
         }
+    }
 }
 
 static void norm(const float *x, const float *weight, float root_eps, float *h, int count, int hidden) {
