@@ -1,15 +1,16 @@
 """How much slower an adapter of each method serves than the base model alone, and than the foundation adapter.
 
-All take turns, so that what the machine does besides meets all alike: each reads a prompt and writes some tokens with
-the engine's own decoder. Knows nothing of how adapters are trained.
+Each reads a prompt and writes some tokens with the engine's own decoder, side by side with the base and the foundation
+adapter in every turn, so that what the machine does besides meets all alike. Knows nothing of how adapters are trained.
 """
 
+import itertools
 import json
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ Progress = Callable[[float, str], None]
 def measure(
     model: str, folders: Mapping[str, Path], repeats: int, progress: Progress = lambda _done, _text: None
 ) -> dict[str, dict[str, Any]]:
-    """Milliseconds by name; ``base`` and, where one ships, ``foundation`` are among them.
+    """By name, milliseconds of the prompt and of a token (the median of a turn's tokens, then of the turns), and the
+    medians of the turns' ratios less one, of tokens with the quarter below and above (``spread``). ``base`` and, where
+    one ships, ``foundation`` are among them.
 
     Raises:
         AdapterCorrupt: an adapter does not fit the model.
@@ -50,62 +53,57 @@ def measure(
     adapters: dict[str, LeanAdapter | None] = {_BASE: None}
     if floor := foundation.find(model):
         adapters[_FOUNDATION] = decoder.load_adapter(floor.path)
+    peers = list(adapters)
     for name, place in folders.items():
         adapters[name] = decoder.load_adapter(place)
     chance = random.Random(0)
     ids = [chance.randrange(config["vocab_size"]) for _ in range(_PROMPT)]
-    prefill: dict[str, list[float]] = {name: [] for name in adapters}
-    decode: dict[str, list[float]] = {name: [] for name in adapters}
+    visits: dict[str, list[_Visit]] = {name: [] for name in adapters}
 
-    def one(decoder: LeanDecoder, name: str, counted: bool) -> None:
+    def one(decoder: LeanDecoder, name: str) -> tuple[float, float]:
         adapter = adapters[name]
         state = decoder.new_state(_PROMPT + _WRITTEN, adapter)
-        began = time.perf_counter()
-        decoder.forward(ids, state, adapter)
-        read = time.perf_counter()
-        for number in range(_WRITTEN):
-            decoder.forward([ids[number]], state, adapter)
-        ended = time.perf_counter()
-        if counted:
-            prefill[name].append(1_000 * (read - began))
-            decode[name].append(1_000 * (ended - read) / _WRITTEN)
+        times = [time.perf_counter()]
+        for piece in (ids, *([token] for token in ids[:_WRITTEN])):
+            decoder.forward(piece, state, adapter)
+            times.append(time.perf_counter())
+        took = [1_000 * (end - begin) for begin, end in itertools.pairwise(times)]
+        return took[0], statistics.median(took[1:])
 
     for turn in range(repeats + 1):  # the first is not counted
-        names = list(adapters)
-        chance.shuffle(names)
-        for name in names:
-            one(decoder, name, counted=turn > 0)
+        for name in chance.sample(sorted(folders), len(folders)):
+            # What the machine does besides changes within a second: base and foundation are timed anew beside each.
+            trio = [*peers, name]
+            took = {each: one(decoder, each) for each in chance.sample(trio, len(trio))}
+            for each in trio if turn else ():
+                visits[each].append(_Visit(took[each], took[_BASE], took.get(_FOUNDATION)))
         progress((turn + 1) / (repeats + 1), f"turn {turn} of {repeats}")
-    return {
-        name: {
-            "decode_ms_per_token": round(statistics.median(decode[name]), 3),
-            "prefill_ms": round(statistics.median(prefill[name]), 1),
-            "decode_over_base": _over(decode[name], decode[_BASE]),
-            "prefill_over_base": _over(prefill[name], prefill[_BASE]),
-            **(
-                {
-                    "decode_over_foundation": _over(decode[name], decode[_FOUNDATION]),
-                    "prefill_over_foundation": _over(prefill[name], prefill[_FOUNDATION]),
-                }
-                if _FOUNDATION in adapters
-                else {}
-            ),
-            "spread": _spread(decode[name], decode[_BASE]),
-            "repeats": repeats,
-        }
-        for name in adapters
+    return {name: {**_told(visits[name]), "repeats": repeats} for name in adapters}
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """Milliseconds of a prompt and of a token, each (prompt, token): an adapter's, and what was timed beside it."""
+
+    own: tuple[float, float]
+    base: tuple[float, float]
+    foundation: tuple[float, float] | None
+
+
+def _told(visits: Sequence[_Visit]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "decode_ms_per_token": round(statistics.median(visit.own[1] for visit in visits), 3),
+        "prefill_ms": round(statistics.median(visit.own[0] for visit in visits), 1),
     }
-
-
-def _over(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Median of the ratios turn by turn, less one."""
-    return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)) - 1, 4)
-
-
-def _spread(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Of those ratios of decoding, the quarter below and the quarter above."""
-    ratios = sorted(a / b - 1 for a, b in zip(ours, theirs, strict=True))
-    return [round(ratios[len(ratios) // 4], 4), round(ratios[-1 - len(ratios) // 4], 4)]
+    for peer in (_BASE, _FOUNDATION):
+        pairs = [(visit.own, other) for visit in visits if (other := getattr(visit, peer))]
+        for place, part in enumerate(("prefill", "decode")) if pairs else ():
+            ratios = sorted(own[place] / other[place] - 1 for own, other in pairs)
+            told[f"{part}_over_{peer}"] = round(statistics.median(ratios), 4)
+            if (part, peer) == ("decode", _BASE):
+                quarter = len(ratios) // 4
+                told["spread"] = [round(ratios[quarter], 4), round(ratios[-1 - quarter], 4)]
+    return told
 
 
 def measure_untrained(model: str, names: Sequence[str], repeats: int, progress: Progress) -> dict[str, Any]:
