@@ -136,7 +136,7 @@ def _retrain(store: ProjectStore, json: bool) -> dict[str, Any]:
     from tailora_adapters.training.launch import train_in_worker
 
     model = default_model()
-    how = method_for(store.root, model)
+    how = method_for(store.root)
     with progress_bar() as progress:
         done = train_in_worker(store.root, model, full=True, method=how, progress=progress)
     if not json:

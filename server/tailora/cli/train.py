@@ -1,7 +1,6 @@
 """``tailora train``: one training run in the foreground. Whoever serves notices the new version by itself."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +59,7 @@ def train(
     from tailora_adapters.training.launch import train_in_worker
 
     model = model or default_model()
-    how = method_for(root, model, method, _settings(setting or []), learning_rate or None)
+    how = method_for(root, method, _settings(setting or []), learning_rate or None)
     with progress_bar() as progress:
         done = train_in_worker(
             root,
@@ -85,7 +84,6 @@ def train(
 
 def method_for(
     root: Path,
-    model: str,
     method: str = "",
     given: Mapping[str, object] | None = None,
     learning_rate: float | None = None,
@@ -93,20 +91,15 @@ def method_for(
     """A worker's arguments for the method of the settings, or the one that was named, with what was ``given``.
 
     Raises:
-        MethodError: there is no such method, not with such settings, or none that the engine can serve.
+        MethodError: there is no such method, or not with such settings.
     """
-    from tailora.engine.method_support import unserved
-    from tailora.engine.options import read_options
     from tailora.method_options import arguments
 
     options, problems = for_root(root)
     for problem in problems:
         err.print(f"settings: {problem}")
     learning = options.learning
-    found = arguments(method or learning.method, learning.methods, given, learning_rate)
-    if why := unserved(method or learning.method, replace(read_options()[0], model=model)):
-        raise MethodError(why)
-    return found
+    return arguments(method or learning.method, learning.methods, given, learning_rate)
 
 
 def methods(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:

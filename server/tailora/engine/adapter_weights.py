@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,7 +27,16 @@ from tailora_adapters.base.catalogue import Shape
 from tailora_adapters.errors import AdapterCorrupt
 from tailora_adapters.methods.effects import Ahead, Bottleneck, Effect, Effects, Frozen, read_effects, stacked
 
-__all__ = ["FEW", "AdapterWeights", "FewBottleneck", "GroupChange", "LayerChange", "below", "load_weights"]
+__all__ = [
+    "FEW",
+    "AdapterWeights",
+    "FewBottleneck",
+    "GroupChange",
+    "LayerChange",
+    "load_effects",
+    "load_weights",
+    "stored_weight",
+]
 
 FEW = 8
 """Up to so many tokens at once are few: float32 for an adapter, packed weights for a decoder."""
@@ -131,17 +140,8 @@ class AdapterWeights:
 def load_weights(
     folder: Path, shape: Shape, groups: Groups, dtype: torch.dtype, weight_of: Callable[[str], Tensor]
 ) -> AdapterWeights:
-    """Reads an adapter; ``weight_of`` gives a base model's weight by its name in the file, for methods that need it.
-
-    Raises:
-        AdapterCorrupt: unreadable, of a method or a foundation adapter that is not known here, of another model's
-            shape, or with weights that are not numbers.
-    """
-    floor = below(folder)
-    low = _read(floor, shape, _Weights(weight_of, None)) if floor else None
-    effects = _read(folder, shape, _Weights(weight_of, low))
-    if low is not None:
-        effects = stacked(low, effects)
+    """Reads an adapter; for ``weight_of`` and errors see ``load_effects``."""
+    effects = load_effects(folder, shape, weight_of)
     changes = {
         (number, group): change
         for number, layer in enumerate(effects.layers)
@@ -152,6 +152,33 @@ def load_weights(
         number: other for number in range(shape.layers) if not (other := _layer(effects, number, shape)).empty
     }
     return AdapterWeights(changes, layers, effects.norm, effects.ahead)
+
+
+def load_effects(folder: Path, shape: Shape, weight_of: Callable[[str], Tensor]) -> Effects:
+    """What an adapter does, with the foundation adapter where it stands above that. ``weight_of`` gives a base model's
+    weight by its name in the file, for methods that need it, and raises ``LookupError`` where there is none.
+
+    Raises:
+        AdapterCorrupt: unreadable, of a method or a foundation adapter that is not known here, of another model's
+            shape, or with weights that are not numbers.
+    """
+    floor = _below(folder)
+    low = _read(floor, shape, _Weights(weight_of, None)) if floor else None
+    effects = _read(folder, shape, _Weights(weight_of, low))
+    return effects if low is None else stacked(low, effects)
+
+
+def stored_weight(folder: Path, name: str) -> Tensor:
+    """One of a base model's weights, from its file: not all are in memory as they were stored.
+
+    Raises:
+        LookupError: it has none of that name.
+    """
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        if name not in file.keys():  # noqa: SIM118 - not a mapping
+            raise LookupError(name)
+        tensor: Tensor = file.get_tensor(name)
+    return tensor
 
 
 class _Weights:
@@ -214,7 +241,7 @@ def _read(folder: Path, shape: Shape, weights: _Weights) -> Effects:
         raise AdapterCorrupt(f"the adapter in {folder} cannot be served: {error}") from error
 
 
-def below(folder: Path) -> Path | None:
+def _below(folder: Path) -> Path | None:
     """Folder of the foundation adapter that this one stands above, if it does; its manifest tells.
 
     Raises:

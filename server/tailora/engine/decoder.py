@@ -23,11 +23,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tailora.engine.adapter_weights import FEW, AdapterWeights, FewBottleneck, LayerChange, load_weights
+from tailora.engine.adapter_weights import (
+    FEW,
+    AdapterWeights,
+    FewBottleneck,
+    LayerChange,
+    load_weights,
+    stored_weight,
+)
 from tailora.engine.eight_bits import load_eight_bits
 from tailora.engine.native.build import library
 from tailora.engine.native.model import (
@@ -335,7 +341,9 @@ class LeanDecoder:
             AdapterCorrupt: see ``load_weights``.
         """
         many = torch.float32 if self._float32 else torch.bfloat16
-        weights = load_weights(folder, self._shape, _GROUPS, many, self._weight_of)
+        weights = load_weights(
+            folder, self._shape, _GROUPS, many, lambda name: stored_weight(self._folder, name)
+        )
         root = self._hidden**0.5
         layers = {
             number: replace(
@@ -349,18 +357,6 @@ class LeanDecoder:
         norm = None if weights.norm is None else weights.norm * root
         adapter = LeanAdapter(weights, self._native_adapter(weights, norm), norm)
         return replace(adapter, ahead=self._read_ahead(adapter)) if len(weights.ahead) else adapter
-
-    def _weight_of(self, name: str) -> Tensor:
-        """One of the model's weights, from its file: not all are in memory as they were stored.
-
-        Raises:
-            LookupError: it has none of that name.
-        """
-        with safe_open(self._folder / "model.safetensors", framework="pt") as file:
-            if name not in file.keys():  # noqa: SIM118 - not a mapping
-                raise LookupError(name)
-            tensor: Tensor = file.get_tensor(name)
-        return tensor
 
     def _native_adapter(self, weights: AdapterWeights, norm: Tensor | None) -> NativeAdapter | None:
         if self._native is None:

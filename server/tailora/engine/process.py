@@ -25,7 +25,6 @@ from tailora.engine.endpoint import Endpoint
 from tailora.engine.generator import Generator
 from tailora.engine.idle import IdleWatch
 from tailora.engine.lazy import LazyGenerator
-from tailora.engine.method_support import unserved
 from tailora.engine.model import Fetch, IsReady, Model, default_fetch, default_is_ready
 from tailora.engine.options import EngineOptions, read_options, rules_of
 from tailora.engine.projects import Projects
@@ -120,7 +119,6 @@ async def _serve(
         broken=lambda: scheduler.broken,
         worker_command=parts.worker_command,
         poll_s=options.poll_s,
-        unserved=lambda method: unserved(method, options),
     )
     model = Model(options, generator, scheduler, hub.changed, fetch=parts.fetch, is_ready=parts.is_ready)
     hub.model, hub.project = model.status, projects.status

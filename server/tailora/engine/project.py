@@ -171,8 +171,6 @@ class Project:
         self.train_now = False
         self.how = How()
         """The method of its runs: what the client asked for that opened it last."""
-        self.unlearnable: str | None = None
-        """Why nothing is learned by that method, if so."""
         self.worker: Worker | None = None
         self.purpose: Purpose = "completion"
         """What the run is for that goes on, or was last."""
@@ -245,7 +243,7 @@ class Project:
 
     def decide(self, moment: Moment, rules: Rules) -> Decision:
         """Whether a run starts now."""
-        if self.worker is not None or self.problem is not None or not self.trusted or self.unlearnable:
+        if self.worker is not None or self.problem is not None or not self.trusted:
             self.decision = _NOTHING
         elif self.train_now:
             self.decision = Decision(True, 0.0, "training starts")
@@ -360,8 +358,6 @@ class Project:
             return "off", "learning is turned off"
         if not self.trusted:
             return "untrusted", "nothing is learned here, as the workspace is not trusted"
-        if self.unlearnable is not None:
-            return "off", self.unlearnable
         if snapshot.paused:
             return "paused", "learning is paused"
         if snapshot.disabled:

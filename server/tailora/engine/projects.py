@@ -57,7 +57,6 @@ class Projects:
         poll_s: See ``Watcher``.
         surroundings: The time, and what else goes on in the machine.
         save_every_s: See ``Agenda``: what changed is written to disk at most this often, and at the end.
-        unserved: Why the engine could not serve what a method makes; None where it can. May block.
     """
 
     def __init__(
@@ -72,7 +71,6 @@ class Projects:
         poll_s: float = 120.0,
         surroundings: Surroundings | None = None,
         save_every_s: float = 3.0,
-        unserved: Callable[[str], str | None] = lambda _method: None,
     ) -> None:
         self._model = model
         self._store = store
@@ -83,7 +81,6 @@ class Projects:
         self._poll_s = poll_s
         self._around = surroundings or Surroundings()
         self._save_every_s = save_every_s
-        self._unserved = unserved
         self._projects: dict[Path, Project] = {}
         self._streams: Counter[tuple[str, str]] = Counter()
         self._busy = False
@@ -115,7 +112,6 @@ class Projects:
         path = await asyncio.to_thread(real_root, root)
         if how is None:
             how = await asyncio.to_thread(how_by_files, path)
-        unlearnable = await asyncio.to_thread(self._unserved, how.method)
         if path not in self._projects:
             agenda = await asyncio.to_thread(self._agenda, path)
             self._projects.setdefault(path, self._make(path, agenda))
@@ -123,7 +119,7 @@ class Projects:
         before = project.trusted, project.learning
         project.problem = problem_of(path)
         project.clients[client] = OpenBy(trusted, learning)
-        project.how, project.unlearnable = how, unlearnable
+        project.how = how
         if before[0] and not project.trusted:
             self._end_training(project, "the workspace is no longer trusted")
         elif before[1] and not project.learning:
@@ -145,7 +141,7 @@ class Projects:
                 return
             new = self._projects[project.path] = self._make(project.path, agenda)
             new.clients, new.problem, project.clients = project.clients, project.problem, {}
-            new.how, new.unlearnable = project.how, project.unlearnable
+            new.how = project.how
             watcher, project.watcher = project.watcher, None
         if watcher is not None:
             await asyncio.to_thread(watcher.stop)
@@ -184,8 +180,6 @@ class Projects:
             raise BadRequest("nothing is learned from a workspace that is not trusted", 409)
         if why := kept_out(project.path):
             raise BadRequest(why, 409)
-        if project.unlearnable is not None:
-            raise BadRequest(project.unlearnable, 409)
         project.ask_run()
         self._changed()
 

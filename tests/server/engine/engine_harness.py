@@ -25,7 +25,6 @@ class Harness:
         rules: Rules,
         store: Store | None = None,
         around: Surroundings | None = None,
-        unserved: Callable[[str], str | None] = lambda _method: None,
     ) -> None:
         self._changed = asyncio.Event()
         self.projects = Projects(
@@ -37,7 +36,6 @@ class Harness:
             poll_s=0.05,
             surroundings=around,
             save_every_s=0,
-            unserved=unserved,
         )
         self.projects.start()
         self.seen: list[tuple[str, str]] = []

@@ -1,4 +1,5 @@
-"""The engine serves every method's adapter as peft computes it: many tokens and few, with and without compiled code."""
+"""The engine serves every method's adapter as peft computes it: many tokens and few, with and without compiled code,
+and by transformers, as on GPUs and beside weights in NF4."""
 
 import json
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from transformers import AutoModelForCausalLM
 
 from tailora.engine.decoder import LeanDecoder
 from tailora.engine.native.weights import pack_five, unpack_five
-from tailora_adapters.errors import AdapterCorrupt
+from tailora.engine.transformers_decoder import TransformersDecoder
+from tailora_adapters.base.load import load_model
+from tailora_adapters.errors import AdapterCorrupt, ModelError
 from tailora_adapters.methods import METHODS, Method
 from tailora_adapters.methods.attached import put_on
 from tailora_adapters.training.save import as_saved, save_adapter
@@ -23,8 +27,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=["torch", "native"])
-def decoder(request: pytest.FixtureRequest, tiny_model: Any) -> LeanDecoder:
+@pytest.fixture(scope="module", params=["torch", "native", "transformers"])
+def decoder(request: pytest.FixtureRequest, tiny_model: Any) -> LeanDecoder | TransformersDecoder:
+    if request.param == "transformers":
+        return TransformersDecoder(
+            AutoModelForCausalLM.from_pretrained(tiny_model.folder, dtype=torch.float32)
+        )
     return LeanDecoder(
         tiny_model.folder, packed=request.param == "native", native=request.param == "native", float32=True
     )
@@ -75,7 +83,9 @@ def in_five_bits(model: Any) -> Any:
     return model
 
 
-def test_many_tokens_and_few(method: Method, decoder: LeanDecoder, make_model: Any, tmp_path: Path) -> None:
+def test_many_tokens_and_few(
+    method: Method, decoder: LeanDecoder | TransformersDecoder, make_model: Any, tmp_path: Path
+) -> None:
     expected = saved(method, make_model("qwen2").float(), tmp_path)
     adapter = decoder.load_adapter(tmp_path)
     base = decoder.forward(IDS, decoder.new_state(30), None, all_logits=True)
@@ -93,7 +103,7 @@ def test_many_tokens_and_few(method: Method, decoder: LeanDecoder, make_model: A
 
 
 def test_few_tokens_are_the_same_alone_and_together(
-    method: Method, decoder: LeanDecoder, make_model: Any, tmp_path: Path
+    method: Method, decoder: LeanDecoder | TransformersDecoder, make_model: Any, tmp_path: Path
 ) -> None:
     saved(method, make_model("qwen2").float(), tmp_path)
     adapter = decoder.load_adapter(tmp_path)
@@ -109,7 +119,7 @@ def test_few_tokens_are_the_same_alone_and_together(
 
 
 def test_a_state_is_copied_and_cropped_with_what_stands_ahead(
-    decoder: LeanDecoder, make_model: Any, tmp_path: Path
+    decoder: LeanDecoder | TransformersDecoder, make_model: Any, tmp_path: Path
 ) -> None:
     expected = saved(METHODS["prefix"], make_model("qwen2").float(), tmp_path)
     adapter = decoder.load_adapter(tmp_path)
@@ -125,7 +135,7 @@ def test_a_state_is_copied_and_cropped_with_what_stands_ahead(
 @pytest.mark.parametrize("name", ["rslora", "dora", "ia3", "norms", "houlsby", "prefix", "prompt"])
 def test_above_the_foundation_adapter(
     name: str,
-    decoder: LeanDecoder,
+    decoder: LeanDecoder | TransformersDecoder,
     make_model: Any,
     make_lora: Any,
     tmp_path: Path,
@@ -150,3 +160,22 @@ def test_above_the_foundation_adapter(
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"below": "0" * 64}))
     with pytest.raises(AdapterCorrupt, match="train it anew"):
         decoder.load_adapter(tmp_path)
+
+
+def test_beside_weights_in_four_bits(method: Method, tiny: Any, tmp_path: Path) -> None:
+    from peft.utils.integrations import dequantize_module_weight
+
+    try:
+        quantized = load_model(tiny.name, quantization="nf4").model
+    except ModelError as error:
+        pytest.skip(f"bitsandbytes refuses this processor: {error}")
+    same = load_model(tiny.name).model.float()
+    for name, module in same.named_modules():
+        if isinstance(module, torch.nn.Linear) and name != "lm_head":
+            four = quantized.get_submodule(name)
+            assert type(four).__name__ == "Linear4bit"
+            module.weight.data = dequantize_module_weight(four).float()
+    expected = saved(method, same, tmp_path)
+    decoder = TransformersDecoder(quantized)
+    adapter = decoder.load_adapter(tmp_path)
+    assert near(decoder.forward(IDS, decoder.new_state(30, adapter), adapter, all_logits=True), expected)

@@ -116,21 +116,6 @@ async def test_a_run_is_told_the_method(harness: Harness, root: Path) -> None:
     assert json.loads((root / ".worker.json").read_text())["method"] == ["dora", None, "0.01"]
 
 
-async def test_what_could_not_serve_is_not_trained_and_the_status_says_why(home: Path, root: Path) -> None:
-    harness = Harness(AT_ONCE, unserved=lambda method: "it could not serve" if method == "prefix" else None)
-    await harness.open(root, how=how_of("prefix", {}))
-    await harness.watching(root)
-    put(root / "a.py")
-    status = await harness.until(root, lambda status: status["changed_files"] == 1)
-    assert (status["state"], status["message"]) == ("off", "it could not serve")
-    with pytest.raises(TailoraError, match="it could not serve"):
-        await harness.projects.train(str(root))
-    assert not (root / ".worker.json").exists()
-    await harness.open(root, how=how_of("lora", {}))
-    await harness.until(root, is_idle)
-    await harness.projects.close_all()
-
-
 async def test_who_learns_by_hand_alone_may(harness: Harness, root: Path) -> None:
     await harness.open(root, learning=False)
     (root / "plan").write_text("wait")

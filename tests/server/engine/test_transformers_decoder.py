@@ -1,7 +1,6 @@
-"""Any model through transformers: bitsandbytes on the CPU, states that are cut and copied, peft's adapters, and single
+"""Any model through transformers: bitsandbytes on the CPU, states that are cut and copied, adapters, and single
 tokens by a static cache as on CUDA, with and without a compiler."""
 
-import json
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from tailora.engine.decoder import LeanDecoder
 from tailora.engine.generator import GenerationRequest
@@ -18,6 +18,9 @@ from tailora.engine.torch_generator import TorchGenerator
 from tailora.engine.transformers_decoder import TransformersDecoder, TransformersState
 from tailora_adapters.base.load import load_model
 from tailora_adapters.errors import AdapterCorrupt, ModelError
+from tailora_adapters.methods import METHODS
+from tailora_adapters.methods.attached import put_on
+from tailora_adapters.training.save import save_adapter
 
 IDS = [int(i) for i in torch.randint(0, 440, (60,), generator=torch.Generator().manual_seed(5))]
 
@@ -339,14 +342,36 @@ def test_static_refuses_sliding_windows(
     assert len(told(caplog)) == 1
 
 
-def test_methods_that_only_the_lean_decoder_serves(
-    decoder: TransformersDecoder, make_lora: Callable[..., Path]
-) -> None:
-    other, above = make_lora(6), make_lora(7)
-    config = json.loads((other / "adapter_config.json").read_text())
-    (other / "adapter_config.json").write_text(json.dumps(config | {"peft_type": "IA3"}))
-    (above / "manifest.json").write_text(json.dumps({"below": "0" * 64, "base": {"name": "tiny"}}))
-    with pytest.raises(AdapterCorrupt, match="lora or qlora"):
-        decoder.load_adapter(other)
-    with pytest.raises(AdapterCorrupt, match="train it anew"):
-        decoder.load_adapter(above)
+def test_a_model_that_no_adapter_fits(make_lora: Callable[..., Path]) -> None:
+    model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=512, n_positions=64))
+    decoder = TransformersDecoder(model)
+    assert decoder.forward(IDS, decoder.new_state(60), None).shape == (512,)
+    with pytest.raises(AdapterCorrupt, match="Llama family only, and not on gpt2"):
+        decoder.load_adapter(make_lora(6))
+
+
+@pytest.mark.parametrize("name", ["prefix", "prompt", "norms", "houlsby"])
+def test_static_with_other_methods(exact: Any, tiny: Any, tmp_path: Path, name: str) -> None:
+    """Tokens ahead of all others, norms and small networks, in turn with the model alone."""
+    method = METHODS[name]
+    adapter = put_on(
+        load_model(tiny.name).model.float(), method, method.defaults, range(0 if method.whole else 2, 4)
+    )
+    with torch.no_grad():
+        for number, parameter in enumerate(adapter.parameters().values()):
+            parameter.add_(
+                torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)) * 0.1
+            )
+    save_adapter(adapter, tmp_path)
+    decoder = TransformersDecoder(exact, StaticDecode(traced))
+    loaded = decoder.load_adapter(tmp_path)
+    bare = read_at_once(decoder)
+    state = decoder.new_state(60, loaded)
+    whole = decoder.forward(IDS, state.copy(0), loaded, all_logits=True)
+    assert not near(whole, bare, 0.1)
+    decoder.forward(IDS[:40], state, loaded, want_logits=False)
+    equal(decode(decoder, state, 50, loaded), whole[40:50])
+    equal(decode(decoder, start(decoder)), bare[40:])
+    equal(decode(decoder, state, 60, loaded), whole[50:])
+    state.crop(45)
+    equal(decode(decoder, state, 60, loaded), whole[45:])
