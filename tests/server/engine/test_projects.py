@@ -239,7 +239,7 @@ async def test_a_folder_deleted_while_open_is_told_and_may_come_back(harness: Ha
     assert "does not exist" in status["message"]
     rename(moved, root)
     await harness.open(root)
-    assert harness.projects.status(str(root))["state"] == "idle"
+    await harness.until(root, lambda status: status["state"] == "idle")
 
 
 def move_and_copy_back(root: Path) -> None:
