@@ -38,10 +38,11 @@ class Outcome:
 
 
 def compare(comparison: Comparison, out: Path, command: Sequence[str], progress: Progress) -> Outcome:
-    """Makes the documents that are not there yet.
+    """Makes the documents that are not there yet. A task whose baselines cannot be asked, perhaps as the repository is
+    too small for it, is left out, and the others go on.
 
     Raises:
-        TailoraError: ``out`` holds another comparison; or no baseline could be asked, so that nothing can be compared.
+        TailoraError: ``out`` holds another comparison; or no task's baselines could be asked.
     """
     begun = comparison.write(out)
     places = Places(out, tuple(command), begun)
@@ -49,8 +50,9 @@ def compare(comparison: Comparison, out: Path, command: Sequence[str], progress:
     cells = cells_of(comparison)
     clock = _Clock([_cost(comparison, cell) for cell in cells], progress)
     failed: list[str] = []
+    left_out: dict[str, str] = {}
     for number, cell in enumerate(cells):
-        if all(path.exists() for path in _results(comparison, cell, places)):
+        if cell.task in left_out or all(path.exists() for path in _results(comparison, cell, places)):
             clock.skip(number)
             continue
         method = ["--method", cell.method] if cell.method else []
@@ -60,9 +62,12 @@ def compare(comparison: Comparison, out: Path, command: Sequence[str], progress:
             functools.partial(clock, number, cell),
         )
         if done["decision"] == "failed":
+            reason = str(done["reason"])
             if cell.method is None:
-                raise TailoraError(str(done["reason"]))
-            failed.append(f"{cell.name}: {done['reason']}")
+                left_out[cell.task] = reason
+            failed.append(f"{cell.task if cell.method is None else cell.name}: {reason}")
+    if left_out and len(left_out) == len(comparison.tasks):
+        raise TailoraError(next(iter(left_out.values())))
     progress(1.0, "done")
     results = [path for cell in cells for path in _results(comparison, cell, places) if path.exists()]
     return Outcome(tuple(results), tuple(failed), begun)

@@ -1,7 +1,7 @@
 """Whole comparisons with a tiny model: every document, what is interrupted, what diverges, and what is refused."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tailora.demo.repository import copy_sources
+from tailora.evaluation.methods import compare as compare_module
 from tailora.evaluation.methods.compare import compare
 from tailora.evaluation.methods.comparison import Comparison, Prices, Sizes
 from tailora.evaluation.methods.document import money
@@ -341,6 +342,27 @@ def test_a_small_repository_is_refused_with_its_numbers(tiny: Any, tmp_path: Pat
         TailoraError, match=r"small is too small to compare methods of completion: .* 12 are needed"
     ):
         gather(root, TASKS["completion"], CodeTokenizer.from_folder(tiny.folder), SIZES, 1)
+
+
+def test_a_task_that_cannot_be_asked_is_left_out_and_the_others_go_on(
+    tiny: Any, repository: Path, cells: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = compare_module.run_worker
+
+    def run_or_fail(module: str, arguments: Sequence[str], *rest: Any, **more: Any) -> Any:
+        if "docstring" in arguments:
+            return {"decision": "failed", "reason": "too small"}
+        return run(module, arguments, *rest, **more)
+
+    monkeypatch.setattr(compare_module, "run_worker", run_or_fail)
+    wanted = comparison(
+        repository, tiny.name, methods=("ia3",), tasks=("docstring", "completion"), rates=(1e-3,), seeds=(1,)
+    )
+    outcome = compare(wanted, tmp_path / "out", ["tailora"], quiet)
+    assert outcome.failed == ("docstring: too small",)
+    assert "completion-ia3-seed-1" in documents(tmp_path / "out")
+    with pytest.raises(TailoraError, match=r"^too small$"):
+        compare(replace(wanted, tasks=("docstring",)), tmp_path / "none", ["tailora"], quiet)
 
 
 def test_the_three_parts_share_no_file(tiny: Any, repository: Path) -> None:
