@@ -114,7 +114,7 @@ ADALORA = Method(
 class VeraSettings:
     """Vectors around shared matrices."""
 
-    rank: int = parameter(64, low=1, high=1024)
+    rank: int = parameter(32, low=1, high=1024)
     """Of the shared matrices; less than in the paper, for CPUs."""
     initial: float = parameter(0.1, low=-10, high=10)
     """Start of the vector between the shared matrices; 0.1 in the paper."""

@@ -4,7 +4,6 @@ Each reads a prompt and writes some tokens with the engine's own decoder, side b
 adapter in every turn, so that what the machine does besides meets all alike. Knows nothing of how adapters are trained.
 """
 
-import itertools
 import json
 import random
 import statistics
@@ -60,22 +59,27 @@ def measure(
     ids = [chance.randrange(config["vocab_size"]) for _ in range(_PROMPT)]
     visits: dict[str, list[_Visit]] = {name: [] for name in adapters}
 
-    def one(decoder: LeanDecoder, name: str) -> tuple[float, float]:
-        adapter = adapters[name]
-        state = decoder.new_state(_PROMPT + _WRITTEN, adapter)
-        times = [time.perf_counter()]
-        for piece in (ids, *([token] for token in ids[:_WRITTEN])):
-            decoder.forward(piece, state, adapter)
-            times.append(time.perf_counter())
-        took = [1_000 * (end - begin) for begin, end in itertools.pairwise(times)]
-        return took[0], statistics.median(took[1:])
+    def visit(decoder: LeanDecoder, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+        """Milliseconds of a prompt and, as the median, of a token. What the machine does besides changes within a
+        second: prompts follow each other, then tokens take turns."""
+        states, prompts = {}, {}
+        for name in chance.sample(names, len(names)):
+            states[name] = decoder.new_state(_PROMPT + _WRITTEN, adapters[name])
+            began = time.perf_counter()
+            decoder.forward(ids, states[name], adapters[name])
+            prompts[name] = 1_000 * (time.perf_counter() - began)
+        tokens: dict[str, list[float]] = {name: [] for name in names}
+        for token in ids[:_WRITTEN]:
+            for name in chance.sample(names, len(names)):
+                began = time.perf_counter()
+                decoder.forward([token], states[name], adapters[name])
+                tokens[name].append(1_000 * (time.perf_counter() - began))
+        return {name: (prompts[name], statistics.median(tokens[name])) for name in names}
 
     for turn in range(repeats + 1):  # the first is not counted
         for name in chance.sample(sorted(folders), len(folders)):
-            # What the machine does besides changes within a second: base and foundation are timed anew beside each.
-            trio = [*peers, name]
-            took = {each: one(decoder, each) for each in chance.sample(trio, len(trio))}
-            for each in trio if turn else ():
+            took = visit(decoder, [*peers, name])
+            for each in took if turn else ():
                 visits[each].append(_Visit(took[each], took[_BASE], took.get(_FOUNDATION)))
         progress((turn + 1) / (repeats + 1), f"turn {turn} of {repeats}")
     return {name: {**_told(visits[name]), "repeats": repeats} for name in adapters}
