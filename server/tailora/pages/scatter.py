@@ -26,6 +26,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 14, 54
 _RADIUS = 5.5
 _CHARACTER, _LINE = 7.5, 14.0
 """Size of a character of 12 units, rather too much: no font is at hand to measure by."""
+_LEVEL_LINES = 6
+"""So many lines a level's name may lie from it, where others have the same height."""
 _REACH = 200
 """How far a label may lie from its point."""
 _SHAPES = ("circle", "square", "up", "diamond", "down", "cross", "star")
@@ -180,7 +182,7 @@ def _frame(svg: ET.Element, chart: Chart, x: Axis, y: Axis) -> None:
 
 
 def _levels(svg: ET.Element, chart: Chart, places: Sequence[_Place], y: Axis) -> Iterator[_Box]:
-    """Draws the levels; yields where their names stand: above or below, at the end or the beginning, off the points."""
+    """Draws the levels; yields where their names stand: near, at an end, off points and one another."""
     used = [_around_point(place) for place in places]
     for level in sorted(chart.levels, key=lambda one: -one.y):
         place = y.place(level.y)
@@ -189,10 +191,11 @@ def _levels(svg: ET.Element, chart: Chart, places: Sequence[_Place], y: Axis) ->
         tries = [
             _Box(left, top, left + wide, top + _LINE)
             for left in (WIDTH - _RIGHT - wide - 2, _LEFT + 4)
-            for top in (place - _LINE - 1, place + 1)
+            for away in range(_LEVEL_LINES)
+            for top in (place - 1 - (away + 1) * _LINE, place + 1 + away * _LINE)
             if top >= 0 and top + _LINE <= y.first_px
         ]
-        box = min(tries, key=lambda one: sum(one.overlap(other) for other in used))
+        box = min(tries, key=lambda one: (sum(one.overlap(other) for other in used), abs(one.top - place)))
         used.append(box)
         label = text(svg, level.name, box.left, box.bottom - 3, anchor="start")
         label.set("class", "level-name")

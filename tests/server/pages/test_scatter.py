@@ -53,6 +53,15 @@ def test_names_of_many_points_lie_apart_and_inside(seed: int, spread: float) -> 
         assert apart, (one, other)
 
 
+def test_names_of_levels_of_one_height_lie_apart() -> None:
+    names = ("base model, without snippets of other files", "base model", "foundation adapter")
+    found = boxes(
+        chart(Mark("m", 0, 1.0, 0.6), Mark("n", 1, 2.0, 0.5), levels=tuple(Level(n, 0.5) for n in names))
+    )
+    for one, other in itertools.combinations(found, 2):
+        assert one[0] + one[2] <= other[0] or other[0] + other[2] <= one[0] or abs(one[1] - other[1]) >= 10
+
+
 def test_a_logarithmic_axis_has_each_decade_at_the_same_distance() -> None:
     svg = chart(*(Mark("m", 0, 10.0**n, 0.5) for n in range(3, 9)), log=True)
     across = [float(circle.get("cx", "")) for circle in svg.iter("circle")]

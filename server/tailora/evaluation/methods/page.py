@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailora.evaluation.methods import page_charts, page_tables, wording
-from tailora.evaluation.methods.aggregate import Group, Row
+from tailora.evaluation.methods.aggregate import Group, Row, trained
 from tailora.evaluation.methods.answer import RULES, answer
 from tailora.pages.markup import Content, element
 from tailora.pages.scatter import KINDS
@@ -138,7 +138,7 @@ def _about(groups: Sequence[Group]) -> ET.Element:
     days = sorted({run["run_info"]["created_at"][:10] for run in runs})
     methods = {row.key for group in groups for row in group.rows if row.role == "method"}
     baselines = {row.key for group in groups for row in group.rows if row.role == "baseline"}
-    seeds = {run["run_info"]["seed"] for run in runs}
+    seeds = {run["run_info"]["seed"] for run in runs if trained(run)}
     failed = sum(run["train_info"]["status"] != "success" for run in runs)
     compared = (
         f"{_many(len(methods), 'method')}, {_many(len(baselines), 'baseline')}, {_many(len(seeds), 'seed')}, "
