@@ -41,8 +41,10 @@ class Loaded:
     record: cache.Record
 
 
-def load_model(name: str, *, quantization: Quantization = "none", device: str = "cpu") -> Loaded:
-    """Loads a model from the cache.
+def load_model(
+    name: str, *, quantization: Quantization = "none", device: str = "cpu", trained: bool = False
+) -> Loaded:
+    """Loads a model from the cache. ``trained``: gradients are to go through it.
 
     ``packed`` loads like ``none`` here: the packing is the decoder's.
 
@@ -67,6 +69,11 @@ def load_model(name: str, *, quantization: Quantization = "none", device: str = 
         ) from error
     model.eval()
     model.requires_grad_(False)
+    if trained:
+        # On CPUs with bf16, bitsandbytes brings NF4 into an order that it multiplies fast, and has no gradients of.
+        for module in model.modules():
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
     return Loaded(model, CodeTokenizer.from_folder(folder), folder, record)
 
 

@@ -64,7 +64,7 @@ class Method:
     quantization: str | None = None
     """Of the base model in training; None: what suits the device."""
     quantized: bool = True
-    """Whether a quantized base allows it."""
+    """Whether a quantized base allows it; where it does not, the base is dense on GPUs, too, while it is trained."""
     served: bool = True
     resumes: bool = True
     """Whether training can go on from what was saved: not where a network was left out that computed it."""

@@ -49,13 +49,13 @@ Values = Mapping[str, Tensor]
 """An adapter's parameters above the cut, by their name in the model."""
 
 
-def load_for_training(model: str, quantization: Quantization | None = None) -> Loaded:
-    """The base model as training wants it: QLoRA (Dettmers et al., arXiv 2305.14314) where there is a GPU, not measured
-    yet; on CPUs dense, as the decoder makes its own 8 bits of it."""
+def load_for_training(model: str, method: Method = LORA) -> Loaded:
+    """The base model as training wants it: in 4 bits (QLoRA, Dettmers et al., arXiv 2305.14314) where the method says
+    so, and on GPUs where it allows that, not measured yet; else dense: on CPUs the decoder makes its own 8 bits."""
     device = default_device()
-    return load_model(
-        model, quantization=quantization or ("nf4" if device == "cuda" else "none"), device=device
-    )
+    usual = "nf4" if device == "cuda" and method.quantized else "none"
+    quantization = cast(Quantization, method.quantization or usual)
+    return load_model(model, quantization=quantization, device=device, trained=True)
 
 
 class Session:
@@ -86,7 +86,7 @@ class Session:
         if not method.served:
             raise MethodError(f"{method.title} makes a whole model and no adapter: it can only be compared")
         self.method = method
-        self.loaded = load_for_training(model, cast(Quantization | None, method.quantization))
+        self.loaded = load_for_training(model, method)
         base = self.loaded.model
         layers: int = base.config.num_hidden_layers
         self.first_layer = 0 if method.whole else int(layers * lower_share)
@@ -229,7 +229,7 @@ def load_alone(model: str, folder: Path | None, first_layer: int = 0, method: Me
     """
     if method is None:
         method = _method_of(folder) if folder else LORA
-    loaded = load_for_training(model, cast(Quantization | None, method.quantization))
+    loaded = load_for_training(model, method)
     base: nn.Module = loaded.model
     floor = foundation.find(model) if method.floor == "merged" else None
     if floor is not None:

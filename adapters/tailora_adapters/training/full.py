@@ -15,6 +15,7 @@ from tailora_adapters.base.tokenizer import CodeTokenizer
 from tailora_adapters.corpus.sequences import TokenSequence
 from tailora_adapters.errors import TrainingFailed
 from tailora_adapters.methods.attached import Attached
+from tailora_adapters.methods.full import FULL
 from tailora_adapters.training.adapters import load_for_training, merged
 from tailora_adapters.training.batches import collate
 from tailora_adapters.training.loop import Anchors
@@ -35,7 +36,7 @@ class WholeModel:
     """
 
     def __init__(self, model: str) -> None:
-        loaded = load_for_training(model, "none")
+        loaded = load_for_training(model, FULL)
         self.tokenizer: CodeTokenizer = loaded.tokenizer
         floor = foundation.find(loaded.record.name)
         base: Any = merged(loaded.model, floor.path) if floor else loaded.model

@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 import torch
 
+from tailora_adapters.base.load import Loaded, load_model
+from tailora_adapters.errors import ModelError
 from tailora_adapters.methods import METHODS, Method
 from tailora_adapters.methods.allocation import allocation_of
 from tailora_adapters.methods.attached import put_on
 from tailora_adapters.store import Store
+from tailora_adapters.training import adapters
 from tailora_adapters.training.run import RunSettings, judge, run
+from tailora_adapters.training.split import SplitDecoder
 
 SERVED = [method for method in METHODS.values() if method.served]
 SMALL: dict[str, dict[str, Any]] = {
@@ -28,8 +32,7 @@ pytestmark = [
 ]
 
 
-# QLoRA takes minutes, as 4 bits have no fast path on CPUs.
-@pytest.fixture(params=[method for method in SERVED if method.quantization is None], ids=lambda one: one.name)
+@pytest.fixture(params=SERVED, ids=lambda one: one.name)
 def method(request: pytest.FixtureRequest) -> Method:
     found: Method = request.param
     return found
@@ -97,3 +100,29 @@ def test_nothing_is_pruned_where_as_many_ranks_are_asked_for(make_model: Any) ->
     allocation.after_step(0.9)
     allocation.finish()
     assert bool((factor == 1).all())
+
+
+@pytest.mark.parametrize("name", [method.name for method in SERVED])
+def test_on_a_gpu_the_base_is_in_four_bits_where_the_method_allows_it(
+    name: str, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same path on the CPU: only where the model is put differs."""
+    method, asked = METHODS[name], []
+
+    def on_the_cpu(model: str, *, quantization: Any, device: str, trained: bool) -> Loaded:
+        asked.append((quantization, device))
+        return load_model(model, quantization=quantization, trained=trained)
+
+    monkeypatch.setattr(adapters, "default_device", lambda: "cuda")
+    monkeypatch.setattr(adapters, "load_model", on_the_cpu)
+    try:
+        session = adapters.Session(tiny.name, None, method=method, lower_share=0.5, seed=1)
+    except ModelError as error:
+        pytest.skip(f"bitsandbytes refuses this processor: {error}")
+    assert asked == [("none" if name == "vera" else "nf4", "cuda")]
+    session.model.train()
+    decoder = SplitDecoder(session.model, session.first_layer)
+    hidden = decoder.upper(decoder.lower(torch.arange(40), [40]), [40])
+    assert hidden.isfinite().all()
+    hidden.float().square().sum().backward()
+    assert any(parameter.grad is not None for parameter in session.model.parameters().values())
