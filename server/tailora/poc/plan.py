@@ -38,22 +38,27 @@ class Step:
 BASELINES = "baselines"
 
 
-def steps_for(best: str = CANDIDATES[0], baselines: int = 3) -> tuple[Step, ...]:
+def steps_for(order: Sequence[str] = CANDIDATES, baselines: int = 3) -> tuple[Step, ...]:
     """All that could be tried, in this order.
 
     Args:
-        best: The candidate that is the best so far: the later steps are about it.
+        order: Candidates, the best so far first: in this order they are trained anew with more seeds and rates.
         baselines: How many are asked.
     """
-    rates = method_named(best).rates
+    more = []
+    for name in order:
+        rates = method_named(name).rates
+        more += [
+            Step(f"{name}-seeds", name, SEEDS[1:], (method_named(name).learning_rate,), 2 * _of_run(name)),
+            Step(f"{name}-rates", name, SEEDS, rates, (len(rates) + len(SEEDS) - 1) * _of_run(name)),
+        ]
     return (
         Step(BASELINES, "", weight=_BASELINE * baselines),
         *(
             Step(name, name, _FIRST, (method_named(name).learning_rate,), _of_run(name))
             for name in CANDIDATES
         ),
-        Step(f"{best}-seeds", best, SEEDS[1:], (method_named(best).learning_rate,), 2 * _of_run(best)),
-        Step(f"{best}-rates", best, SEEDS, rates, (len(rates) + len(SEEDS) - 1) * _of_run(best)),
+        *more,
     )
 
 

@@ -108,24 +108,20 @@ class _Stages:
         read_reports(sorted(self.work.glob(f"*/{_TASK}-*-seed-*.json")))
 
     def _steps(self) -> tuple[Step, ...]:
-        return steps_for(self._best(), len(self._comparison(steps_for()[0]).asked))
+        return steps_for(self._order(), len(self._comparison(steps_for()[0]).asked))
 
-    def _best(self) -> str:
-        """The candidate with the lowest loss so far, once all were tried or passed over."""
-        first = [name for name in CANDIDATES if name in self.ledger.done]
-        reached = [name for name in CANDIDATES if any(one.startswith(f"{name}-") for one in self.ledger.done)]
-        reached += [
-            name for name in CANDIDATES if any(one.startswith(f"{name}-") for one in self.ledger.begun)
-        ]
-        if reached:
-            return reached[0]
-        found = self._figures([step for step in steps_for() if step.name in first]).candidates
-        return min(found, key=lambda one: one.loss.value).method if found else CANDIDATES[0]
+    def _order(self) -> list[str]:
+        """Candidates that have figures, by the loss of their first runs; first those that more was begun of."""
+        named = [*self.ledger.done, *self.ledger.begun]
+        reached = [name for name in CANDIDATES if any(one.startswith(f"{name}-") for one in named)]
+        found = self._figures([step for step in steps_for() if step.name in CANDIDATES]).candidates
+        ordered = [one.method for one in sorted(found, key=lambda one: one.loss.value)]
+        return list(dict.fromkeys((*reached, *ordered))) or list(CANDIDATES[:1])
 
     def _figures(self, steps: Sequence[Step] | None = None) -> Figures:
         if BASELINES not in self.ledger.done:
             return Figures("", (), {})
-        named = steps_for(self._best()) if steps is None else steps
+        named = steps_for() if steps is None else steps
         asked = self._results(steps_for()[0])
         return figures(
             read_reports(asked),

@@ -14,7 +14,9 @@ def names(budget: float, unit: float = 60.0) -> list[str]:
 
 
 def test_the_order_is_cheap_first() -> None:
-    assert names(10**6) == [BASELINES, "lora", "ia3", "pfeiffer", "lora-seeds", "lora-rates"]
+    first = [BASELINES, "lora", "ia3", "pfeiffer"]
+    more = ["lora-seeds", "lora-rates", "ia3-seeds", "ia3-rates", "pfeiffer-seeds", "pfeiffer-rates"]
+    assert names(10**6) == [*first, *more]
 
 
 def test_the_first_candidate_is_tried_whatever_the_time() -> None:
@@ -43,6 +45,7 @@ def test_what_was_begun_needs_only_the_rest() -> None:
     assert following(STEPS, done, {"ia3": 100.0}, 450 + needed + 1) == STEPS[2]
 
 
-def test_later_steps_are_about_the_best_candidate() -> None:
-    assert [step.method for step in steps_for("ia3")[-2:]] == ["ia3", "ia3"]
-    assert steps_for("ia3")[-1].seeds == (1, 2, 3)
+def test_later_steps_are_about_the_best_candidate_first() -> None:
+    later = steps_for(("ia3", "lora"))[4:]
+    assert [step.name for step in later] == ["ia3-seeds", "ia3-rates", "lora-seeds", "lora-rates"]
+    assert later[1].seeds == (1, 2, 3)

@@ -64,8 +64,8 @@ TEXTS = Texts(
     ),
     why_no_gain=(
         "Gain: on code that was kept out of learning, the prediction error (loss) changes by {loss_change} (95 % "
-        "interval: {loss_change_low} to {loss_change_high}; {cases} places, training runs: {seeds}). That may be "
-        "chance."
+        "interval: {loss_change_low} to {loss_change_high}; {cases} places, training runs: {seeds}). A gain beyond "
+        "chance was not seen."
     ),
     why_visible=(
         "What people would see: places that are filled exactly right {exact} (95 % interval: {exact_low} to "
@@ -102,8 +102,8 @@ TEXTS = Texts(
         Rule.NO_TIME: "The time did not suffice to train and test a single candidate.",
         Rule.FEW_SEEDS: "Too few training runs: {seeds}, and {needed} are needed to see how much chance there is.",
         Rule.NOT_VISIBLE: (
-            "The loss is lower, but that answers are better is not certain: exact {exact_low} to {exact_high}, alike "
-            "{similar_low} to {similar_high}. More places to ask about would tell."
+            "That answers are better is not certain: exact {exact_low} to {exact_high}, alike {similar_low} to "
+            "{similar_high}. More places to ask about would tell."
         ),
         Rule.TOO_DEAR: "A month costs more than seats of a hosted assistant at the prices below.",
         Rule.TOO_SLOW: "A machine would train for {retraining}, longer than it is on.",

@@ -69,7 +69,7 @@ TEXTS = Texts(
     why_no_gain=(
         "効果：学習に使っていない検証用のコードで、予測の誤差（損失）の変化は{loss_change}でした"
         "（95%信頼区間{loss_change_low}～{loss_change_high}、設問{cases}か所、学習{seeds}回）。"
-        "偶然の範囲を出ていません。"
+        "偶然とは言えないほどの減少は、確認できませんでした。"
     ),
     why_visible=(
         "利用者から見た変化：一字一句正しく補完できた割合は{exact}（95%信頼区間{exact_low}～{exact_high}）、"
@@ -107,7 +107,7 @@ TEXTS = Texts(
         Rule.NO_TIME: "時間が足りず、候補を一つも評価できませんでした。",
         Rule.FEW_SEEDS: "学習の回数が{seeds}回と少なく、結果のばらつきを判断できません（{needed}回必要）。",
         Rule.NOT_VISIBLE: (
-            "損失は減りましたが、補完が良くなったとまでは言えません。信頼区間は、"
+            "補完が良くなったとまでは言えません。信頼区間は、"
             "完全一致が{exact_low}～{exact_high}、"
             "類似度が{similar_low}～{similar_high}です。設問を増やせば、はっきりします。"
         ),
