@@ -41,10 +41,8 @@ class Loaded:
     record: cache.Record
 
 
-def load_model(
-    name: str, *, quantization: Quantization = "none", device: str = "cpu", trained: bool = False
-) -> Loaded:
-    """Loads a model from the cache. ``trained``: gradients are to go through it.
+def load_model(name: str, *, quantization: Quantization = "none", device: str = "cpu") -> Loaded:
+    """Loads a model from the cache.
 
     ``packed`` loads like ``none`` here: the packing is the decoder's.
 
@@ -69,11 +67,6 @@ def load_model(
         ) from error
     model.eval()
     model.requires_grad_(False)
-    if trained:
-        # On CPUs with bf16, bitsandbytes brings NF4 into an order that it multiplies fast, and has no gradients of.
-        for module in model.modules():
-            if hasattr(module, "support_avx512bf16_for_cpu"):
-                module.support_avx512bf16_for_cpu = False
     return Loaded(model, CodeTokenizer.from_folder(folder), folder, record)
 
 

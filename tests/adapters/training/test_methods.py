@@ -109,9 +109,13 @@ def test_on_a_gpu_the_base_is_in_four_bits_where_the_method_allows_it(
     """The same path on the CPU: only where the model is put differs."""
     method, asked = METHODS[name], []
 
-    def on_the_cpu(model: str, *, quantization: Any, device: str, trained: bool) -> Loaded:
+    def on_the_cpu(model: str, *, quantization: Any, device: str) -> Loaded:
         asked.append((quantization, device))
-        return load_model(model, quantization=quantization, trained=trained)
+        loaded = load_model(model, quantization=quantization)
+        for module in loaded.model.modules():  # no gradients of the order that it has for CPUs with bf16
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
+        return loaded
 
     monkeypatch.setattr(adapters, "default_device", lambda: "cuda")
     monkeypatch.setattr(adapters, "load_model", on_the_cpu)
@@ -126,3 +130,19 @@ def test_on_a_gpu_the_base_is_in_four_bits_where_the_method_allows_it(
     assert hidden.isfinite().all()
     hidden.float().square().sum().backward()
     assert any(parameter.grad is not None for parameter in session.model.parameters().values())
+
+
+def test_on_a_cpu_the_values_of_four_bits_are_held_dense(tiny: Any) -> None:
+    from peft.utils.integrations import dequantize_module_weight
+
+    try:
+        four = load_model(tiny.name, quantization="nf4").model.get_submodule("model.layers.1.mlp.up_proj")
+    except ModelError as error:
+        pytest.skip(f"bitsandbytes refuses this processor: {error}")
+    dense = adapters.load_for_training(tiny.name, METHODS["qlora"]).model
+    found = dense.get_submodule("model.layers.1.mlp.up_proj")
+    assert type(found) is torch.nn.Linear
+    assert not found.weight.requires_grad
+    assert torch.equal(found.weight, dequantize_module_weight(four).to(found.weight.dtype))
+    whole = load_model(tiny.name).model.get_submodule("model.layers.1.mlp.up_proj").weight
+    assert not torch.equal(found.weight, whole)
