@@ -54,9 +54,9 @@ def load_for_training(model: str, method: Method = LORA) -> Loaded:
     """The base model as training wants it: in 4 bits (QLoRA, Dettmers et al., arXiv 2305.14314) where the method says
     so, and on GPUs where it allows that, not measured yet; else dense: on CPUs the decoder makes its own 8 bits.
 
-    On CPUs the values of the 4 bits are held dense, too: what is trained is the same, as fast as a LoRA, and without
-    the memory that 4 bits would save. bitsandbytes takes minutes there for what this does in seconds, and has no
-    gradients of the order that it brings NF4 into on processors with bf16."""
+    On CPUs the values of the 4 bits are held dense, too: what is trained is the same, by the same code as a LoRA, and
+    without the memory that 4 bits would save. bitsandbytes has no gradients there of the order that it brings NF4 into
+    on processors with bf16."""
     device = default_device()
     usual = "nf4" if device == "cuda" and method.quantized else "none"
     quantization = cast(Quantization, method.quantization or usual)

@@ -102,7 +102,7 @@ class _Clock:
         self._skipped = 0.0
 
     def skip(self, number: int) -> None:
-        """A cell that was done before."""
+        """A cell that is not run."""
         self._skipped += self._costs[number]
 
     def __call__(self, number: int, cell: Cell, done: float, text: str) -> None:
